@@ -1,1 +1,3 @@
-//! engine
+//! The shell round the core: load, decide, append, act.
+
+pub mod target;
