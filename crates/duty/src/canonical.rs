@@ -1,0 +1,227 @@
+//! Canonical JSON (RFC 8785) and digests over it.
+//!
+//! RFC 8785 prints numbers as IEEE 754 doubles, so an integer beyond 2^53 would silently become its neighbour and two
+//! different payloads would share a digest. Such numbers, and all fractions, are refused here, at the boundary.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+/// The largest integer, either way from zero, that RFC 8785 keeps exact: 2^53 − 1.
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// Serialises `value` as canonical JSON.
+///
+/// # Errors
+/// [`CanonicalError`] where the value holds a fraction or an integer beyond [`MAX_INTEGER`], or is not JSON at all.
+pub fn to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
+    let value = serde_json::to_value(value).map_err(|e| CanonicalError::NotJson(e.to_string()))?;
+    check(&value)?;
+    serde_json_canonicalizer::to_vec(&value).map_err(|e| CanonicalError::NotJson(e.to_string()))
+}
+
+/// Parses `bytes` strictly: they must be the canonical form of what they say, byte for byte.
+///
+/// # Errors
+/// [`CanonicalError`] saying what is not canonical or not of the expected shape.
+pub fn from_slice<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, CanonicalError> {
+    let parsed: T =
+        serde_json::from_slice(bytes).map_err(|e| CanonicalError::NotJson(e.to_string()))?;
+    if to_vec(&parsed)? != bytes {
+        return Err(CanonicalError::NotCanonical);
+    }
+    Ok(parsed)
+}
+
+/// Refuses numbers that canonical JSON cannot hold exactly.
+///
+/// # Errors
+/// [`CanonicalError::Number`] naming the first such number and its place as a JSON pointer.
+pub fn check(value: &Value) -> Result<(), CanonicalError> {
+    check_at(value, &mut String::new())
+}
+
+fn check_at(value: &Value, at: &mut String) -> Result<(), CanonicalError> {
+    match value {
+        Value::Number(n) => {
+            let exact = n.as_i64().map(i64::unsigned_abs).or_else(|| n.as_u64());
+            match exact {
+                Some(n) if n <= MAX_INTEGER => Ok(()),
+                _ => Err(CanonicalError::Number {
+                    at: at.clone(),
+                    number: n.to_string(),
+                }),
+            }
+        }
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                descend(item, &i.to_string(), at)?;
+            }
+            Ok(())
+        }
+        Value::Object(fields) => {
+            for (key, item) in fields {
+                descend(item, key, at)?;
+            }
+            Ok(())
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
+}
+
+fn descend(value: &Value, step: &str, at: &mut String) -> Result<(), CanonicalError> {
+    let len = at.len();
+    at.push('/');
+    at.push_str(step);
+    check_at(value, at)?;
+    at.truncate(len);
+    Ok(())
+}
+
+/// Why a value has no canonical form.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CanonicalError {
+    /// A number that would not survive RFC 8785 exactly.
+    #[error(
+        "the number `{number}` at `{at}` is not an integer within ±(2^53 - 1); write it as a string or in smaller units"
+    )]
+    Number {
+        /// A JSON pointer.
+        at: String,
+        /// The number as it was written.
+        number: String,
+    },
+    /// The bytes are not the JSON that was expected.
+    #[error("{0}")]
+    NotJson(String),
+    /// The bytes are JSON, but not in canonical form.
+    #[error("the bytes are not canonical JSON (RFC 8785)")]
+    NotCanonical,
+}
+
+/// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of raw bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of a value's canonical JSON.
+    ///
+    /// # Errors
+    /// As [`to_vec`].
+    pub fn of<T: Serialize>(value: &T) -> Result<Self, CanonicalError> {
+        Ok(Self::of_bytes(&to_vec(value)?))
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first 12 hexadecimal digits, for people.
+    #[must_use]
+    pub fn short(&self) -> String {
+        hex::encode(&self.0[..6])
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let upper = s.bytes().any(|b| b.is_ascii_uppercase());
+        let mut bytes = [0; 32];
+        if upper || hex::decode_to_slice(s, &mut bytes).is_err() {
+            return Err(format!(
+                "`{s}` is not a digest: 64 lower-case hexadecimal digits"
+            ));
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn two_payloads_beyond_2_53_do_not_share_a_digest() {
+        // serde_json_canonicalizer alone rounds both to 9007199254740992.
+        for n in [9_007_199_254_740_992_u64, 9_007_199_254_740_993] {
+            let error = Digest::of(&json!({"amount": {"cents": n}})).unwrap_err();
+            assert!(error.to_string().contains("/amount/cents"), "{error}");
+        }
+        assert!(Digest::of(&json!(9_007_199_254_740_991_u64)).is_ok());
+        assert!(Digest::of(&json!(-9_007_199_254_740_992_i64)).is_err());
+        assert!(Digest::of(&json!(i64::MIN)).is_err());
+        assert!(Digest::of(&json!(1.5)).is_err());
+        assert!(Digest::of(&json!(1.0)).is_err());
+    }
+
+    #[test]
+    fn key_order_and_spacing_do_not_matter_but_unicode_form_does() {
+        let a: Value = serde_json::from_str(r#"{"b": 1, "a": "x"}"#).unwrap();
+        let b: Value = serde_json::from_str(r#"{"a":"x","b":1}"#).unwrap();
+        assert_eq!(Digest::of(&a).unwrap(), Digest::of(&b).unwrap());
+        assert_ne!(
+            Digest::of(&json!("\u{e9}")).unwrap(),
+            Digest::of(&json!("e\u{301}")).unwrap()
+        );
+    }
+
+    #[test]
+    fn rfc_8785_sorts_by_utf_16_units() {
+        let bytes = to_vec(&json!({"\u{10000}": 1, "\u{ffff}": 2})).unwrap();
+        assert_eq!(
+            String::from_utf8(bytes).unwrap(),
+            "{\"\u{10000}\":1,\"\u{ffff}\":2}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_form_is_a_fixed_point(text in ".*", n in -(MAX_INTEGER as i64)..=(MAX_INTEGER as i64), b: bool) {
+            let value = json!({"z": text, "a": [n, b, null], "m": {"k": n}});
+            let bytes = to_vec(&value).unwrap();
+            let again: Value = from_slice(&bytes).unwrap();
+            prop_assert_eq!(to_vec(&again).unwrap(), bytes);
+        }
+    }
+}

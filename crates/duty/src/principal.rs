@@ -1,0 +1,196 @@
+//! Principals and what they may prove themselves with.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use ed25519_dalek::{Signature, VerifyingKey};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    canonical::Digest,
+    name::{CredentialId, PrincipalId},
+};
+
+/// What sort of principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrincipalKind {
+    /// A piece of software that decides, owned by a human.
+    Agent,
+    /// A person.
+    Human,
+    /// A piece of software that does as told: the engine, an intake.
+    Service,
+}
+
+/// What a principal may take part as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Prepares.
+    Analyst,
+    /// Reviews.
+    Reviewer,
+    /// Executes.
+    Executor,
+    /// Approves: humans only.
+    Approver,
+    /// Answers for agents and signs thresholds: humans only.
+    Owner,
+    /// Reads everything, changes nothing.
+    Auditor,
+    /// Keeps principals, releases and certifications.
+    Admin,
+    /// The platform itself: opens cases, records answers, outcomes and expiries.
+    Service,
+}
+
+impl Role {
+    /// The word used in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Analyst => "analyst",
+            Self::Reviewer => "reviewer",
+            Self::Executor => "executor",
+            Self::Approver => "approver",
+            Self::Owner => "owner",
+            Self::Auditor => "auditor",
+            Self::Admin => "admin",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// A duty: the incompatible things to do in one case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Duty {
+    /// Work out what should be done.
+    Prepare,
+    /// Check it from the sources.
+    Review,
+    /// Answer for it.
+    Approve,
+    /// Do it.
+    Execute,
+}
+
+impl Duty {
+    /// The role that holds this duty.
+    #[must_use]
+    pub fn role(self) -> Role {
+        match self {
+            Self::Prepare => Role::Analyst,
+            Self::Review => Role::Reviewer,
+            Self::Approve => Role::Approver,
+            Self::Execute => Role::Executor,
+        }
+    }
+
+    /// The word used in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Review => "review",
+            Self::Approve => "approve",
+            Self::Execute => "execute",
+        }
+    }
+}
+
+/// A credential, as far as everybody may know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Its id, unique in the log.
+    pub id: CredentialId,
+    /// What proves it.
+    pub proof: Proof,
+}
+
+/// What proves a credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Proof {
+    /// An Ed25519 key (RFC 8032): signs statements.
+    Ed25519 {
+        /// The public key, 32 bytes in base64.
+        public: PublicKey,
+    },
+    /// A random bearer token of at least 128 bits.
+    Token {
+        /// SHA-256 of the token's text.
+        sha256: Digest,
+    },
+    /// Held by the process that owns the data directory; never leaves it.
+    Local,
+}
+
+/// An Ed25519 public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// A key from its 32 bytes.
+    ///
+    /// # Errors
+    /// Where the bytes are no point of the curve, or one of small order, under which signatures mean nothing.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, String> {
+        let key = VerifyingKey::from_bytes(bytes)
+            .map_err(|_| "the bytes are not an Ed25519 public key".to_owned())?;
+        if key.is_weak() {
+            return Err("the Ed25519 public key is of small order: anybody could sign for it".to_owned());
+        }
+        Ok(Self(key))
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    /// Whether `signature` (64 bytes in base64) is this key's over `message`, by RFC 8032's strict rules.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
+        BASE64_STANDARD
+            .decode(signature)
+            .ok()
+            .and_then(|bytes| Signature::from_slice(&bytes).ok())
+            .is_some_and(|signature| self.0.verify_strict(message, &signature).is_ok())
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&BASE64_STANDARD.encode(self.as_bytes()))
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let bytes: [u8; 32] = BASE64_STANDARD
+            .decode(String::deserialize(d)?)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| serde::de::Error::custom("a public key is 32 bytes in base64"))?;
+        Self::from_bytes(&bytes).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A principal as it is added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPrincipal {
+    /// Its id.
+    pub id: PrincipalId,
+    /// What sort.
+    pub kind: PrincipalKind,
+    /// What it may take part as, in order, each once.
+    pub roles: Vec<Role>,
+    /// The human answerable for it: needed for an agent, and only for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PrincipalId>,
+    /// What it proves itself with.
+    pub credentials: Vec<Credential>,
+}

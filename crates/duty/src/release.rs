@@ -1,0 +1,286 @@
+//! What the core knows of a release: the team, its thresholds, and questions to its rules.
+//!
+//! The rules themselves (Cedar policies, policy documents) live in the `policy` crate, which answers [`Rules`] purely.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    action::Action,
+    canonical::Digest,
+    facts::Facts,
+    name::{Course, Environment, PrincipalId, ThresholdId},
+    principal::{Duty, Role},
+    time::Time,
+};
+
+/// The risk tier of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// A threshold may cover it.
+    Low,
+    /// A human signs.
+    Elevated,
+    /// A quorum of humans signs.
+    High,
+}
+
+impl Tier {
+    /// The word used in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Elevated => "elevated",
+            Self::High => "high",
+        }
+    }
+}
+
+/// A clause by id, version and digest: what records cite.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClauseRef {
+    /// Stable across editions.
+    pub id: String,
+    /// The edition of its document.
+    pub version: String,
+    /// SHA-256 over the canonical JSON of `{"id", "text", "title", "version"}`.
+    pub digest: Digest,
+}
+
+/// An agent's place in the team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Its principal.
+    pub id: PrincipalId,
+    /// Its duty.
+    pub duty: Duty,
+    /// The human answerable for it.
+    pub owner: PrincipalId,
+    /// The model it must run on, like `rules/<digest>`; none for an agent that only executes.
+    pub model: Option<String>,
+    /// Digest of its prompt.
+    pub prompt: Digest,
+}
+
+/// A tool of a target system, as the release declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// `<server>.<tool>`.
+    pub name: String,
+    /// Whether it changes the world. Only a grant may call such a tool.
+    pub effect: bool,
+    /// Namespace of the facts taken from its answers.
+    pub facts_as: Option<String>,
+    /// The fields of its answers that become facts in records.
+    pub facts: Vec<String>,
+    /// The argument that the engine fills with the grant's id; no agent may set it.
+    pub idempotency: Option<String>,
+    /// The tool that finds out, by that id, what happened.
+    pub lookup: Option<String>,
+}
+
+impl Tool {
+    /// The facts that may stand in records, of one answer.
+    #[must_use]
+    pub fn facts_of(&self, answer: &Map<String, Value>) -> Facts {
+        self.facts_as.as_deref().map_or_else(Facts::default, |namespace| {
+            Facts::of_answer(namespace, answer, Some(&self.facts))
+        })
+    }
+}
+
+/// Who must sign an action of a tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quorum {
+    /// How many distinct humans; at least one.
+    pub humans: u32,
+    /// The role that each must hold.
+    pub role: Role,
+    /// The course that each must be certified in.
+    pub certification: Course,
+    /// How long the request stands, in minutes.
+    pub expires_minutes: u32,
+    /// The clause that asks for it.
+    pub clause: String,
+}
+
+/// Facts that name a principal who may not approve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disqualify {
+    /// Paths of facts, `namespace.field`.
+    pub facts: Vec<String>,
+    /// The clause behind it.
+    pub clause: String,
+}
+
+/// The team of a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Team {
+    /// Its name.
+    pub name: String,
+    /// Agents bound to duties.
+    pub agents: Vec<Agent>,
+    /// The tools by name.
+    pub tools: BTreeMap<String, Tool>,
+    /// Who must sign, per tier.
+    pub approval: BTreeMap<Tier, Quorum>,
+    /// Who may not.
+    pub disqualify: Option<Disqualify>,
+    /// Confidence, in whole percent, under which a human decides.
+    pub min_confidence: u8,
+    /// The clause behind `min_confidence`.
+    pub confidence_clause: String,
+    /// How long a grant stands, in minutes.
+    pub grant_minutes: u32,
+}
+
+impl Team {
+    /// The agent of this principal.
+    #[must_use]
+    pub fn agent(&self, id: &PrincipalId) -> Option<&Agent> {
+        self.agents.iter().find(|a| a.id == *id)
+    }
+
+    /// The agents with a duty.
+    pub fn with_duty(&self, duty: Duty) -> impl Iterator<Item = &Agent> {
+        self.agents.iter().filter(move |a| a.duty == duty)
+    }
+}
+
+/// Caps over a moving window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cap {
+    /// The window's length.
+    pub window_minutes: u32,
+    /// How many actions.
+    pub count: u32,
+    /// How much, in the unit of the threshold's `sum_field`.
+    pub sum: i64,
+}
+
+/// Caps in all and per key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Caps {
+    /// Over all actions.
+    pub all: Cap,
+    /// Over the actions of one key, for instance one vendor.
+    pub per_key: Cap,
+}
+
+/// A documented, signed, narrow, expiring pre-approval with cumulative caps.
+///
+/// Its digest is over its canonical JSON; that digest is what its signers sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// Its id.
+    pub id: ThresholdId,
+    /// For people.
+    pub title: String,
+    /// The human answerable for it.
+    pub owner: PrincipalId,
+    /// The tool that it pre-approves.
+    pub tool: String,
+    /// The highest tier that it may cover.
+    pub tier: Tier,
+    /// A Cedar condition over the action and the facts.
+    pub scope: String,
+    /// The argument that is summed.
+    pub sum_field: String,
+    /// The argument whose value is the key of `per_key` caps.
+    pub key_field: String,
+    /// In force from here.
+    pub starts: Time,
+    /// In force before here.
+    pub expires: Time,
+    /// The clause that permits it.
+    pub clause: String,
+    /// How many distinct humans must have signed it.
+    pub signatures: u32,
+    /// The most that one action may be, in the unit of `sum_field`.
+    pub single_limit: i64,
+    /// Beyond this share of `single_limit`, in percent, an exception is raised.
+    pub near_percent: u8,
+    /// Cumulative caps.
+    pub caps: Caps,
+}
+
+/// A question to a release's rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Who would call.
+    pub principal: &'a PrincipalId,
+    /// What would be called.
+    pub action: &'a Action,
+    /// The case.
+    pub case: &'a str,
+    /// What the case is about.
+    pub subject: &'a str,
+    /// Where.
+    pub environment: &'a Environment,
+    /// What systems of record answered so far.
+    pub facts: &'a Facts,
+}
+
+/// A rule that spoke, by id, with the clause behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleHit {
+    /// `<file>#<id>`.
+    pub rule: String,
+    /// What it says, for people.
+    pub why: String,
+    /// The clause behind it, where the rule names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clause: Option<String>,
+}
+
+/// What a permission set says of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// A rule permits it and none forbids it.
+    Allow(RuleHit),
+    /// A rule forbids it.
+    Forbid(RuleHit),
+    /// No rule permits it.
+    Silent,
+    /// A rule could not be evaluated: why. Counts as a refusal.
+    Fault(RuleHit),
+}
+
+/// What the risk rules say of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RiskFinding {
+    /// The highest tier that a rule asks for; high where none speaks or one cannot be evaluated.
+    pub tier: Tier,
+    /// The rules behind that tier.
+    pub hits: Vec<RuleHit>,
+}
+
+/// A release's content, asked purely: the same question has the same answer for ever.
+pub trait Rules: Send + Sync {
+    /// The release's content hash.
+    fn digest(&self) -> Digest;
+    /// The team.
+    fn team(&self) -> &Team;
+    /// The thresholds with their digests, in order of id.
+    fn thresholds(&self) -> &[(Threshold, Digest)];
+    /// The clause of this id.
+    fn clause(&self, id: &str) -> Option<&ClauseRef>;
+    /// Whether the asking agent's permission set permits the call.
+    fn permission(&self, ask: &Ask<'_>) -> Permission;
+    /// The risk tier of the action.
+    fn risk(&self, ask: &Ask<'_>) -> RiskFinding;
+    /// Whether the action is in the threshold's scope; the error says why that cannot be told.
+    ///
+    /// # Errors
+    /// Where the condition cannot be evaluated on this action.
+    fn in_scope(&self, threshold: &Threshold, ask: &Ask<'_>) -> Result<bool, String>;
+}

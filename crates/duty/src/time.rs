@@ -1,0 +1,111 @@
+//! Recorded time: milliseconds since 1970 in UTC, written as RFC 3339 with exactly three decimals.
+//!
+//! Written so, order as text is order in time. There is no clock here: times arrive with requests.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A moment, to the millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time(i64);
+
+impl Time {
+    /// The earliest moment that is written: 1970-01-01T00:00:00.000Z.
+    pub const EPOCH: Self = Self(0);
+    /// The last moment that is written: 9999-12-31T00:00:00.000Z.
+    const LAST: i64 = 253_402_214_400_000;
+
+    /// A moment from milliseconds since 1970, held within the years that can be written.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(0, Self::LAST))
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// This moment and so many minutes.
+    #[must_use]
+    pub fn plus_minutes(self, minutes: u32) -> Self {
+        Self::from_millis(self.0 + i64::from(minutes) * 60_000)
+    }
+
+    /// This moment less so many minutes.
+    #[must_use]
+    pub fn minus_minutes(self, minutes: u32) -> Self {
+        Self::from_millis(self.0 - i64::from(minutes) * 60_000)
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stamp = Timestamp::from_millisecond(self.0)
+            .expect("INVARIANT: held within the years 1970 to 9999");
+        write!(f, "{stamp:.3}")
+    }
+}
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let time = s
+            .parse::<Timestamp>()
+            .map(|t| Self::from_millis(t.as_millisecond()))
+            .map_err(|e| format!("`{s}` is not a time: {e}"))?;
+        if time.to_string() == s {
+            Ok(time)
+        } else {
+            Err(format!(
+                "`{s}` is not written as a record's time is, like `{time}`"
+            ))
+        }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn is_written_with_three_decimals_in_utc() {
+        assert_eq!(Time::EPOCH.to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(
+            Time::from_millis(1_795_424_645_120).to_string().len(),
+            "2026-11-23T09:04:05.120Z".len()
+        );
+        assert!("2026-11-23T09:04:05Z".parse::<Time>().is_err());
+        assert!("2026-11-23T10:04:05.000+01:00".parse::<Time>().is_err());
+        assert!("soon".parse::<Time>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn text_order_is_time_order(a in 0..Time::LAST, b in 0..Time::LAST) {
+            let (a, b) = (Time::from_millis(a), Time::from_millis(b));
+            prop_assert_eq!(a.to_string().cmp(&b.to_string()), a.cmp(&b));
+            prop_assert_eq!(a.to_string().parse::<Time>().unwrap(), a);
+        }
+    }
+}
