@@ -1,0 +1,209 @@
+//! Who may ask for what: credentials, kinds, roles, and independence within a case (I2).
+
+use super::{Desk, Ruled};
+use crate::{
+    fold::proof_digest,
+    name::{CaseId, PrincipalId},
+    principal::{Duty, PrincipalKind, Role},
+    refusal::{Code, Refusal},
+    release::{Agent, Rules},
+    request::Request,
+    state::{Case, Principal},
+    statement::{Signed, Statement},
+};
+
+/// Whether a request lets something happen, rather than taking down what has happened. A clock that stands behind the log
+/// stops the first sort only: refusing to record an outcome would lose it.
+pub(super) fn lets_something_happen(request: &Request) -> bool {
+    match request {
+        Request::Answer(_) | Request::RecordOutcome(_) => false,
+        Request::OpenLog(_)
+        | Request::AddPrincipal(_)
+        | Request::RevokePrincipal(_)
+        | Request::Certify(_)
+        | Request::RecordFile(_)
+        | Request::BuildRelease(_)
+        | Request::Promote(_)
+        | Request::SignThreshold(_)
+        | Request::OpenCase(_)
+        | Request::Call(_)
+        | Request::Retrieve(_)
+        | Request::Recommend(_)
+        | Request::Approve(_)
+        | Request::UseGrant(_)
+        | Request::Expire(_)
+        | Request::Triage(_) => true,
+    }
+}
+
+impl<'a> Desk<'a> {
+    /// The principal is known, not revoked, and the credential is its own.
+    pub(super) fn known_actor(&self) -> Ruled {
+        let principal = self.principal()?;
+        let id = &self.submission.principal;
+        if principal.revoked {
+            return Err(Refusal::new(
+                Code::Revoked,
+                format!("`{id}` was revoked"),
+                "act as a principal that is in force",
+            ));
+        }
+        let credential = &self.submission.credential;
+        if self.state.credentials.get(credential) != Some(id) {
+            return Err(Refusal::new(
+                Code::UnknownPrincipal,
+                format!("`{credential}` is not a credential of `{id}`"),
+                "use a credential that was recorded for this principal",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The principal holds a role that is not a duty of agents.
+    pub(super) fn holds(&self, role: Role) -> Ruled {
+        if self.principal()?.roles.contains(&role) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::NotYourDuty,
+            format!("`{}` is no {}", self.submission.principal, role.word()),
+            format!("ask a principal with the role {}", role.word()),
+        ))
+    }
+
+    /// The principal is the team's agent for one of `duties`, and independent of everyone who acted otherwise in the case.
+    pub(super) fn agent(
+        &self,
+        rules: &'a dyn Rules,
+        id: &CaseId,
+        case: &Case,
+        duties: &[Duty],
+    ) -> Result<&'a Agent, Refusal> {
+        let principal = self.principal()?;
+        let actor = &self.submission.principal;
+        let words: Vec<_> = duties.iter().map(|d| d.word()).collect();
+        let agent = rules
+            .team()
+            .agent(actor)
+            .filter(|a| duties.contains(&a.duty))
+            .filter(|a| principal.roles.contains(&a.duty.role()))
+            .ok_or_else(|| {
+                Refusal::new(
+                    Code::NotYourDuty,
+                    format!(
+                        "`{actor}` does not hold the duty {} in team `{}`",
+                        words.join(" or "),
+                        rules.team().name
+                    ),
+                    "let the agent that holds this duty ask",
+                )
+            })?;
+        if principal.owner.as_ref() != Some(&agent.owner) {
+            return Err(Refusal::new(
+                Code::NotYourDuty,
+                format!(
+                    "the release says that `{}` owns `{actor}`, and the log does not",
+                    agent.owner
+                ),
+                "build the release with the owner that the log records",
+            ));
+        }
+        self.independent(id, case, actor, principal, agent.duty)?;
+        Ok(agent)
+    }
+
+    /// I2: no principal, under whatever name, on two sides of a case.
+    pub(super) fn independent(
+        &self,
+        id: &CaseId,
+        case: &Case,
+        actor: &PrincipalId,
+        principal: &Principal,
+        duty: Duty,
+    ) -> Ruled {
+        for (held, other) in &case.parts {
+            if *held == duty {
+                continue;
+            }
+            let shares = other == actor
+                || self
+                    .state
+                    .principals
+                    .get(other)
+                    .is_some_and(|o| share_a_credential(o, principal));
+            if shares {
+                return Err(Refusal::new(
+                    Code::NotIndependent,
+                    format!(
+                        "`{actor}` would {} in case `{id}` in which `{other}`, who is the same or shares a credential, did {}",
+                        duty.word(),
+                        held.word()
+                    ),
+                    "let another principal do it",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A human's signature over a statement that belongs to this log and to whoever sends it.
+    pub(super) fn signed<T: Statement>(&self, signed: &Signed<T>) -> Result<&'a Principal, Refusal> {
+        let principal = self.principal()?;
+        let statement = &signed.statement;
+        if principal.kind != PrincipalKind::Human {
+            return Err(Refusal::new(
+                Code::NotHuman,
+                format!("`{}` is not a human", self.submission.principal),
+                "a human signs this with a key of their own",
+            ));
+        }
+        let own = statement.signer() == &self.submission.principal
+            && statement.credential() == &self.submission.credential;
+        if !own {
+            return Err(Refusal::new(
+                Code::WrongBinding,
+                format!(
+                    "the statement is signed as `{}` with `{}` and sent as `{}` with `{}`",
+                    statement.signer(),
+                    statement.credential(),
+                    self.submission.principal,
+                    self.submission.credential
+                ),
+                "send a statement under the name that signed it",
+            ));
+        }
+        if !statement.typed() || Some(statement.log()) != self.state.origin.as_deref() {
+            return Err(Refusal::new(
+                Code::WrongBinding,
+                "the statement is of another sort or meant for another log",
+                "sign the statement that this log asks for",
+            ));
+        }
+        let key = principal.key(statement.credential()).ok_or_else(|| {
+            Refusal::new(
+                Code::BadSignature,
+                format!("`{}` is not a signing key", statement.credential()),
+                "sign with an Ed25519 key that is recorded for you",
+            )
+        })?;
+        if signed.verifies(key) {
+            Ok(principal)
+        } else {
+            Err(Refusal::new(
+                Code::BadSignature,
+                format!(
+                    "the signature is not that of `{}` over this statement",
+                    statement.signer()
+                ),
+                "sign the statement exactly as it is sent, with the recorded key",
+            ))
+        }
+    }
+}
+
+fn share_a_credential(a: &Principal, b: &Principal) -> bool {
+    a.credentials.iter().any(|x| {
+        let digest = proof_digest(&x.proof);
+        digest.is_some() && b.credentials.iter().any(|y| proof_digest(&y.proof) == digest)
+    })
+}

@@ -1,0 +1,304 @@
+//! Keeping the books: the log's beginning, principals, certifications, releases, environments, threshold signatures.
+
+use super::{Desk, Place, Ruled};
+use crate::{
+    canonical::Digest,
+    fold::proof_digest,
+    principal::{NewPrincipal, PrincipalKind, Proof, Role},
+    record::{
+        CertificationRecorded, FileRecorded, LogOpened, PrincipalAdded, PrincipalRevoked, ReleaseBuilt,
+        ReleasePromoted, ThresholdSigned,
+    },
+    refusal::{Code, Refusal},
+    request::{BuildRelease, Certify, OpenLog, Promote, RecordFile, RevokePrincipal},
+    statement::{Signed, ThresholdStatement},
+};
+
+impl Desk<'_> {
+    pub(super) fn open_log(&mut self, request: &OpenLog) -> Ruled {
+        if self.state.size > 0 {
+            return Err(Refusal::new(
+                Code::LogState,
+                "the log was begun already",
+                "use it as it is, or begin another in an empty directory",
+            ));
+        }
+        let mut seen = crate::state::State::default();
+        for principal in &request.principals {
+            well_formed(&seen, principal)?;
+            if principal.kind != PrincipalKind::Service {
+                return Err(malformed("a log begins with services only: an admin and the platform"));
+            }
+            seen.principals.insert(
+                principal.id.clone(),
+                crate::state::Principal {
+                    kind: principal.kind,
+                    roles: Default::default(),
+                    owner: None,
+                    credentials: Vec::new(),
+                    revoked: false,
+                    certifications: Default::default(),
+                },
+            );
+        }
+        let body = LogOpened {
+            request: self.request(),
+        };
+        self.write(Place::default(), None, Vec::new(), body);
+        Ok(())
+    }
+
+    pub(super) fn add_principal(&mut self, request: &NewPrincipal) -> Ruled {
+        self.holds(Role::Admin)?;
+        well_formed(self.state, request)?;
+        if let Some(owner) = &request.owner {
+            let human = self
+                .state
+                .principals
+                .get(owner)
+                .is_some_and(|o| o.kind == PrincipalKind::Human && !o.revoked);
+            if !human {
+                return Err(malformed(format!(
+                    "the owner `{owner}` is not a human of this log; add the owner first"
+                )));
+            }
+        }
+        let body = PrincipalAdded {
+            request: self.request(),
+        };
+        self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
+        Ok(())
+    }
+
+    pub(super) fn revoke_principal(&mut self, request: &RevokePrincipal) -> Ruled {
+        self.holds(Role::Admin)?;
+        let known = self.state.principals.get(&request.principal);
+        if known.is_none_or(|p| p.revoked) {
+            return Err(Refusal::new(
+                Code::UnknownPrincipal,
+                format!("nobody in force is called `{}`", request.principal),
+                "name a principal that `principal list` shows",
+            ));
+        }
+        if request.principal == self.submission.principal {
+            return Err(malformed("an admin cannot revoke itself: nobody would be left to undo it"));
+        }
+        needs_reason(&request.reason)?;
+        let body = PrincipalRevoked {
+            request: self.request(),
+        };
+        self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
+        Ok(())
+    }
+
+    pub(super) fn certify(&mut self, request: &Certify) -> Ruled {
+        self.holds(Role::Admin)?;
+        let person = self.state.principals.get(&request.principal);
+        if person.is_none_or(|p| p.kind != PrincipalKind::Human || p.revoked) {
+            return Err(Refusal::new(
+                Code::NotHuman,
+                format!("no human in force is called `{}`", request.principal),
+                "certify a person that `principal list` shows",
+            ));
+        }
+        if request.expires <= self.now {
+            return Err(malformed("the certification would expire before it begins"));
+        }
+        let body = CertificationRecorded {
+            request: self.request(),
+        };
+        self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
+        Ok(())
+    }
+
+    pub(super) fn record_file(&mut self, request: &RecordFile) -> Ruled {
+        self.holds(Role::Admin)?;
+        let digest = Digest::of_bytes(request.content.as_bytes());
+        if self.state.files.contains_key(&digest) {
+            return Err(Refusal::new(
+                Code::Replayed,
+                format!("a file with the digest {} is in the log already", digest.short()),
+                "name it in the release by its digest",
+            ));
+        }
+        let body = FileRecorded {
+            request: self.request(),
+            digest,
+        };
+        self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
+        Ok(())
+    }
+
+    pub(super) fn build_release(&mut self, request: &BuildRelease) -> Ruled {
+        self.holds(Role::Admin)?;
+        for (path, digest) in &request.files {
+            if !self.state.files.contains_key(digest) {
+                return Err(Refusal::new(
+                    Code::PolicyMissing,
+                    format!("the log does not hold `{path}` with the digest {}", digest.short()),
+                    "record the file first",
+                ));
+            }
+        }
+        let digest = Digest::of(&request.files).map_err(|e| malformed(e.to_string()))?;
+        if self.state.releases.contains_key(&digest) {
+            return Err(Refusal::new(
+                Code::Replayed,
+                format!("release {} was built already", digest.short()),
+                "promote it, or change a file",
+            ));
+        }
+        let body = ReleaseBuilt {
+            request: self.request(),
+            digest,
+        };
+        self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
+        Ok(())
+    }
+
+    pub(super) fn promote(&mut self, request: &Promote) -> Ruled {
+        self.holds(Role::Admin)?;
+        if !self.state.releases.contains_key(&request.release) {
+            return Err(Refusal::new(
+                Code::PolicyMissing,
+                format!("there is no release {}", request.release.short()),
+                "build it first",
+            ));
+        }
+        let body = ReleasePromoted {
+            request: self.request(),
+        };
+        let place = Place {
+            env: Some(&request.environment),
+            case: None,
+            release: Some(request.release),
+        };
+        self.write(place, Some(Role::Admin), Vec::new(), body);
+        Ok(())
+    }
+
+    pub(super) fn sign_threshold(&mut self, request: &Signed<ThresholdStatement>) -> Ruled {
+        self.signed(request)?;
+        self.holds(Role::Owner)?;
+        let s = &request.statement;
+        let signed = self.state.thresholds.get(&s.threshold);
+        let before = signed.and_then(|t| t.signers.get(&s.digest));
+        if before.is_some_and(|signers| signers.contains(&s.signer)) {
+            return Err(Refusal::new(
+                Code::Replayed,
+                format!("`{}` has signed threshold `{}` already", s.signer, s.threshold),
+                "another person's signature is needed, if one is missing",
+            ));
+        }
+        let body = ThresholdSigned {
+            request: self.request(),
+        };
+        self.write(Place::default(), Some(Role::Owner), Vec::new(), body);
+        Ok(())
+    }
+}
+
+/// The duties' roles, and those that must keep apart from them and from each other (SOD-03, SOD-06).
+const APART: &[&[Role]] = &[
+    &[Role::Analyst, Role::Reviewer, Role::Executor, Role::Approver],
+    &[Role::Admin, Role::Auditor, Role::Approver],
+    &[Role::Admin, Role::Owner],
+    &[Role::Service, Role::Approver, Role::Analyst, Role::Reviewer, Role::Executor],
+];
+
+fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
+    let id = &new.id;
+    if state.principals.contains_key(id) {
+        return Err(Refusal::new(
+            Code::Replayed,
+            format!("`{id}` is taken, and ids are never used twice"),
+            "choose another id",
+        ));
+    }
+    if new.roles.is_empty() || new.roles.windows(2).any(|w| w[0] >= w[1]) {
+        return Err(malformed(format!(
+            "`{id}` needs at least one role, each once and in order"
+        )));
+    }
+    for group in APART {
+        let held: Vec<_> = new.roles.iter().filter(|r| group.contains(r)).map(|r| r.word()).collect();
+        if held.len() > 1 {
+            return Err(Refusal::new(
+                Code::NotIndependent,
+                format!("`{id}` would hold the roles {} together", held.join(" and ")),
+                "give these roles to different principals",
+            ));
+        }
+    }
+    let agent_only = |r: &Role| matches!(r, Role::Analyst | Role::Reviewer | Role::Executor);
+    let human_only = |r: &Role| matches!(r, Role::Approver | Role::Owner);
+    let wrong = match new.kind {
+        PrincipalKind::Agent => new.roles.iter().find(|r| !agent_only(r)),
+        PrincipalKind::Human => new.roles.iter().find(|r| **r == Role::Service),
+        PrincipalKind::Service => new.roles.iter().find(|r| agent_only(r) || human_only(r)),
+    };
+    if let Some(role) = wrong {
+        let code = if human_only(role) { Code::NotHuman } else { Code::NotYourDuty };
+        return Err(Refusal::new(
+            code,
+            format!("`{id}` cannot hold the role {}", role.word()),
+            "approvers and owners are humans; agents prepare, review or execute",
+        ));
+    }
+    if (new.kind == PrincipalKind::Agent) != new.owner.is_some() {
+        return Err(malformed(format!(
+            "`{id}`: an agent needs an owner, and only an agent has one"
+        )));
+    }
+    well_proved(state, new)
+}
+
+fn well_proved(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
+    let id = &new.id;
+    if new.credentials.is_empty() {
+        return Err(malformed(format!("`{id}` needs at least one credential")));
+    }
+    for (i, credential) in new.credentials.iter().enumerate() {
+        let digest = proof_digest(&credential.proof);
+        let fits = match (&credential.proof, new.kind) {
+            (Proof::Ed25519 { .. }, PrincipalKind::Human)
+            | (Proof::Token { .. }, PrincipalKind::Agent | PrincipalKind::Service)
+            | (Proof::Local, PrincipalKind::Service) => true,
+            (Proof::Ed25519 { .. } | Proof::Token { .. } | Proof::Local, _) => false,
+        };
+        if !fits {
+            return Err(malformed(format!(
+                "`{id}`: humans sign with Ed25519 keys, agents come with tokens, services with tokens or locally"
+            )));
+        }
+        let earlier = &new.credentials[..i];
+        let twice = state.credentials.contains_key(&credential.id)
+            || earlier.iter().any(|c| c.id == credential.id)
+            || digest.is_some_and(|d| {
+                state.proofs.contains_key(&d) || earlier.iter().any(|c| proof_digest(&c.proof) == Some(d))
+            });
+        if twice {
+            return Err(Refusal::new(
+                Code::NotIndependent,
+                format!("credential `{}` of `{id}` is somebody's already", credential.id),
+                "make a credential of its own for every principal",
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn malformed(why: impl Into<String>) -> Refusal {
+    Refusal::new(Code::Malformed, why, "correct the request and send it again")
+}
+
+pub(super) fn needs_reason(reason: &str) -> Ruled {
+    if reason.trim().len() < 3 {
+        return Err(Refusal::new(
+            Code::ReasonMissing,
+            "no reason is given",
+            "say why, in a few words",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,361 @@
+//! The fold: records into state. It judges nothing; it only takes down what the records say.
+
+use crate::{
+    canonical::Digest,
+    name::{CaseId, ItemId},
+    principal::{Duty, NewPrincipal, Proof},
+    record::{Body, Record},
+    request::{Outcome, Request},
+    state::{
+        Approval, CallAnswer, CallState, Case, Exception, Grant, Principal, Retrieval, State,
+        ThresholdUse,
+    },
+    statement::Choice,
+};
+
+/// A record that cannot follow the records before it. A log that our own core wrote has none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq} cannot follow the records before it: {why}")]
+pub struct FoldError {
+    /// The record.
+    pub seq: u64,
+    /// Why not.
+    pub why: String,
+}
+
+impl State {
+    /// Takes one more record down.
+    ///
+    /// # Errors
+    /// [`FoldError`] where the record is out of order or speaks of what is not there; the state is then of no more use.
+    pub fn apply(&mut self, record: &Record) -> Result<(), FoldError> {
+        self.follow(record).map_err(|why| FoldError {
+            seq: record.seq,
+            why,
+        })
+    }
+
+    fn follow(&mut self, record: &Record) -> Result<(), String> {
+        if record.seq != self.size {
+            return Err(format!("its seq should be {}", self.size));
+        }
+        if record.time < self.time {
+            return Err(format!(
+                "its time {} is before that of the record ahead of it, {}",
+                record.time, self.time
+            ));
+        }
+        match (record.cause, record.body.request()) {
+            (None, None) => return Err("it has neither a request nor a cause".to_owned()),
+            (Some(_), Some(_)) => return Err("it has both a request and a cause".to_owned()),
+            (Some(cause), None) if cause >= record.seq => {
+                return Err("its cause does not come before it".to_owned());
+            }
+            _ => {}
+        }
+        self.take(record)?;
+        self.size += 1;
+        self.time = record.time;
+        Ok(())
+    }
+
+    fn take(&mut self, record: &Record) -> Result<(), String> {
+        match &record.body {
+            Body::RequestRefused(_) => Ok(()),
+            Body::LogOpened(b) => {
+                let Request::OpenLog(request) = &b.request else {
+                    return mismatch();
+                };
+                self.origin = Some(request.origin.clone());
+                request.principals.iter().for_each(|p| self.add(p));
+                Ok(())
+            }
+            Body::PrincipalAdded(b) => {
+                let Request::AddPrincipal(request) = &b.request else {
+                    return mismatch();
+                };
+                self.add(request);
+                Ok(())
+            }
+            Body::PrincipalRevoked(b) => {
+                let Request::RevokePrincipal(request) = &b.request else {
+                    return mismatch();
+                };
+                let principal = self.principals.get_mut(&request.principal);
+                principal.ok_or("nobody by that id")?.revoked = true;
+                Ok(())
+            }
+            Body::CertificationRecorded(b) => {
+                let Request::Certify(request) = &b.request else {
+                    return mismatch();
+                };
+                let principal = self.principals.get_mut(&request.principal);
+                let certifications = &mut principal.ok_or("nobody by that id")?.certifications;
+                certifications.insert(request.course.clone(), request.expires);
+                Ok(())
+            }
+            Body::FileRecorded(b) => {
+                self.files.insert(b.digest, record.seq);
+                Ok(())
+            }
+            Body::ReleaseBuilt(b) => {
+                let Request::BuildRelease(request) = &b.request else {
+                    return mismatch();
+                };
+                self.releases.insert(b.digest, request.files.clone());
+                Ok(())
+            }
+            Body::ReleasePromoted(b) => {
+                let Request::Promote(request) = &b.request else {
+                    return mismatch();
+                };
+                self.environments
+                    .insert(request.environment.clone(), request.release);
+                Ok(())
+            }
+            Body::ThresholdSigned(b) => {
+                let Request::SignThreshold(request) = &b.request else {
+                    return mismatch();
+                };
+                let s = &request.statement;
+                let threshold = self.thresholds.entry(s.threshold.clone()).or_default();
+                let signers = threshold.signers.entry(s.digest).or_default();
+                signers.insert(s.signer.clone());
+                Ok(())
+            }
+            Body::ThresholdApplied(b) => {
+                let since = record.time.minus_minutes(b.window_minutes);
+                let threshold = self.thresholds.entry(b.threshold.clone()).or_default();
+                threshold.uses.retain(|u| u.time > since);
+                threshold.uses.push(ThresholdUse {
+                    time: record.time,
+                    amount: b.amount,
+                    key: b.key.clone(),
+                    grant: b.grant.clone(),
+                });
+                Ok(())
+            }
+            Body::ThresholdReleased(b) => {
+                let threshold = self.thresholds.get_mut(&b.threshold);
+                let uses = &mut threshold.ok_or("no such threshold in use")?.uses;
+                uses.retain(|u| u.grant != b.grant);
+                Ok(())
+            }
+            Body::CaseOpened(b) => {
+                let Request::OpenCase(request) = &b.request else {
+                    return mismatch();
+                };
+                let case = new_case(record, &request.subject, request.snapshot)?;
+                self.cases.insert(request.case.clone(), case);
+                Ok(())
+            }
+            Body::ExceptionRaised(b) => {
+                self.case(record)?.exceptions += 1;
+                self.exceptions.insert(
+                    b.exception.clone(),
+                    Exception {
+                        sort: b.sort,
+                        raised: record.time,
+                        text: b.text.clone(),
+                    },
+                );
+                Ok(())
+            }
+            Body::ExceptionTriaged(b) => {
+                let Request::Triage(request) = &b.request else {
+                    return mismatch();
+                };
+                self.exceptions.remove(&request.statement.exception);
+                Ok(())
+            }
+            Body::CaseClosed(b) => {
+                let id = case_id(record)?;
+                self.cases.remove(id).ok_or("its case is not open")?;
+                self.closed.insert(id.clone(), b.outcome);
+                Ok(())
+            }
+            _ => take_in_case(self.case(record)?, record),
+        }
+    }
+
+    fn case(&mut self, record: &Record) -> Result<&mut Case, String> {
+        let id = case_id(record)?;
+        let case = self.cases.get_mut(id);
+        case.ok_or_else(|| format!("case `{id}` is not open"))
+    }
+
+    fn add(&mut self, new: &NewPrincipal) {
+        for credential in &new.credentials {
+            self.credentials
+                .insert(credential.id.clone(), new.id.clone());
+            if let Some(digest) = proof_digest(&credential.proof) {
+                self.proofs.insert(digest, credential.id.clone());
+            }
+        }
+        self.principals.insert(
+            new.id.clone(),
+            Principal {
+                kind: new.kind,
+                roles: new.roles.iter().copied().collect(),
+                owner: new.owner.clone(),
+                credentials: new.credentials.clone(),
+                revoked: false,
+                certifications: Default::default(),
+            },
+        );
+    }
+}
+
+/// What makes two credentials the same: the digest of the public key or of the token.
+pub(crate) fn proof_digest(proof: &Proof) -> Option<Digest> {
+    match proof {
+        Proof::Ed25519 { public } => Some(Digest::of_bytes(public.as_bytes())),
+        Proof::Token { sha256 } => Some(*sha256),
+        Proof::Local => None,
+    }
+}
+
+fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
+    let actor = &record.actor.id;
+    match &record.body {
+        Body::CallPermitted(b) => {
+            let Request::Call(request) = &b.request else {
+                return mismatch();
+            };
+            take_part(case, record);
+            case.calls.push(CallState {
+                agent: actor.clone(),
+                action: request.action.clone(),
+                answer: None,
+            });
+        }
+        Body::CallAnswered(b) => {
+            let Request::Answer(request) = &b.request else {
+                return mismatch();
+            };
+            let call = call_index(&request.call).and_then(|i| case.calls.get_mut(i));
+            call.ok_or("no such call")?.answer = Some(match (request.snapshot, &request.problem) {
+                (Some(snapshot), _) => CallAnswer::Snapshot(snapshot),
+                (None, problem) => CallAnswer::Problem(problem.clone().unwrap_or_default()),
+            });
+            case.facts.replace(&request.facts);
+        }
+        Body::ClausesRetrieved(b) => {
+            let Request::Retrieve(request) = &b.request else {
+                return mismatch();
+            };
+            take_part(case, record);
+            let retrievals = case.retrieved.entry(actor.clone()).or_default();
+            retrievals.push(Retrieval {
+                query: request.query.clone(),
+                clauses: request.ranking.iter().map(|r| r.clause.id.clone()).collect(),
+            });
+        }
+        Body::RecommendationMade(b) => {
+            let Request::Recommend(request) = &b.request else {
+                return mismatch();
+            };
+            take_part(case, record);
+            let made = Some((actor.clone(), request.clone()));
+            match request.duty {
+                Duty::Prepare => case.prepared = made,
+                Duty::Review => case.reviewed = made,
+                Duty::Approve | Duty::Execute => return mismatch(),
+            }
+        }
+        Body::VerdictReached(b) => case.tier = Some(b.tier),
+        Body::ApprovalRequested(b) => {
+            case.approval = Some(Approval {
+                id: b.approval.clone(),
+                digest: b.digest,
+                tier: b.tier,
+                asked: record.time,
+                humans: b.humans,
+                expires: b.expires,
+                yes: Vec::new(),
+            });
+        }
+        Body::ApprovalGiven(b) => {
+            let Request::Approve(request) = &b.request else {
+                return mismatch();
+            };
+            let s = &request.statement;
+            case.parts.insert((Duty::Approve, s.signer.clone()));
+            let approval = case.approval.as_mut().ok_or("no approval was asked for")?;
+            if s.decision == Choice::Approve {
+                let signer = (s.signer.clone(), s.credential.clone());
+                approval.yes.push(signer);
+            }
+        }
+        Body::GrantIssued(b) => {
+            case.grant = Some(Grant {
+                id: b.grant.clone(),
+                digest: b.digest,
+                basis: b.basis.clone(),
+                expires: b.expires,
+                used: None,
+            });
+        }
+        Body::GrantUsed(_) => {
+            take_part(case, record);
+            case.grant.as_mut().ok_or("no grant was issued")?.used = Some(record.time);
+        }
+        Body::OutcomeRecorded(b) => {
+            let Request::RecordOutcome(request) = &b.request else {
+                return mismatch();
+            };
+            if case.outcome.is_some_and(|o| o != Outcome::Unknown) {
+                return Err("the outcome is known already".to_owned());
+            }
+            case.outcome = Some(request.outcome);
+        }
+        Body::OverrideRecorded(_) | Body::ApprovalExpired(_) | Body::GrantExpired(_) => {}
+        _ => return mismatch(),
+    }
+    Ok(())
+}
+
+fn take_part(case: &mut Case, record: &Record) {
+    let duty = match record.actor.role {
+        Some(crate::principal::Role::Analyst) => Duty::Prepare,
+        Some(crate::principal::Role::Reviewer) => Duty::Review,
+        Some(crate::principal::Role::Executor) => Duty::Execute,
+        _ => return,
+    };
+    case.parts.insert((duty, record.actor.id.clone()));
+}
+
+fn new_case(record: &Record, subject: &str, snapshot: Digest) -> Result<Case, String> {
+    Ok(Case {
+        env: record.env.clone().ok_or("it names no environment")?,
+        release: record.release.ok_or("it names no release")?,
+        subject: subject.to_owned(),
+        opened: record.time,
+        snapshot,
+        parts: Default::default(),
+        facts: Default::default(),
+        calls: Vec::new(),
+        retrieved: Default::default(),
+        prepared: None,
+        reviewed: None,
+        tier: None,
+        approval: None,
+        grant: None,
+        outcome: None,
+        exceptions: 0,
+    })
+}
+
+/// The place of a call in its case, from its id `<case>.c<n+1>`.
+pub(crate) fn call_index(id: &ItemId) -> Option<usize> {
+    let (_, item) = id.as_str().rsplit_once('.')?;
+    item.strip_prefix('c')?.parse::<usize>().ok()?.checked_sub(1)
+}
+
+fn case_id(record: &Record) -> Result<&CaseId, String> {
+    record.case.as_ref().ok_or_else(|| "it names no case".to_owned())
+}
+
+fn mismatch<T>() -> Result<T, String> {
+    Err("its request is not of its kind".to_owned())
+}

@@ -1,0 +1,615 @@
+//! Records: the one envelope, and a body per kind.
+//!
+//! A record is canonical JSON (RFC 8785). One decision makes one or more records that are appended together: the first
+//! carries the request whole in `body.request`, so that it can be decided again; those after it are its consequences and
+//! name it in `cause`.
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use serde_json::value::RawValue;
+
+use crate::{
+    canonical::{self, CanonicalError, Digest},
+    name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
+    principal::Role,
+    refusal::Refusal,
+    release::{ClauseRef, RuleHit, Tier},
+    request::Request,
+    statement::Choice,
+    time::Time,
+};
+
+/// The version of the envelope.
+pub const VERSION: u32 = 1;
+
+/// The longest record, in bytes: an entry of a tiled log has a 16-bit length.
+pub const LONGEST: usize = 65_535;
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place in the log, from 0.
+    pub seq: u64,
+    /// When; never before the record ahead of it.
+    pub time: Time,
+    /// The record that this is a consequence of; none where the record carries a request itself.
+    pub cause: Option<u64>,
+    /// The environment, for what belongs to one.
+    pub env: Option<Environment>,
+    /// The case, for what belongs to one.
+    pub case: Option<CaseId>,
+    /// Who asked for it.
+    pub actor: Actor,
+    /// The release in force, for what was decided under one.
+    pub release: Option<Digest>,
+    /// The clauses behind it.
+    pub clauses: Vec<ClauseRef>,
+    /// What happened.
+    pub body: Body,
+}
+
+/// Who asked for what a record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Actor {
+    /// The principal.
+    pub id: PrincipalId,
+    /// The role it acted in; none where it had no right to act at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// The human answerable for it, for an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PrincipalId>,
+    /// The credential it came with.
+    pub credential: CredentialId,
+}
+
+impl Record {
+    /// The canonical bytes: what the log holds.
+    ///
+    /// # Errors
+    /// Where a number in it has no exact canonical form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CanonicalError> {
+        canonical::to_vec(self)
+    }
+
+    /// Reads a record, strictly: known fields only, canonical form, known version.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+        let record = Self::from_bytes_unchecked(bytes)?;
+        if record.to_bytes()? != bytes {
+            return Err(CanonicalError::NotCanonical.into());
+        }
+        Ok(record)
+    }
+
+    /// Reads a record whose bytes are known to come from [`Record::to_bytes`]: as [`Record::from_bytes`], but without
+    /// writing it again to compare.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn from_bytes_unchecked(bytes: &[u8]) -> Result<Self, RecordError> {
+        let e: Envelope<'_> =
+            serde_json::from_slice(bytes).map_err(|e| RecordError::Envelope(e.to_string()))?;
+        if e.v != VERSION {
+            return Err(RecordError::Version(e.v));
+        }
+        Ok(Self {
+            seq: e.seq,
+            time: e.time,
+            cause: e.cause,
+            env: e.env,
+            case: e.case,
+            actor: e.actor,
+            release: e.release,
+            clauses: e.clauses,
+            body: Body::parse(&e.kind, e.body)?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope<'a> {
+    v: u32,
+    seq: u64,
+    time: Time,
+    cause: Option<u64>,
+    env: Option<Environment>,
+    case: Option<CaseId>,
+    kind: String,
+    actor: Actor,
+    release: Option<Digest>,
+    #[serde(default)]
+    clauses: Vec<ClauseRef>,
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut s = serializer.serialize_struct("Record", 11)?;
+        s.serialize_field("v", &VERSION)?;
+        s.serialize_field("seq", &self.seq)?;
+        s.serialize_field("time", &self.time)?;
+        if let Some(cause) = &self.cause {
+            s.serialize_field("cause", cause)?;
+        }
+        if let Some(env) = &self.env {
+            s.serialize_field("env", env)?;
+        }
+        if let Some(case) = &self.case {
+            s.serialize_field("case", case)?;
+        }
+        s.serialize_field("kind", self.body.kind())?;
+        s.serialize_field("actor", &self.actor)?;
+        if let Some(release) = &self.release {
+            s.serialize_field("release", release)?;
+        }
+        if !self.clauses.is_empty() {
+            s.serialize_field("clauses", &self.clauses)?;
+        }
+        s.serialize_field("body", &self.body)?;
+        s.end()
+    }
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The envelope is wrong.
+    #[error("not a record: {0}")]
+    Envelope(String),
+    /// The body does not fit its kind.
+    #[error("not a `{kind}` record: {why}")]
+    Body {
+        /// The kind that it says it is.
+        kind: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A kind that this version does not know.
+    #[error("`{0}` is not a kind of record that this version knows; a newer version may")]
+    Kind(String),
+    /// A version that this one does not know.
+    #[error("the record is of version {0}, and this program knows version {VERSION}")]
+    Version(u32),
+    /// Not in canonical form.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+}
+
+macro_rules! bodies {
+    ($($(#[$doc:meta])* $name:ident $kind:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+        /// What happened, by kind.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
+        pub enum Body {
+            $($(#[$doc])* $name($name),)*
+        }
+
+        impl Body {
+            /// Every kind of record.
+            pub const KINDS: &'static [&'static str] = &[$($kind),*];
+
+            /// The kind, as written in the envelope.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$name(_) => $kind,)* }
+            }
+
+            fn parse(kind: &str, raw: &RawValue) -> Result<Self, RecordError> {
+                let fault = |e: serde_json::Error| RecordError::Body { kind: kind.to_owned(), why: e.to_string() };
+                match kind {
+                    $($kind => serde_json::from_str(raw.get()).map(Self::$name).map_err(fault),)*
+                    _ => Err(RecordError::Kind(kind.to_owned())),
+                }
+            }
+        }
+
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $name {
+                $($(#[$field_doc])* pub $field: $type,)*
+            }
+
+            impl From<$name> for Body {
+                fn from(body: $name) -> Self {
+                    Self::$name(body)
+                }
+            }
+        )*
+    };
+}
+
+bodies! {
+    /// The log began.
+    LogOpened "log.opened" {
+        /// The request.
+        request: Request,
+    }
+    /// A principal was added.
+    PrincipalAdded "principal.added" {
+        /// The request.
+        request: Request,
+    }
+    /// A principal ended.
+    PrincipalRevoked "principal.revoked" {
+        /// The request.
+        request: Request,
+    }
+    /// A person passed a training.
+    CertificationRecorded "certification.recorded" {
+        /// The request.
+        request: Request,
+    }
+    /// A file of a release came into the log.
+    FileRecorded "file.recorded" {
+        /// The request.
+        request: Request,
+        /// SHA-256 of the content.
+        digest: Digest,
+    }
+    /// Files were named as one release.
+    ReleaseBuilt "release.built" {
+        /// The request.
+        request: Request,
+        /// The release's digest.
+        digest: Digest,
+    }
+    /// An environment points at a release.
+    ReleasePromoted "release.promoted" {
+        /// The request.
+        request: Request,
+    }
+    /// A human signed a threshold.
+    ThresholdSigned "threshold.signed" {
+        /// The request.
+        request: Request,
+    }
+    /// A case opened.
+    CaseOpened "case.opened" {
+        /// The request.
+        request: Request,
+    }
+    /// An agent may call a tool without effect.
+    CallPermitted "call.permitted" {
+        /// The request.
+        request: Request,
+        /// The call.
+        call: ItemId,
+        /// The rule that permits it.
+        rule: RuleHit,
+    }
+    /// The tool answered, or did not.
+    CallAnswered "call.answered" {
+        /// The request.
+        request: Request,
+    }
+    /// Clauses were looked for.
+    ClausesRetrieved "clauses.retrieved" {
+        /// The request.
+        request: Request,
+    }
+    /// An agent recommended.
+    RecommendationMade "recommendation.made" {
+        /// The request.
+        request: Request,
+        /// Digest of the recommended action.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+    }
+    /// What the recommendations come to.
+    VerdictReached "verdict.reached" {
+        /// The action's digest.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+        /// The risk tier.
+        tier: Tier,
+        /// Where the case goes.
+        route: Route,
+        /// Why.
+        reasons: Vec<RuleHit>,
+    }
+    /// A threshold covers the action, and room is reserved under its caps.
+    ThresholdApplied "threshold.applied" {
+        /// Which.
+        threshold: ThresholdId,
+        /// Its digest, as signed.
+        digest: Digest,
+        /// The grant that it stands behind.
+        grant: ItemId,
+        /// The amount reserved.
+        amount: i64,
+        /// The key that it counts under.
+        key: String,
+        /// The longest window of its caps; uses older than this can be forgotten.
+        window_minutes: u32,
+        /// What is used, this action included.
+        used: Usage,
+    }
+    /// Room under a threshold is free again.
+    ThresholdReleased "threshold.released" {
+        /// Which.
+        threshold: ThresholdId,
+        /// The grant that it stood behind.
+        grant: ItemId,
+    }
+    /// Humans must sign.
+    ApprovalRequested "approval.requested" {
+        /// The request for approval.
+        approval: ItemId,
+        /// The action's digest.
+        digest: Digest,
+        /// The risk tier.
+        tier: Tier,
+        /// How many distinct humans.
+        humans: u32,
+        /// When it expires.
+        expires: Time,
+    }
+    /// A human said yes or no.
+    ApprovalGiven "approval.given" {
+        /// The request.
+        request: Request,
+        /// How many humans have said yes, this one included.
+        have: u32,
+        /// How many must.
+        need: u32,
+    }
+    /// A human decided against the agents' recommendation.
+    OverrideRecorded "override.recorded" {
+        /// The request for approval.
+        approval: ItemId,
+        /// What the human decided.
+        decision: Choice,
+        /// What the agents had recommended, like `proceed/refuse`.
+        agents: String,
+    }
+    /// One approved action may be executed, once.
+    GrantIssued "grant.issued" {
+        /// The grant.
+        grant: ItemId,
+        /// The action's digest.
+        digest: Digest,
+        /// What it stands on.
+        basis: Basis,
+        /// When it expires.
+        expires: Time,
+    }
+    /// The grant is consumed; the call goes out now.
+    GrantUsed "grant.used" {
+        /// The request.
+        request: Request,
+        /// The action's digest.
+        digest: Digest,
+        /// The rule of the executor's permission set.
+        rule: RuleHit,
+    }
+    /// What came of it.
+    OutcomeRecorded "outcome.recorded" {
+        /// The request.
+        request: Request,
+    }
+    /// A request for approval expired.
+    ApprovalExpired "approval.expired" {
+        /// The request.
+        request: Request,
+        /// Which.
+        approval: ItemId,
+    }
+    /// A grant expired unused.
+    GrantExpired "grant.expired" {
+        /// The request.
+        request: Request,
+        /// Which.
+        grant: ItemId,
+    }
+    /// Something that a human must triage.
+    ExceptionRaised "exception.raised" {
+        /// The exception.
+        exception: ItemId,
+        /// What sort.
+        sort: ExceptionSort,
+        /// What happened, for people.
+        text: String,
+    }
+    /// A human triaged an exception.
+    ExceptionTriaged "exception.triaged" {
+        /// The request.
+        request: Request,
+    }
+    /// A case ended.
+    CaseClosed "case.closed" {
+        /// How.
+        outcome: CaseOutcome,
+        /// Why, for people.
+        why: String,
+    }
+    /// A request was refused.
+    RequestRefused "request.refused" {
+        /// The request.
+        request: Request,
+        /// Why, and what would make it pass.
+        refusal: Refusal,
+        /// The clock's reading, where it stood before the last record.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        clock: Option<Time>,
+    }
+}
+
+impl Body {
+    /// The request that the record carries, if it is the first of its decision.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        match self {
+            Self::LogOpened(b) => Some(&b.request),
+            Self::PrincipalAdded(b) => Some(&b.request),
+            Self::PrincipalRevoked(b) => Some(&b.request),
+            Self::CertificationRecorded(b) => Some(&b.request),
+            Self::FileRecorded(b) => Some(&b.request),
+            Self::ReleaseBuilt(b) => Some(&b.request),
+            Self::ReleasePromoted(b) => Some(&b.request),
+            Self::ThresholdSigned(b) => Some(&b.request),
+            Self::CaseOpened(b) => Some(&b.request),
+            Self::CallPermitted(b) => Some(&b.request),
+            Self::CallAnswered(b) => Some(&b.request),
+            Self::ClausesRetrieved(b) => Some(&b.request),
+            Self::RecommendationMade(b) => Some(&b.request),
+            Self::ApprovalGiven(b) => Some(&b.request),
+            Self::GrantUsed(b) => Some(&b.request),
+            Self::OutcomeRecorded(b) => Some(&b.request),
+            Self::ApprovalExpired(b) => Some(&b.request),
+            Self::GrantExpired(b) => Some(&b.request),
+            Self::ExceptionTriaged(b) => Some(&b.request),
+            Self::RequestRefused(b) => Some(&b.request),
+            Self::VerdictReached(_)
+            | Self::ThresholdApplied(_)
+            | Self::ThresholdReleased(_)
+            | Self::ApprovalRequested(_)
+            | Self::OverrideRecorded(_)
+            | Self::GrantIssued(_)
+            | Self::ExceptionRaised(_)
+            | Self::CaseClosed(_) => None,
+        }
+    }
+}
+
+/// Where a verdict sends a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Route {
+    /// A threshold covers it.
+    Threshold,
+    /// Humans must sign.
+    Approval,
+    /// Policy or the agents refuse it.
+    Refused,
+    /// No action could be formed; a human takes the matter up outside.
+    Referred,
+}
+
+impl Route {
+    /// The word used in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Threshold => "threshold",
+            Self::Approval => "approval",
+            Self::Refused => "refused",
+            Self::Referred => "referred",
+        }
+    }
+}
+
+/// What is used under a threshold's caps, in their windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Actions in all.
+    pub all_count: u32,
+    /// Their sum.
+    pub all_sum: i64,
+    /// Actions of this key.
+    pub key_count: u32,
+    /// Their sum.
+    pub key_sum: i64,
+}
+
+/// What a grant stands on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Basis {
+    /// A threshold.
+    Threshold {
+        /// Which.
+        threshold: ThresholdId,
+        /// Its digest, as signed.
+        digest: Digest,
+    },
+    /// Signed approvals.
+    Approval {
+        /// The request for approval.
+        approval: ItemId,
+        /// Who said yes.
+        signers: Vec<PrincipalId>,
+    },
+}
+
+/// What sort of exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExceptionSort {
+    /// Close under a threshold's single limit.
+    ThresholdNear,
+    /// No room under a threshold's caps.
+    ThresholdFull,
+    /// The agents disagree.
+    AgentsDisagree,
+    /// An agent was less sure than the release asks.
+    LowConfidence,
+    /// A human decided against the agents.
+    Override,
+    /// An approval or a grant expired.
+    Expired,
+    /// Nobody can say whether the effect took place.
+    OutcomeUnknown,
+    /// The target refused an authorised action.
+    OutcomeFailed,
+    /// No action could be formed.
+    NoAction,
+}
+
+impl ExceptionSort {
+    /// The word used in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ThresholdNear => "threshold-near",
+            Self::ThresholdFull => "threshold-full",
+            Self::AgentsDisagree => "agents-disagree",
+            Self::LowConfidence => "low-confidence",
+            Self::Override => "override",
+            Self::Expired => "expired",
+            Self::OutcomeUnknown => "outcome-unknown",
+            Self::OutcomeFailed => "outcome-failed",
+            Self::NoAction => "no-action",
+        }
+    }
+}
+
+/// How a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CaseOutcome {
+    /// The action succeeded.
+    Executed,
+    /// The target refused it.
+    Failed,
+    /// Policy or the agents refused it.
+    Refused,
+    /// A human said no.
+    Rejected,
+    /// Nobody signed, or nobody executed, in time.
+    Expired,
+    /// No action could be formed.
+    Referred,
+}
+
+impl CaseOutcome {
+    /// The word used in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Executed => "executed",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Referred => "referred",
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What may be asked of the core. Every door of the system translates to one of these.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    action::Action,
+    canonical::Digest,
+    facts::Facts,
+    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
+    principal::{Duty, NewPrincipal},
+    release::ClauseRef,
+    statement::{ApprovalStatement, Signed, ThresholdStatement, TriageStatement},
+    time::Time,
+};
+
+/// A request, who makes it, and when: all that [`crate::decide`] learns from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// The clock's reading. The core never looks at a clock.
+    pub clock: Time,
+    /// Who asks, as authenticated by the door.
+    pub principal: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Request {
+    /// Begin the log.
+    OpenLog(OpenLog),
+    /// Add a principal.
+    AddPrincipal(NewPrincipal),
+    /// End a principal: none of its credentials counts any more.
+    RevokePrincipal(RevokePrincipal),
+    /// Record that a person passed a training.
+    Certify(Certify),
+    /// Put a file of a release into the log.
+    RecordFile(RecordFile),
+    /// Name files of the log as one release.
+    BuildRelease(BuildRelease),
+    /// Point an environment at a release.
+    Promote(Promote),
+    /// Sign a threshold.
+    SignThreshold(Signed<ThresholdStatement>),
+    /// Open a case.
+    OpenCase(OpenCase),
+    /// Call a tool that has no effect.
+    Call(Call),
+    /// Record what a tool answered.
+    Answer(Answer),
+    /// Record what retrieval found in the release's policies.
+    Retrieve(Retrieve),
+    /// Recommend.
+    Recommend(Recommend),
+    /// Say yes or no, signed.
+    Approve(Signed<ApprovalStatement>),
+    /// Use a grant: the one way to call a tool that has an effect.
+    UseGrant(UseGrant),
+    /// Record what came of it.
+    RecordOutcome(RecordOutcome),
+    /// End what has expired in a case.
+    Expire(Expire),
+    /// Triage an exception, signed.
+    Triage(Signed<TriageStatement>),
+}
+
+impl Request {
+    /// The case that the request is about.
+    #[must_use]
+    pub fn case(&self) -> Option<CaseId> {
+        match self {
+            Self::OpenCase(r) => Some(r.case.clone()),
+            Self::Call(r) => Some(r.case.clone()),
+            Self::Answer(r) => r.call.case(),
+            Self::Retrieve(r) => Some(r.case.clone()),
+            Self::Recommend(r) => Some(r.case.clone()),
+            Self::Approve(r) => Some(r.statement.case.clone()),
+            Self::UseGrant(r) => r.grant.case(),
+            Self::RecordOutcome(r) => r.grant.case(),
+            Self::Expire(r) => Some(r.case.clone()),
+            Self::Triage(r) => r.statement.exception.case(),
+            Self::OpenLog(_)
+            | Self::AddPrincipal(_)
+            | Self::RevokePrincipal(_)
+            | Self::Certify(_)
+            | Self::RecordFile(_)
+            | Self::BuildRelease(_)
+            | Self::Promote(_)
+            | Self::SignThreshold(_) => None,
+        }
+    }
+}
+
+/// Begin the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenLog {
+    /// The log's origin, as in its checkpoints.
+    pub origin: String,
+    /// The first principals: an admin and a service.
+    pub principals: Vec<NewPrincipal>,
+}
+
+/// End a principal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokePrincipal {
+    /// Whom.
+    pub principal: PrincipalId,
+    /// Why.
+    pub reason: String,
+}
+
+/// A person passed a training.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certify {
+    /// The person.
+    pub principal: PrincipalId,
+    /// The course.
+    pub course: Course,
+    /// In force before here.
+    pub expires: Time,
+}
+
+/// A file of a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordFile {
+    /// Its text, UTF-8; together with its envelope at most 65,535 bytes of canonical JSON.
+    pub content: String,
+}
+
+/// Files that make a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildRelease {
+    /// Paths with the SHA-256 of their content. The release's digest is over this map's canonical JSON.
+    pub files: BTreeMap<String, Digest>,
+}
+
+/// Point an environment at a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Promote {
+    /// Which.
+    pub environment: Environment,
+    /// At what.
+    pub release: Digest,
+}
+
+/// Open a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenCase {
+    /// Its id, never used before.
+    pub case: CaseId,
+    /// Where it runs.
+    pub environment: Environment,
+    /// What it is about: a reference, no personal data.
+    pub subject: String,
+    /// Commitment to the source snapshot.
+    pub snapshot: Digest,
+}
+
+/// Call a tool that has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// In which case.
+    pub case: CaseId,
+    /// The tool and its arguments.
+    pub action: Action,
+}
+
+/// What a tool answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The permitted call.
+    pub call: ItemId,
+    /// Commitment to the answer's bytes; none where there was no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Digest>,
+    /// The facts that the release takes from it.
+    pub facts: Facts,
+    /// Why there was no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// What retrieval found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retrieve {
+    /// In which case.
+    pub case: CaseId,
+    /// What was looked for.
+    pub query: String,
+    /// What was found, best first.
+    pub ranking: Vec<Ranked>,
+}
+
+/// One clause in a ranking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ranked {
+    /// The clause.
+    pub clause: ClauseRef,
+    /// Its BM25 score in thousandths; larger is better.
+    pub score_milli: i64,
+}
+
+/// What an agent recommends to do with the action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stance {
+    /// Do it.
+    Proceed,
+    /// Do not.
+    Refuse,
+    /// A human should decide.
+    Refer,
+}
+
+impl Stance {
+    /// The word used in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Proceed => "proceed",
+            Self::Refuse => "refuse",
+            Self::Refer => "refer",
+        }
+    }
+}
+
+/// What an agent decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recommend {
+    /// In which case.
+    pub case: CaseId,
+    /// Under which duty: prepare or review.
+    pub duty: Duty,
+    /// What should be done.
+    pub stance: Stance,
+    /// The exact action, where one could be formed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// In whole percent.
+    pub confidence: u8,
+    /// In plain sentences; no personal data.
+    pub rationale: String,
+    /// The clauses relied on, each found by retrieval in this case.
+    pub clauses: Vec<ClauseRef>,
+    /// The model that decided, like `rules/<digest>`.
+    pub model: String,
+    /// What in the model decided, where it can say: a row of a decision table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<String>,
+    /// Commitments to everything the agent saw.
+    pub inputs: Vec<Digest>,
+}
+
+/// Use a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UseGrant {
+    /// Which.
+    pub grant: ItemId,
+    /// The action, exactly as approved.
+    pub action: Action,
+}
+
+/// What is known of an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The target says that it was done.
+    Succeeded,
+    /// The target says that it was not done, or the call certainly never left.
+    Failed,
+    /// Nobody can say.
+    Unknown,
+}
+
+impl Outcome {
+    /// The word used in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How an outcome became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FoundBy {
+    /// The target's own answer to the call.
+    Answer,
+    /// Looking it up at the target by the grant's id, afterwards.
+    Lookup,
+    /// The process ended between using the grant and recording the outcome.
+    Recovery,
+}
+
+/// Record what came of a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordOutcome {
+    /// Which.
+    pub grant: ItemId,
+    /// What is known.
+    pub outcome: Outcome,
+    /// How it became known.
+    pub found_by: FoundBy,
+    /// The target's words, shortly; no personal data.
+    pub detail: String,
+    /// Commitment to the target's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Digest>,
+}
+
+/// End what has expired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expire {
+    /// In which case.
+    pub case: CaseId,
+}

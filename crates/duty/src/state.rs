@@ -1,0 +1,244 @@
+//! State: what the log comes to. It is never written anywhere as a truth of its own; [`crate::fold`] makes it from records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    action::Action,
+    canonical::Digest,
+    facts::Facts,
+    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
+    principal::{Credential, Duty, PrincipalKind, Proof, PublicKey, Role},
+    record::{Basis, CaseOutcome, ExceptionSort},
+    release::Tier,
+    request::{Outcome, Recommend},
+    time::Time,
+};
+
+/// What the log comes to, or a slice of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Records so far.
+    pub size: u64,
+    /// Time of the last record.
+    pub time: Time,
+    /// The log's origin; none before it is opened.
+    pub origin: Option<String>,
+    /// Principals by id.
+    pub principals: BTreeMap<PrincipalId, Principal>,
+    /// Whose credential.
+    pub credentials: BTreeMap<CredentialId, PrincipalId>,
+    /// Digests of public keys and tokens in use, so that none is shared.
+    pub proofs: BTreeMap<Digest, CredentialId>,
+    /// Files of releases, by digest, with the record that holds each.
+    pub files: BTreeMap<Digest, u64>,
+    /// Releases by digest, with their files.
+    pub releases: BTreeMap<Digest, BTreeMap<String, Digest>>,
+    /// The release that each environment points at.
+    pub environments: BTreeMap<Environment, Digest>,
+    /// Thresholds by id.
+    pub thresholds: BTreeMap<ThresholdId, ThresholdState>,
+    /// Cases under way.
+    pub cases: BTreeMap<CaseId, Case>,
+    /// Cases that ended.
+    pub closed: BTreeMap<CaseId, CaseOutcome>,
+    /// Exceptions that nobody has triaged.
+    pub exceptions: BTreeMap<ItemId, Exception>,
+}
+
+/// A principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// What sort.
+    pub kind: PrincipalKind,
+    /// What it may take part as.
+    pub roles: BTreeSet<Role>,
+    /// The human answerable for it.
+    pub owner: Option<PrincipalId>,
+    /// What it proves itself with.
+    pub credentials: Vec<Credential>,
+    /// Whether it ended.
+    pub revoked: bool,
+    /// Courses passed, each in force before its time.
+    pub certifications: BTreeMap<Course, Time>,
+}
+
+impl Principal {
+    /// The Ed25519 key of a credential.
+    #[must_use]
+    pub fn key(&self, credential: &CredentialId) -> Option<&PublicKey> {
+        self.credentials
+            .iter()
+            .find(|c| c.id == *credential)
+            .and_then(|c| match &c.proof {
+                Proof::Ed25519 { public } => Some(public),
+                Proof::Token { .. } | Proof::Local => None,
+            })
+    }
+
+    /// Whether a course is passed and in force.
+    #[must_use]
+    pub fn is_certified(&self, course: &Course, now: Time) -> bool {
+        self.certifications.get(course).is_some_and(|until| now < *until)
+    }
+}
+
+/// What is known of a threshold: its signers and its use. The document itself is in the release.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThresholdState {
+    /// Who signed, by the digest they signed.
+    pub signers: BTreeMap<Digest, BTreeSet<PrincipalId>>,
+    /// Reservations, oldest first.
+    pub uses: Vec<ThresholdUse>,
+}
+
+/// One reservation under a threshold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThresholdUse {
+    /// When.
+    pub time: Time,
+    /// How much.
+    pub amount: i64,
+    /// Under which key.
+    pub key: String,
+    /// For which grant.
+    pub grant: ItemId,
+}
+
+/// A case under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Where it runs.
+    pub env: Environment,
+    /// The release that it runs under.
+    pub release: Digest,
+    /// What it is about.
+    pub subject: String,
+    /// When it opened.
+    pub opened: Time,
+    /// Commitment to the source snapshot.
+    pub snapshot: Digest,
+    /// Who has acted under which duty.
+    pub parts: BTreeSet<(Duty, PrincipalId)>,
+    /// What systems of record answered.
+    pub facts: Facts,
+    /// Calls in order; call `n` has the id `<case>.c<n+1>`.
+    pub calls: Vec<CallState>,
+    /// Clauses found by retrieval, by agent.
+    pub retrieved: BTreeMap<PrincipalId, Vec<Retrieval>>,
+    /// The analyst's recommendation.
+    pub prepared: Option<(PrincipalId, Recommend)>,
+    /// The reviewer's recommendation.
+    pub reviewed: Option<(PrincipalId, Recommend)>,
+    /// The tier that the verdict found.
+    pub tier: Option<Tier>,
+    /// The request for approval.
+    pub approval: Option<Approval>,
+    /// The grant.
+    pub grant: Option<Grant>,
+    /// The outcome.
+    pub outcome: Option<Outcome>,
+    /// Exceptions raised so far.
+    pub exceptions: u32,
+}
+
+/// A retrieval that an agent made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retrieval {
+    /// What was looked for.
+    pub query: String,
+    /// Ids of the clauses found, best first.
+    pub clauses: Vec<String>,
+}
+
+/// A permitted call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallState {
+    /// By whom.
+    pub agent: PrincipalId,
+    /// The call.
+    pub action: Action,
+    /// What came of it.
+    pub answer: Option<CallAnswer>,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallAnswer {
+    /// An answer, committed to.
+    Snapshot(Digest),
+    /// None.
+    Problem(String),
+}
+
+/// A request for approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Its id.
+    pub id: ItemId,
+    /// The action's digest.
+    pub digest: Digest,
+    /// The tier.
+    pub tier: Tier,
+    /// When it was asked.
+    pub asked: Time,
+    /// How many humans must sign.
+    pub humans: u32,
+    /// When it expires.
+    pub expires: Time,
+    /// Who said yes, with which credential.
+    pub yes: Vec<(PrincipalId, CredentialId)>,
+}
+
+/// A grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Its id.
+    pub id: ItemId,
+    /// The action's digest.
+    pub digest: Digest,
+    /// What it stands on.
+    pub basis: Basis,
+    /// When it expires.
+    pub expires: Time,
+    /// When it was used.
+    pub used: Option<Time>,
+}
+
+/// An exception that nobody has triaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// What sort.
+    pub sort: ExceptionSort,
+    /// When.
+    pub raised: Time,
+    /// What happened.
+    pub text: String,
+}
+
+impl Case {
+    /// The action that the agents recommend: the analyst's.
+    #[must_use]
+    pub fn action(&self) -> Option<&Action> {
+        self.prepared.as_ref()?.1.action.as_ref()
+    }
+
+    /// Where the case stands, in a word.
+    #[must_use]
+    pub fn stage(&self) -> &'static str {
+        if self.outcome == Some(Outcome::Unknown) {
+            "unknown"
+        } else if self.grant.as_ref().is_some_and(|g| g.used.is_some()) {
+            "executing"
+        } else if self.grant.is_some() {
+            "granted"
+        } else if self.approval.is_some() {
+            "waiting"
+        } else if self.reviewed.is_some() {
+            "judged"
+        } else if self.prepared.is_some() {
+            "prepared"
+        } else {
+            "open"
+        }
+    }
+}

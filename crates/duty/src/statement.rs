@@ -1,0 +1,151 @@
+//! What humans sign: canonical JSON statements that verify offline, years later, with nothing but the log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    canonical::{self, Digest},
+    name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
+    principal::PublicKey,
+    time::Time,
+};
+
+/// A statement with its signature.
+///
+/// The signature is Ed25519 (RFC 8032), in base64, over the canonical JSON of the statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed<T> {
+    /// What is stated.
+    pub statement: T,
+    /// 64 bytes in base64.
+    pub signature: String,
+}
+
+impl<T: Serialize> Signed<T> {
+    /// Whether the signature is `key`'s.
+    #[must_use]
+    pub fn verifies(&self, key: &PublicKey) -> bool {
+        canonical::to_vec(&self.statement).is_ok_and(|bytes| key.verifies(&bytes, &self.signature))
+    }
+}
+
+/// Something that a human signs.
+pub trait Statement: Serialize {
+    /// The log that it is meant for, by origin, so that it means nothing in another.
+    fn log(&self) -> &str;
+    /// Who signs.
+    fn signer(&self) -> &PrincipalId;
+    /// With which credential.
+    fn credential(&self) -> &CredentialId;
+    /// Whether the type line is the one that belongs to this statement.
+    fn typed(&self) -> bool;
+}
+
+macro_rules! statements {
+    ($($name:ident $text:literal;)*) => {$(
+        impl $name {
+            /// The value of the `statement` field, which keeps one sort of statement from passing for another.
+            pub const TYPE: &'static str = $text;
+        }
+
+        impl Statement for $name {
+            fn log(&self) -> &str {
+                &self.log
+            }
+            fn signer(&self) -> &PrincipalId {
+                &self.signer
+            }
+            fn credential(&self) -> &CredentialId {
+                &self.credential
+            }
+            fn typed(&self) -> bool {
+                self.statement == Self::TYPE
+            }
+        }
+    )*};
+}
+
+statements! {
+    ApprovalStatement "counterfoil/approval/v1";
+    ThresholdStatement "counterfoil/threshold/v1";
+    TriageStatement "counterfoil/triage/v1";
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// Yes to exactly this action.
+    Approve,
+    /// No.
+    Reject,
+}
+
+/// A human's yes or no on one action digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalStatement {
+    /// [`ApprovalStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The request for approval that this answers.
+    pub approval: ItemId,
+    /// The case.
+    pub case: CaseId,
+    /// Digest of the action.
+    pub action: Digest,
+    /// The release under which it was asked.
+    pub release: Digest,
+    /// The environment.
+    pub env: Environment,
+    /// When the request expires.
+    pub expires: Time,
+    /// Yes or no.
+    pub decision: Choice,
+    /// Whether the signer knowingly differs from the agents' recommendation.
+    #[serde(rename = "override")]
+    pub overrides: bool,
+    /// Why; needed for an override and for a rejection.
+    pub reason: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's signature under a threshold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThresholdStatement {
+    /// [`ThresholdStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The threshold.
+    pub threshold: ThresholdId,
+    /// Its digest.
+    pub digest: Digest,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's finding on an exception.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriageStatement {
+    /// [`TriageStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The exception.
+    pub exception: ItemId,
+    /// What was found and done.
+    pub finding: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
