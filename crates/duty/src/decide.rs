@@ -14,13 +14,15 @@ mod threshold;
 mod triage;
 mod verdict;
 
+pub use approve::differs;
+
 use crate::{
-    name::{CaseId, Environment, ItemId},
     canonical::Digest,
+    name::{CaseId, Environment, ItemId},
     principal::Role,
     record::{Actor, Body, ExceptionRaised, ExceptionSort, Record, RequestRefused},
     refusal::{Code, Refusal},
-    release::{ClauseRef, Rules, Team},
+    release::{ClauseRef, Rules},
     request::{Request, Submission},
     state::{Case, Principal, State},
     time::Time,
@@ -93,7 +95,9 @@ impl<'a> Desk<'a> {
             return self.open_log(request);
         }
         self.known_actor()?;
-        if submission.clock < self.state.time && authority::lets_something_happen(&submission.request) {
+        if submission.clock < self.state.time
+            && authority::lets_something_happen(&submission.request)
+        {
             return Err(Refusal::new(
                 Code::ClockBehind,
                 format!(
@@ -193,7 +197,13 @@ impl<'a> Desk<'a> {
     }
 
     /// Adds a record. The first one added carries the request; the others are its consequences.
-    fn write(&mut self, place: Place<'_>, role: Option<Role>, clauses: Vec<ClauseRef>, body: impl Into<Body>) {
+    fn write(
+        &mut self,
+        place: Place<'_>,
+        role: Option<Role>,
+        clauses: Vec<ClauseRef>,
+        body: impl Into<Body>,
+    ) {
         let first = self.state.size;
         let index = self.records.len() as u64;
         let actor = self.actor(role);
@@ -239,21 +249,39 @@ impl<'a> Desk<'a> {
         self.write(place, None, clauses, body);
     }
 
-    fn cited<'c>(&self, place: &Place<'_>, ids: impl IntoIterator<Item = &'c str>) -> Vec<ClauseRef> {
+    fn cited<'c>(
+        &self,
+        place: &Place<'_>,
+        ids: impl IntoIterator<Item = &'c str>,
+    ) -> Vec<ClauseRef> {
         let Some(rules) = self.rules.filter(|r| Some(r.digest()) == place.release) else {
             return Vec::new();
         };
-        let mut clauses: Vec<_> = ids.into_iter().filter_map(|id| rules.clause(id).cloned()).collect();
+        let mut clauses: Vec<_> = ids
+            .into_iter()
+            .filter_map(|id| rules.clause(id).cloned())
+            .collect();
         clauses.sort();
         clauses.dedup();
         clauses
     }
 
-    fn raise(&mut self, place: Place<'_>, case: &Case, role: Option<Role>, sort: ExceptionSort, text: String) {
+    fn raise(
+        &mut self,
+        place: Place<'_>,
+        case: &Case,
+        role: Option<Role>,
+        sort: ExceptionSort,
+        text: String,
+    ) {
         let Some(id) = place.case else { return };
         self.exceptions += 1;
         let exception = ItemId::of(id, 'x', case.exceptions + self.exceptions);
-        let body = ExceptionRaised { exception, sort, text };
+        let body = ExceptionRaised {
+            exception,
+            sort,
+            text,
+        };
         self.write(place, role, Vec::new(), body);
     }
 }
@@ -274,9 +302,4 @@ impl<'a> Place<'a> {
             release: Some(case.release),
         }
     }
-}
-
-/// The agents' recommendation put together: what both say, or nothing where they differ.
-fn is_agent_of(team: &Team, principal: &crate::name::PrincipalId) -> bool {
-    team.agent(principal).is_some()
 }

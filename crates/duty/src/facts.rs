@@ -37,7 +37,11 @@ impl Facts {
     ///
     /// Lists, objects, nulls and fractions are not facts and are passed over.
     #[must_use]
-    pub fn of_answer(namespace: &str, answer: &Map<String, Value>, only: Option<&[String]>) -> Self {
+    pub fn of_answer(
+        namespace: &str,
+        answer: &Map<String, Value>,
+        only: Option<&[String]>,
+    ) -> Self {
         let mut fields = BTreeMap::new();
         for (field, value) in answer {
             if only.is_none_or(|only| only.contains(field))

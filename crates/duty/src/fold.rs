@@ -248,7 +248,11 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
             let retrievals = case.retrieved.entry(actor.clone()).or_default();
             retrievals.push(Retrieval {
                 query: request.query.clone(),
-                clauses: request.ranking.iter().map(|r| r.clause.id.clone()).collect(),
+                clauses: request
+                    .ranking
+                    .iter()
+                    .map(|r| r.clause.id.clone())
+                    .collect(),
             });
         }
         Body::RecommendationMade(b) => {
@@ -263,7 +267,7 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
                 Duty::Approve | Duty::Execute => return mismatch(),
             }
         }
-        Body::VerdictReached(b) => case.tier = Some(b.tier),
+        Body::VerdictReached(b) => case.tier = b.tier,
         Body::ApprovalRequested(b) => {
             case.approval = Some(Approval {
                 id: b.approval.clone(),
@@ -349,11 +353,17 @@ fn new_case(record: &Record, subject: &str, snapshot: Digest) -> Result<Case, St
 /// The place of a call in its case, from its id `<case>.c<n+1>`.
 pub(crate) fn call_index(id: &ItemId) -> Option<usize> {
     let (_, item) = id.as_str().rsplit_once('.')?;
-    item.strip_prefix('c')?.parse::<usize>().ok()?.checked_sub(1)
+    item.strip_prefix('c')?
+        .parse::<usize>()
+        .ok()?
+        .checked_sub(1)
 }
 
 fn case_id(record: &Record) -> Result<&CaseId, String> {
-    record.case.as_ref().ok_or_else(|| "it names no case".to_owned())
+    record
+        .case
+        .as_ref()
+        .ok_or_else(|| "it names no case".to_owned())
 }
 
 fn mismatch<T>() -> Result<T, String> {

@@ -1,11 +1,23 @@
 //! The functional core: who may do what in one case.
 //!
-//! Pure: no I/O, no async, no clock, no random number.
+//! Pure: no I/O, no async, no clock, no random number. Start reading at [`decide`], which answers a
+//! [`request`](request::Submission) with [`record`]s, then at [`fold`], which turns records into [`state`]. Both together
+//! are the product: anyone with a copy of the log can run them again and see the same verdicts.
 
 pub mod action;
 pub mod canonical;
+mod decide;
 pub mod facts;
+mod fold;
 pub mod name;
 pub mod principal;
+pub mod record;
+pub mod refusal;
 pub mod release;
+pub mod request;
+pub mod state;
+pub mod statement;
 pub mod time;
+
+pub use decide::{Decision, decide, differs, release_for};
+pub use fold::FoldError;

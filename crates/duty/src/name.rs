@@ -92,7 +92,9 @@ impl ItemId {
     /// The case that this item belongs to.
     #[must_use]
     pub fn case(&self) -> Option<CaseId> {
-        self.0.rsplit_once('.').and_then(|(case, _)| case.parse().ok())
+        self.0
+            .rsplit_once('.')
+            .and_then(|(case, _)| case.parse().ok())
     }
 }
 
@@ -110,7 +112,17 @@ mod tests {
         for good in ["a", "ap-0001", "A.b_c", "9"] {
             assert!(good.parse::<CaseId>().is_ok(), "{good}");
         }
-        for bad in ["", "-a", "a b", "../x", "a..b", "é", "a/b", "a\n", &"x".repeat(65)] {
+        for bad in [
+            "",
+            "-a",
+            "a b",
+            "../x",
+            "a..b",
+            "é",
+            "a/b",
+            "a\n",
+            &"x".repeat(65),
+        ] {
             assert!(bad.parse::<CaseId>().is_err(), "{bad}");
         }
     }

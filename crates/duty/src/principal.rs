@@ -139,7 +139,9 @@ impl PublicKey {
         let key = VerifyingKey::from_bytes(bytes)
             .map_err(|_| "the bytes are not an Ed25519 public key".to_owned())?;
         if key.is_weak() {
-            return Err("the Ed25519 public key is of small order: anybody could sign for it".to_owned());
+            return Err(
+                "the Ed25519 public key is of small order: anybody could sign for it".to_owned(),
+            );
         }
         Ok(Self(key))
     }

@@ -307,8 +307,9 @@ bodies! {
         /// The action's digest.
         #[serde(skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
-        /// The risk tier.
-        tier: Tier,
+        /// The risk tier; none where there is no action to judge.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tier: Option<Tier>,
         /// Where the case goes.
         route: Route,
         /// Why.

@@ -88,9 +88,11 @@ impl Tool {
     /// The facts that may stand in records, of one answer.
     #[must_use]
     pub fn facts_of(&self, answer: &Map<String, Value>) -> Facts {
-        self.facts_as.as_deref().map_or_else(Facts::default, |namespace| {
-            Facts::of_answer(namespace, answer, Some(&self.facts))
-        })
+        self.facts_as
+            .as_deref()
+            .map_or_else(Facts::default, |namespace| {
+                Facts::of_answer(namespace, answer, Some(&self.facts))
+            })
     }
 }
 

@@ -78,7 +78,9 @@ impl Principal {
     /// Whether a course is passed and in force.
     #[must_use]
     pub fn is_certified(&self, course: &Course, now: Time) -> bool {
-        self.certifications.get(course).is_some_and(|until| now < *until)
+        self.certifications
+            .get(course)
+            .is_some_and(|until| now < *until)
     }
 }
 

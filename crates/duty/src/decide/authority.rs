@@ -36,6 +36,14 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
     }
 }
 
+/// Whether the request carries its own proof, so that no door can speak for a human.
+fn is_signed(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Approve(_) | Request::SignThreshold(_) | Request::Triage(_)
+    )
+}
+
 impl<'a> Desk<'a> {
     /// The principal is known, not revoked, and the credential is its own.
     pub(super) fn known_actor(&self) -> Ruled {
@@ -54,6 +62,13 @@ impl<'a> Desk<'a> {
                 Code::UnknownPrincipal,
                 format!("`{credential}` is not a credential of `{id}`"),
                 "use a credential that was recorded for this principal",
+            ));
+        }
+        if principal.key(credential).is_some() && !is_signed(&self.submission.request) {
+            return Err(Refusal::new(
+                Code::NotYourDuty,
+                format!("`{credential}` is a signing key, and this request carries no signature"),
+                "a signing key approves, signs thresholds and triages; for the rest use another credential",
             ));
         }
         Ok(())
@@ -147,7 +162,10 @@ impl<'a> Desk<'a> {
     }
 
     /// A human's signature over a statement that belongs to this log and to whoever sends it.
-    pub(super) fn signed<T: Statement>(&self, signed: &Signed<T>) -> Result<&'a Principal, Refusal> {
+    pub(super) fn signed<T: Statement>(
+        &self,
+        signed: &Signed<T>,
+    ) -> Result<&'a Principal, Refusal> {
         let principal = self.principal()?;
         let statement = &signed.statement;
         if principal.kind != PrincipalKind::Human {
@@ -204,6 +222,9 @@ impl<'a> Desk<'a> {
 fn share_a_credential(a: &Principal, b: &Principal) -> bool {
     a.credentials.iter().any(|x| {
         let digest = proof_digest(&x.proof);
-        digest.is_some() && b.credentials.iter().any(|y| proof_digest(&y.proof) == digest)
+        digest.is_some()
+            && b.credentials
+                .iter()
+                .any(|y| proof_digest(&y.proof) == digest)
     })
 }

@@ -6,8 +6,8 @@ use crate::{
     fold::proof_digest,
     principal::{NewPrincipal, PrincipalKind, Proof, Role},
     record::{
-        CertificationRecorded, FileRecorded, LogOpened, PrincipalAdded, PrincipalRevoked, ReleaseBuilt,
-        ReleasePromoted, ThresholdSigned,
+        CertificationRecorded, FileRecorded, LogOpened, PrincipalAdded, PrincipalRevoked,
+        ReleaseBuilt, ReleasePromoted, ThresholdSigned,
     },
     refusal::{Code, Refusal},
     request::{BuildRelease, Certify, OpenLog, Promote, RecordFile, RevokePrincipal},
@@ -27,7 +27,9 @@ impl Desk<'_> {
         for principal in &request.principals {
             well_formed(&seen, principal)?;
             if principal.kind != PrincipalKind::Service {
-                return Err(malformed("a log begins with services only: an admin and the platform"));
+                return Err(malformed(
+                    "a log begins with services only: an admin and the platform",
+                ));
             }
             seen.principals.insert(
                 principal.id.clone(),
@@ -81,7 +83,9 @@ impl Desk<'_> {
             ));
         }
         if request.principal == self.submission.principal {
-            return Err(malformed("an admin cannot revoke itself: nobody would be left to undo it"));
+            return Err(malformed(
+                "an admin cannot revoke itself: nobody would be left to undo it",
+            ));
         }
         needs_reason(&request.reason)?;
         let body = PrincipalRevoked {
@@ -117,7 +121,10 @@ impl Desk<'_> {
         if self.state.files.contains_key(&digest) {
             return Err(Refusal::new(
                 Code::Replayed,
-                format!("a file with the digest {} is in the log already", digest.short()),
+                format!(
+                    "a file with the digest {} is in the log already",
+                    digest.short()
+                ),
                 "name it in the release by its digest",
             ));
         }
@@ -135,7 +142,10 @@ impl Desk<'_> {
             if !self.state.files.contains_key(digest) {
                 return Err(Refusal::new(
                     Code::PolicyMissing,
-                    format!("the log does not hold `{path}` with the digest {}", digest.short()),
+                    format!(
+                        "the log does not hold `{path}` with the digest {}",
+                        digest.short()
+                    ),
                     "record the file first",
                 ));
             }
@@ -186,7 +196,10 @@ impl Desk<'_> {
         if before.is_some_and(|signers| signers.contains(&s.signer)) {
             return Err(Refusal::new(
                 Code::Replayed,
-                format!("`{}` has signed threshold `{}` already", s.signer, s.threshold),
+                format!(
+                    "`{}` has signed threshold `{}` already",
+                    s.signer, s.threshold
+                ),
                 "another person's signature is needed, if one is missing",
             ));
         }
@@ -200,10 +213,21 @@ impl Desk<'_> {
 
 /// The duties' roles, and those that must keep apart from them and from each other (SOD-03, SOD-06).
 const APART: &[&[Role]] = &[
-    &[Role::Analyst, Role::Reviewer, Role::Executor, Role::Approver],
+    &[
+        Role::Analyst,
+        Role::Reviewer,
+        Role::Executor,
+        Role::Approver,
+    ],
     &[Role::Admin, Role::Auditor, Role::Approver],
     &[Role::Admin, Role::Owner],
-    &[Role::Service, Role::Approver, Role::Analyst, Role::Reviewer, Role::Executor],
+    &[
+        Role::Service,
+        Role::Approver,
+        Role::Analyst,
+        Role::Reviewer,
+        Role::Executor,
+    ],
 ];
 
 fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
@@ -221,11 +245,19 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
         )));
     }
     for group in APART {
-        let held: Vec<_> = new.roles.iter().filter(|r| group.contains(r)).map(|r| r.word()).collect();
+        let held: Vec<_> = new
+            .roles
+            .iter()
+            .filter(|r| group.contains(r))
+            .map(|r| r.word())
+            .collect();
         if held.len() > 1 {
             return Err(Refusal::new(
                 Code::NotIndependent,
-                format!("`{id}` would hold the roles {} together", held.join(" and ")),
+                format!(
+                    "`{id}` would hold the roles {} together",
+                    held.join(" and ")
+                ),
                 "give these roles to different principals",
             ));
         }
@@ -238,7 +270,11 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
         PrincipalKind::Service => new.roles.iter().find(|r| agent_only(r) || human_only(r)),
     };
     if let Some(role) = wrong {
-        let code = if human_only(role) { Code::NotHuman } else { Code::NotYourDuty };
+        let code = if human_only(role) {
+            Code::NotHuman
+        } else {
+            Code::NotYourDuty
+        };
         return Err(Refusal::new(
             code,
             format!("`{id}` cannot hold the role {}", role.word()),
@@ -275,12 +311,16 @@ fn well_proved(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
         let twice = state.credentials.contains_key(&credential.id)
             || earlier.iter().any(|c| c.id == credential.id)
             || digest.is_some_and(|d| {
-                state.proofs.contains_key(&d) || earlier.iter().any(|c| proof_digest(&c.proof) == Some(d))
+                state.proofs.contains_key(&d)
+                    || earlier.iter().any(|c| proof_digest(&c.proof) == Some(d))
             });
         if twice {
             return Err(Refusal::new(
                 Code::NotIndependent,
-                format!("credential `{}` of `{id}` is somebody's already", credential.id),
+                format!(
+                    "credential `{}` of `{id}` is somebody's already",
+                    credential.id
+                ),
                 "make a credential of its own for every principal",
             ));
         }
@@ -289,7 +329,11 @@ fn well_proved(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
 }
 
 pub(super) fn malformed(why: impl Into<String>) -> Refusal {
-    Refusal::new(Code::Malformed, why, "correct the request and send it again")
+    Refusal::new(
+        Code::Malformed,
+        why,
+        "correct the request and send it again",
+    )
 }
 
 pub(super) fn needs_reason(reason: &str) -> Ruled {

@@ -1,0 +1,270 @@
+//! Approving: humans sign yes or no over exactly one action (I3, I4).
+
+use super::{Desk, Place, Ruled, keep::needs_reason};
+use crate::{
+    facts::Scalar,
+    name::PrincipalId,
+    principal::{Duty, PrincipalKind},
+    record::{ApprovalGiven, Basis, CaseOutcome, ExceptionSort, OverrideRecorded},
+    refusal::{Code, Refusal},
+    release::{Quorum, Rules},
+    request::Stance,
+    state::{Approval, Case},
+    statement::{ApprovalStatement, Choice, Signed},
+};
+
+impl Desk<'_> {
+    pub(super) fn approve(&mut self, request: &Signed<ApprovalStatement>) -> Ruled {
+        let principal = self.signed(request)?;
+        let s = &request.statement;
+        let case = self.case(&s.case)?;
+        let approval = waiting(case, s)?;
+        bound(case, approval, s)?;
+        let rules = self.rules_in_force(case)?;
+        if self.now >= approval.expires {
+            return Err(Refusal::new(
+                Code::Expired,
+                format!("`{}` expired at {}", approval.id, approval.expires),
+                "open the case anew",
+            ));
+        }
+        self.once(case, approval, s)?;
+        let quorum = quorum(rules, approval)?;
+        self.may_approve(rules, case, &s.signer, quorum)?;
+        self.independent(&s.case, case, &s.signer, principal, Duty::Approve)?;
+        let differs = differs(case, s.decision);
+        if differs != s.overrides {
+            return Err(Refusal::new(
+                Code::ReasonMissing,
+                if differs {
+                    "this decision differs from the agents' recommendation and is not said to be an override"
+                } else {
+                    "this decision is said to be an override and agrees with the agents' recommendation"
+                },
+                "sign it as what it is",
+            ));
+        }
+        if s.decision == Choice::Reject || s.overrides {
+            needs_reason(&s.reason)?;
+        }
+        self.take_approval(rules, case, approval, quorum, request);
+        Ok(())
+    }
+
+    fn take_approval(
+        &mut self,
+        rules: &dyn Rules,
+        case: &Case,
+        approval: &Approval,
+        quorum: &Quorum,
+        request: &Signed<ApprovalStatement>,
+    ) {
+        let s = &request.statement;
+        let id = &s.case;
+        let place = Place::case(id, case);
+        let clauses = self.cited(&place, [quorum.clause.as_str()]);
+        let yes = u32::from(s.decision == Choice::Approve);
+        let have = u32::try_from(approval.yes.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(yes);
+        let body = ApprovalGiven {
+            request: self.request(),
+            have,
+            need: approval.humans,
+        };
+        self.write(place, Some(quorum.role), clauses, body);
+        if s.overrides {
+            let body = OverrideRecorded {
+                approval: approval.id.clone(),
+                decision: s.decision,
+                agents: stances(case),
+            };
+            self.write(place, Some(quorum.role), Vec::new(), body);
+            let text = format!(
+                "`{}` decided against the agents ({}): {}",
+                s.signer,
+                stances(case),
+                s.reason
+            );
+            self.raise_in(id, case, ExceptionSort::Override, text);
+        }
+        match s.decision {
+            Choice::Reject => {
+                let why = format!("`{}` said no: {}", s.signer, s.reason);
+                self.close(id, case, CaseOutcome::Rejected, why);
+            }
+            Choice::Approve if have >= approval.humans => {
+                let mut signers: Vec<_> = approval.yes.iter().map(|(p, _)| p.clone()).collect();
+                signers.push(s.signer.clone());
+                let basis = Basis::Approval {
+                    approval: approval.id.clone(),
+                    signers,
+                };
+                self.issue_grant(rules, id, case, approval.digest, basis);
+            }
+            Choice::Approve => {}
+        }
+    }
+
+    /// Not the same person, key or owner twice.
+    fn once(&self, case: &Case, approval: &Approval, s: &ApprovalStatement) -> Ruled {
+        let again = approval
+            .yes
+            .iter()
+            .any(|(signer, credential)| *signer == s.signer || *credential == s.credential);
+        if again || case.parts.contains(&(Duty::Approve, s.signer.clone())) {
+            return Err(Refusal::new(
+                Code::Replayed,
+                format!("`{}` has signed `{}` already", s.signer, approval.id),
+                "another person must sign",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether this human may stand behind the case at this moment: asked when signing and again when the grant is used.
+    pub(super) fn may_approve(
+        &self,
+        rules: &dyn Rules,
+        case: &Case,
+        signer: &PrincipalId,
+        quorum: &Quorum,
+    ) -> Ruled {
+        let principal = self.state.principals.get(signer);
+        let Some(principal) = principal.filter(|p| p.kind == PrincipalKind::Human && !p.revoked)
+        else {
+            return Err(Refusal::new(
+                Code::Revoked,
+                format!("`{signer}` is no human in force"),
+                "a human in force must sign",
+            ));
+        };
+        if !principal.roles.contains(&quorum.role) {
+            return Err(Refusal::new(
+                Code::NotYourDuty,
+                format!("`{signer}` is no {}", quorum.role.word()),
+                format!("a human with the role {} must sign", quorum.role.word()),
+            )
+            .clause(Some(quorum.clause.clone())));
+        }
+        if !principal.is_certified(&quorum.certification, self.now) {
+            return Err(Refusal::new(
+                Code::NotCertified,
+                format!(
+                    "`{signer}` holds no `{}` certification in force",
+                    quorum.certification
+                ),
+                "pass the training, or let somebody sign who has",
+            )
+            .clause(Some(quorum.clause.clone())));
+        }
+        if let Some(agent) = rules.team().agents.iter().find(|a| a.owner == *signer) {
+            return Err(Refusal::new(
+                Code::Conflicted,
+                format!("`{signer}` owns `{}`, an agent of this case", agent.id),
+                "somebody who owns none of its agents must sign",
+            ));
+        }
+        self.disinterested(rules, case, signer)
+    }
+
+    fn disinterested(&self, rules: &dyn Rules, case: &Case, signer: &PrincipalId) -> Ruled {
+        let Some(disqualify) = &rules.team().disqualify else {
+            return Ok(());
+        };
+        let named = disqualify.facts.iter().find(|path| {
+            matches!(case.facts.at(path), Some(Scalar::Text(text)) if text == signer.as_str())
+        });
+        match named {
+            None => Ok(()),
+            Some(path) => Err(Refusal::new(
+                Code::Conflicted,
+                format!("`{signer}` has an interest in this case: `{path}` names them"),
+                "somebody without an interest must sign",
+            )
+            .clause(Some(disqualify.clause.clone()))),
+        }
+    }
+}
+
+/// The quorum of the request's tier.
+pub(super) fn quorum<'r>(rules: &'r dyn Rules, approval: &Approval) -> Result<&'r Quorum, Refusal> {
+    rules.team().approval.get(&approval.tier).ok_or_else(|| {
+        Refusal::new(
+            Code::PolicyMissing,
+            format!(
+                "the release says nothing of who approves {} risk",
+                approval.tier.word()
+            ),
+            "build the release with an approval rule for every tier",
+        )
+    })
+}
+
+/// Whether a decision goes against what the agents recommend.
+///
+/// Yes to what an agent would refuse, and no to what all would do. Where they refer the matter to a human there is
+/// nothing to go against.
+#[must_use]
+pub fn differs(case: &Case, decision: Choice) -> bool {
+    let stances = || {
+        [&case.prepared, &case.reviewed]
+            .into_iter()
+            .flatten()
+            .map(|(_, r)| r.stance)
+    };
+    match decision {
+        Choice::Approve => stances().any(|s| s == Stance::Refuse),
+        Choice::Reject => stances().all(|s| s == Stance::Proceed),
+    }
+}
+
+fn stances(case: &Case) -> String {
+    let words: Vec<_> = [&case.prepared, &case.reviewed]
+        .into_iter()
+        .flatten()
+        .map(|(_, r)| r.stance.word())
+        .collect();
+    words.join("/")
+}
+
+fn waiting<'c>(case: &'c Case, s: &ApprovalStatement) -> Result<&'c Approval, Refusal> {
+    let approval = case
+        .approval
+        .as_ref()
+        .filter(|a| a.id == s.approval)
+        .ok_or_else(|| {
+            Refusal::new(
+                Code::WrongState,
+                format!("nobody asked for approval `{}`", s.approval),
+                "name a request that waits; `approval list` shows them",
+            )
+        })?;
+    if case.grant.is_some() {
+        return Err(Refusal::new(
+            Code::Replayed,
+            format!("`{}` was decided already", approval.id),
+            "an approval counts once",
+        ));
+    }
+    Ok(approval)
+}
+
+/// I3: the statement is about exactly this request.
+fn bound(case: &Case, approval: &Approval, s: &ApprovalStatement) -> Ruled {
+    let wrong = [
+        (s.action != approval.digest, "action"),
+        (s.release != case.release, "release"),
+        (s.env != case.env, "environment"),
+        (s.expires != approval.expires, "expiry"),
+        (approval.id.case().as_ref() != Some(&s.case), "case"),
+    ];
+    match wrong.iter().find(|(wrong, _)| *wrong) {
+        None => Ok(()),
+        Some((_, what)) => Err(Refusal::new(
+            Code::WrongBinding,
+            format!("what was signed is about another {what}"),
+            "look at the request again, and sign what it asks",
+        )),
+    }
+}

@@ -1,0 +1,238 @@
+//! Executing: a grant is used once, by the executor, for exactly the approved action; then the outcome is taken down.
+
+use super::{Desk, Place, Ruled, approve::quorum, gather::known_tool, keep::malformed};
+use crate::{
+    name::ItemId,
+    principal::{Duty, Role},
+    record::{
+        ApprovalExpired, Basis, CaseOutcome, ExceptionSort, GrantExpired, GrantUsed,
+        OutcomeRecorded, ThresholdReleased,
+    },
+    refusal::{Code, Refusal},
+    release::Rules,
+    request::{Expire, FoundBy, Outcome, RecordOutcome, UseGrant},
+    state::{Case, Grant},
+};
+
+impl Desk<'_> {
+    pub(super) fn use_grant(&mut self, request: &UseGrant) -> Ruled {
+        let (id, case) = self.item_case(&request.grant)?;
+        let rules = self.rules_in_force(case)?;
+        let agent = self.agent(rules, &id, case, &[Duty::Execute])?;
+        let grant = issued(case, &request.grant)?;
+        if grant.used.is_some() {
+            return Err(Refusal::new(
+                Code::Replayed,
+                format!("grant `{}` was used already", grant.id),
+                "a grant is used once; open a new case for another action",
+            ));
+        }
+        if self.now >= grant.expires {
+            return Err(Refusal::new(
+                Code::Expired,
+                format!("grant `{}` expired at {}", grant.id, grant.expires),
+                "open the case anew",
+            ));
+        }
+        known_tool(rules, &request.action)?;
+        let digest = request
+            .action
+            .digest()
+            .map_err(|e| malformed(e.to_string()))?;
+        if digest != grant.digest {
+            return Err(Refusal::new(
+                Code::WrongBinding,
+                format!(
+                    "the grant is for action {}, and this is {}",
+                    grant.digest.short(),
+                    digest.short()
+                ),
+                "execute the action exactly as approved",
+            ));
+        }
+        self.still_stands(rules, case, grant)?;
+        let rule = self.permitted(rules, &id, case, &agent.id, &request.action)?;
+        let place = Place::case(&id, case);
+        let clauses = self.cited(&place, rule.clause.as_deref());
+        let body = GrantUsed {
+            request: self.request(),
+            digest,
+            rule,
+        };
+        self.write(place, Some(Role::Executor), clauses, body);
+        Ok(())
+    }
+
+    /// What the grant stands on, checked again at the moment of use.
+    fn still_stands(&self, rules: &dyn Rules, case: &Case, grant: &Grant) -> Ruled {
+        match &grant.basis {
+            Basis::Threshold { threshold, digest } => {
+                let closed = |why: String| {
+                    Refusal::new(
+                        Code::ThresholdClosed,
+                        format!("threshold `{threshold}`: {why}"),
+                        "have the threshold signed and in force, or ask humans",
+                    )
+                };
+                let found = rules
+                    .thresholds()
+                    .iter()
+                    .find(|(t, d)| t.id == *threshold && d == digest);
+                let (found, _) =
+                    found.ok_or_else(|| closed("it is not the release's".to_owned()))?;
+                self.in_force(rules, found, *digest).map_err(closed)
+            }
+            Basis::Approval { .. } => {
+                let missing = || {
+                    Refusal::new(
+                        Code::QuorumMissing,
+                        "not enough humans stand behind it",
+                        "have it approved again",
+                    )
+                };
+                let approval = case.approval.as_ref().ok_or_else(missing)?;
+                let quorum = quorum(rules, approval)?;
+                for (signer, _) in &approval.yes {
+                    self.may_approve(rules, case, signer, quorum)?;
+                }
+                let have = u32::try_from(approval.yes.len()).unwrap_or(u32::MAX);
+                if have < approval.humans.max(1) {
+                    return Err(missing());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn record_outcome(&mut self, request: &RecordOutcome) -> Ruled {
+        self.holds(Role::Service)?;
+        let (id, case) = self.item_case(&request.grant)?;
+        let grant = issued(case, &request.grant)?;
+        if grant.used.is_none() {
+            return Err(Refusal::new(
+                Code::WrongState,
+                format!("grant `{}` was not used", grant.id),
+                "an outcome follows the use of its grant",
+            ));
+        }
+        let fits = matches!(
+            (case.outcome, request.outcome, request.found_by),
+            (None, Outcome::Unknown, FoundBy::Answer | FoundBy::Recovery)
+                | (None, Outcome::Succeeded | Outcome::Failed, FoundBy::Answer)
+                | (
+                    Some(Outcome::Unknown),
+                    Outcome::Succeeded | Outcome::Failed,
+                    FoundBy::Lookup
+                )
+        );
+        if !fits {
+            return Err(Refusal::new(
+                Code::WrongState,
+                format!(
+                    "the outcome of `{}` is {}, and that it be {} cannot follow so",
+                    grant.id,
+                    case.outcome.map_or("open", Outcome::word),
+                    request.outcome.word()
+                ),
+                "an unknown outcome is settled by looking it up at the target",
+            ));
+        }
+        let body = OutcomeRecorded {
+            request: self.request(),
+        };
+        self.write(
+            Place::case(&id, case),
+            Some(Role::Service),
+            Vec::new(),
+            body,
+        );
+        match request.outcome {
+            Outcome::Succeeded => {
+                self.close(&id, case, CaseOutcome::Executed, request.detail.clone());
+            }
+            Outcome::Failed => {
+                self.release_threshold(&id, case, grant);
+                let text = format!(
+                    "the target did not do what was approved: {}",
+                    request.detail
+                );
+                self.raise_in(&id, case, ExceptionSort::OutcomeFailed, text);
+                self.close(&id, case, CaseOutcome::Failed, request.detail.clone());
+            }
+            Outcome::Unknown => {
+                let text = format!(
+                    "nobody can say whether the effect took place: {}",
+                    request.detail
+                );
+                self.raise_in(&id, case, ExceptionSort::OutcomeUnknown, text);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn expire(&mut self, request: &Expire) -> Ruled {
+        self.holds(Role::Service)?;
+        let id = &request.case;
+        let case = self.case(id)?;
+        let place = Place::case(id, case);
+        if let Some(grant) = &case.grant {
+            if grant.used.is_some() || self.now < grant.expires {
+                return Err(nothing_expired());
+            }
+            let body = GrantExpired {
+                request: self.request(),
+                grant: grant.id.clone(),
+            };
+            self.write(place, Some(Role::Service), Vec::new(), body);
+            self.release_threshold(id, case, grant);
+            let text = format!("grant `{}` expired unused", grant.id);
+            self.raise_in(id, case, ExceptionSort::Expired, text.clone());
+            self.close(id, case, CaseOutcome::Expired, text);
+            return Ok(());
+        }
+        let approval = case.approval.as_ref().filter(|a| self.now >= a.expires);
+        let approval = approval.ok_or_else(nothing_expired)?;
+        let body = ApprovalExpired {
+            request: self.request(),
+            approval: approval.id.clone(),
+        };
+        self.write(place, Some(Role::Service), Vec::new(), body);
+        let text = format!(
+            "`{}` expired with {} of {} signatures",
+            approval.id,
+            approval.yes.len(),
+            approval.humans
+        );
+        self.raise_in(id, case, ExceptionSort::Expired, text.clone());
+        self.close(id, case, CaseOutcome::Expired, text);
+        Ok(())
+    }
+
+    fn release_threshold(&mut self, id: &crate::name::CaseId, case: &Case, grant: &Grant) {
+        if let Basis::Threshold { threshold, .. } = &grant.basis {
+            let body = ThresholdReleased {
+                threshold: threshold.clone(),
+                grant: grant.id.clone(),
+            };
+            self.write(Place::case(id, case), Some(Role::Service), Vec::new(), body);
+        }
+    }
+}
+
+fn issued<'c>(case: &'c Case, id: &ItemId) -> Result<&'c Grant, Refusal> {
+    case.grant.as_ref().filter(|g| g.id == *id).ok_or_else(|| {
+        Refusal::new(
+            Code::WrongState,
+            format!("there is no grant `{id}`"),
+            "wait until the action is approved",
+        )
+    })
+}
+
+fn nothing_expired() -> Refusal {
+    Refusal::new(
+        Code::WrongState,
+        "nothing in the case has expired",
+        "wait until its expiry",
+    )
+}

@@ -1,0 +1,294 @@
+//! Gathering: cases open, agents read through their permission sets, clauses are retrieved.
+
+use super::{Desk, Place, Ruled, keep::malformed};
+use crate::{
+    action::Action,
+    fold::call_index,
+    name::{CaseId, ItemId, PrincipalId},
+    principal::{Duty, Role},
+    record::{CallAnswered, CallPermitted, CaseOpened, ClausesRetrieved},
+    refusal::{Code, Refusal},
+    release::{Ask, ClauseRef, Permission, RuleHit, Rules, Tool},
+    request::{Answer, Call, OpenCase, Retrieve},
+    state::Case,
+};
+
+impl<'a> Desk<'a> {
+    pub(super) fn open_case(&mut self, request: &OpenCase) -> Ruled {
+        self.holds(Role::Service)?;
+        let id = &request.case;
+        if self.state.cases.contains_key(id) || self.state.closed.contains_key(id) {
+            return Err(Refusal::new(
+                Code::Replayed,
+                format!("case `{id}` exists already, and ids are never used twice"),
+                "choose another id",
+            ));
+        }
+        if id.as_str().len() > CaseId::LONGEST {
+            return Err(malformed(format!(
+                "a case id has at most {} characters",
+                CaseId::LONGEST
+            )));
+        }
+        let release = self
+            .state
+            .environments
+            .get(&request.environment)
+            .ok_or_else(|| {
+                Refusal::new(
+                    Code::PolicyMissing,
+                    format!("environment `{}` points at no release", request.environment),
+                    "promote a release to it first",
+                )
+            })?;
+        self.rules(*release)?;
+        let place = Place {
+            env: Some(&request.environment),
+            case: Some(id),
+            release: Some(*release),
+        };
+        let body = CaseOpened {
+            request: self.request(),
+        };
+        self.write(place, Some(Role::Service), Vec::new(), body);
+        Ok(())
+    }
+
+    pub(super) fn call(&mut self, request: &Call) -> Ruled {
+        let id = &request.case;
+        let case = self.case(id)?;
+        let rules = self.rules_in_force(case)?;
+        let agent = self.agent(
+            rules,
+            id,
+            case,
+            &[Duty::Prepare, Duty::Review, Duty::Execute],
+        )?;
+        let tool = known_tool(rules, &request.action)?;
+        let rule = self.permitted(rules, id, case, &agent.id, &request.action)?;
+        if tool.effect {
+            return Err(Refusal::new(
+                Code::NeedsGrant,
+                format!("`{}` changes the world", tool.name),
+                "recommend the action; once approved, the executor uses its grant",
+            ));
+        }
+        if !may_read(case, agent.duty) {
+            return Err(Refusal::new(
+                Code::WrongState,
+                format!("it is not the turn of `{}` in case `{id}`", agent.id),
+                "prepare reads before it recommends, review after that, execute with a grant",
+            ));
+        }
+        let clauses = self.cited(&Place::case(id, case), rule.clause.as_deref());
+        let body = CallPermitted {
+            request: self.request(),
+            call: next_call(id, case),
+            rule,
+        };
+        self.write(
+            Place::case(id, case),
+            Some(agent.duty.role()),
+            clauses,
+            body,
+        );
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, request: &Answer) -> Ruled {
+        self.holds(Role::Service)?;
+        let (id, case) = self.item_case(&request.call)?;
+        let call = call_index(&request.call)
+            .and_then(|i| case.calls.get(i))
+            .ok_or_else(|| {
+                Refusal::new(
+                    Code::WrongState,
+                    format!("there is no call `{}`", request.call),
+                    "name a call that was permitted",
+                )
+            })?;
+        if call.answer.is_some() {
+            return Err(Refusal::new(
+                Code::Replayed,
+                format!("call `{}` was answered already", request.call),
+                "make another call",
+            ));
+        }
+        if request.snapshot.is_some() == request.problem.is_some() {
+            return Err(malformed("an answer has either a snapshot or a problem"));
+        }
+        let rules = self.rules(case.release)?;
+        let tool = known_tool(rules, &call.action)?;
+        for (namespace, fields) in request.facts.iter() {
+            let stray = fields.keys().find(|f| !tool.facts.contains(f));
+            if request.snapshot.is_none()
+                || tool.facts_as.as_ref() != Some(namespace)
+                || stray.is_some()
+            {
+                return Err(malformed(format!(
+                    "the release takes no fact `{namespace}.{}` from `{}`",
+                    stray.map_or("*", String::as_str),
+                    tool.name
+                )));
+            }
+        }
+        let body = CallAnswered {
+            request: self.request(),
+        };
+        self.write(
+            Place::case(&id, case),
+            Some(Role::Service),
+            Vec::new(),
+            body,
+        );
+        Ok(())
+    }
+
+    pub(super) fn retrieve(&mut self, request: &Retrieve) -> Ruled {
+        let id = &request.case;
+        let case = self.case(id)?;
+        let rules = self.rules_in_force(case)?;
+        let agent = self.agent(rules, id, case, &[Duty::Prepare, Duty::Review])?;
+        if !may_read(case, agent.duty) {
+            return Err(Refusal::new(
+                Code::WrongState,
+                format!("it is not the turn of `{}` in case `{id}`", agent.id),
+                "prepare retrieves before it recommends, review after that",
+            ));
+        }
+        for ranked in &request.ranking {
+            exists(rules, &ranked.clause)?;
+        }
+        let body = ClausesRetrieved {
+            request: self.request(),
+        };
+        self.write(
+            Place::case(id, case),
+            Some(agent.duty.role()),
+            Vec::new(),
+            body,
+        );
+        Ok(())
+    }
+
+    /// The permission set of `principal` permits the call: the rule that says so.
+    pub(super) fn permitted(
+        &self,
+        rules: &'a dyn Rules,
+        id: &CaseId,
+        case: &Case,
+        principal: &PrincipalId,
+        action: &Action,
+    ) -> Result<RuleHit, Refusal> {
+        let refused = |why: String, hit: Option<RuleHit>| {
+            let refusal = Refusal::new(
+                Code::NotPermitted,
+                why,
+                "ask only for what the permission set allows, or have the release changed",
+            );
+            match hit {
+                Some(hit) => refusal.rule(hit.rule).clause(hit.clause),
+                None => refusal,
+            }
+        };
+        match rules.permission(&ask(principal, action, id, case)) {
+            Permission::Allow(hit) => Ok(hit),
+            Permission::Forbid(hit) => Err(refused(
+                format!("`{principal}` must not call `{}`: {}", action.tool, hit.why),
+                Some(hit),
+            )),
+            Permission::Fault(hit) => Err(refused(
+                format!(
+                    "a rule about `{}` could not be evaluated: {}",
+                    action.tool, hit.why
+                ),
+                Some(hit),
+            )),
+            Permission::Silent => Err(refused(
+                format!("nothing permits `{principal}` to call `{}` so", action.tool),
+                None,
+            )),
+        }
+    }
+}
+
+/// The question to the rules about one action in a case.
+pub(super) fn ask<'q>(
+    principal: &'q PrincipalId,
+    action: &'q Action,
+    id: &'q CaseId,
+    case: &'q Case,
+) -> Ask<'q> {
+    Ask {
+        principal,
+        action,
+        case: id.as_str(),
+        subject: &case.subject,
+        environment: &case.env,
+        facts: &case.facts,
+    }
+}
+
+/// The tool that an action names, with no argument set that is the engine's.
+pub(super) fn known_tool<'r>(rules: &'r dyn Rules, action: &Action) -> Result<&'r Tool, Refusal> {
+    let tool = rules.team().tools.get(&action.tool).ok_or_else(|| {
+        Refusal::new(
+            Code::NotPermitted,
+            format!("the release knows no tool `{}`", action.tool),
+            "name a tool of the release as `<server>.<tool>`",
+        )
+    })?;
+    if let Some(field) = tool
+        .idempotency
+        .as_ref()
+        .filter(|f| action.arguments.contains_key(*f))
+    {
+        return Err(malformed(format!(
+            "`{field}` of `{}` is set by the engine alone",
+            tool.name
+        )));
+    }
+    Ok(tool)
+}
+
+/// The release holds exactly this clause (I6).
+pub(super) fn exists(rules: &dyn Rules, cited: &ClauseRef) -> Ruled {
+    match rules.clause(&cited.id) {
+        Some(clause) if clause == cited => Ok(()),
+        Some(clause) => Err(Refusal::new(
+            Code::BadCitation,
+            format!(
+                "clause `{}` of the release is version {} with digest {}, not version {} with digest {}",
+                cited.id,
+                clause.version,
+                clause.digest.short(),
+                cited.version,
+                cited.digest.short()
+            ),
+            "cite the clause as the release has it",
+        )),
+        None => Err(Refusal::new(
+            Code::BadCitation,
+            format!("the release has no clause `{}`", cited.id),
+            "cite clauses that retrieval found",
+        )),
+    }
+}
+
+/// Whether an agent with this duty may look things up in the case as it stands.
+fn may_read(case: &Case, duty: Duty) -> bool {
+    match duty {
+        Duty::Prepare => case.prepared.is_none(),
+        Duty::Review => case.prepared.is_some() && case.reviewed.is_none(),
+        Duty::Execute => case.grant.is_some(),
+        Duty::Approve => false,
+    }
+}
+
+fn next_call(id: &CaseId, case: &Case) -> ItemId {
+    ItemId::of(
+        id,
+        'c',
+        u32::try_from(case.calls.len() + 1).unwrap_or(u32::MAX),
+    )
+}

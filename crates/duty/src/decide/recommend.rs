@@ -1,0 +1,151 @@
+//! Recommending: what an agent must have seen, cited and run on before its words count.
+
+use super::{
+    Desk, Place, Ruled,
+    gather::{exists, known_tool},
+    keep::malformed,
+};
+use crate::{
+    canonical::Digest,
+    principal::Duty,
+    record::RecommendationMade,
+    refusal::{Code, Refusal},
+    release::{Agent, Rules},
+    request::Recommend,
+    state::{CallAnswer, Case},
+};
+
+impl Desk<'_> {
+    pub(super) fn recommend(&mut self, request: &Recommend) -> Ruled {
+        let id = &request.case;
+        let case = self.case(id)?;
+        let rules = self.rules_in_force(case)?;
+        if !matches!(request.duty, Duty::Prepare | Duty::Review) {
+            return Err(malformed("only those who prepare or review recommend"));
+        }
+        let agent = self.agent(rules, id, case, &[request.duty])?;
+        in_turn(case, request)?;
+        on_its_model(agent, request)?;
+        well_cited(rules, case, agent, request)?;
+        well_informed(case, agent, request)?;
+        if request.confidence > 100 {
+            return Err(malformed("confidence is at most 100 percent"));
+        }
+        let digest = match &request.action {
+            Some(action) => {
+                known_tool(rules, action)?;
+                Some(action.digest().map_err(|e| malformed(e.to_string()))?)
+            }
+            None => None,
+        };
+        let body = RecommendationMade {
+            request: self.request(),
+            digest,
+        };
+        self.write(
+            Place::case(id, case),
+            Some(request.duty.role()),
+            request.clauses.clone(),
+            body,
+        );
+        match &case.prepared {
+            Some((_, prepared)) if request.duty == Duty::Review => {
+                self.verdict(rules, id, case, prepared, request)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Prepare once, then review once.
+fn in_turn(case: &Case, request: &Recommend) -> Ruled {
+    let why = match request.duty {
+        Duty::Prepare if case.prepared.is_some() => "it was prepared already",
+        Duty::Review if case.prepared.is_none() => "nothing is prepared yet",
+        Duty::Review if case.reviewed.is_some() => "it was reviewed already",
+        _ => return Ok(()),
+    };
+    Err(Refusal::new(
+        Code::WrongState,
+        format!("case `{}`: {why}", request.case),
+        "each duty recommends once, in its turn",
+    ))
+}
+
+fn on_its_model(agent: &Agent, request: &Recommend) -> Ruled {
+    if agent.model.as_ref() == Some(&request.model) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::ModelDrifted,
+        format!(
+            "`{}` ran on `{}`, and the release pins `{}`",
+            agent.id,
+            request.model,
+            agent.model.as_deref().unwrap_or("none")
+        ),
+        "run the pinned model, or release the new one",
+    ))
+}
+
+/// I6: at least one clause, each of the release and each found by this agent in this case.
+fn well_cited(rules: &dyn Rules, case: &Case, agent: &Agent, request: &Recommend) -> Ruled {
+    if request.clauses.is_empty() {
+        return Err(Refusal::new(
+            Code::BadCitation,
+            "no clause is cited",
+            "cite at least one clause that retrieval found",
+        ));
+    }
+    let found = case.retrieved.get(&agent.id);
+    for cited in &request.clauses {
+        exists(rules, cited)?;
+        let retrieved = found
+            .into_iter()
+            .flatten()
+            .any(|r| r.clauses.contains(&cited.id));
+        if !retrieved {
+            return Err(Refusal::new(
+                Code::BadCitation,
+                format!(
+                    "`{}` has not retrieved clause `{}` in this case",
+                    agent.id, cited.id
+                ),
+                "retrieve before citing",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The inputs are commitments that this case knows, and a reviewer has seen the source itself.
+fn well_informed(case: &Case, agent: &Agent, request: &Recommend) -> Ruled {
+    let answers: Vec<Digest> = case
+        .calls
+        .iter()
+        .filter(|c| c.agent == agent.id)
+        .filter_map(|c| match c.answer {
+            Some(CallAnswer::Snapshot(digest)) => Some(digest),
+            _ => None,
+        })
+        .collect();
+    let unknown = request
+        .inputs
+        .iter()
+        .find(|i| **i != case.snapshot && !answers.contains(i));
+    if let Some(unknown) = unknown {
+        return Err(malformed(format!(
+            "input {} is neither the case's source nor an answer that `{}` got in it",
+            unknown.short(),
+            agent.id
+        )));
+    }
+    if request.duty == Duty::Review && !request.inputs.contains(&case.snapshot) {
+        return Err(Refusal::new(
+            Code::SourcesMissing,
+            "the review does not name the source snapshot among its inputs",
+            "review from the source, not from the analyst's words",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Thresholds: whether a signed pre-approval is in force and has room at this very moment (I5).
+
+use std::collections::BTreeSet;
+
+use super::Desk;
+use crate::{
+    action::Action,
+    canonical::Digest,
+    name::PrincipalId,
+    principal::{PrincipalKind, Role},
+    record::Usage,
+    release::{Ask, Cap, RuleHit, Rules, Threshold, Tier},
+    state::ThresholdUse,
+};
+
+/// What the release's thresholds say of an action.
+pub(super) enum Cover<'a> {
+    /// One covers it.
+    Room(Box<Room<'a>>),
+    /// One would, if its caps had room.
+    Full { why: RuleHit },
+    /// None does; why, for each that came near.
+    Out(Vec<RuleHit>),
+}
+
+/// Room under a threshold, about to be reserved.
+pub(super) struct Room<'a> {
+    pub(super) threshold: &'a Threshold,
+    pub(super) digest: Digest,
+    pub(super) amount: i64,
+    pub(super) key: String,
+    /// This action included.
+    pub(super) used: Usage,
+}
+
+impl Cover<'_> {
+    pub(super) fn reason(&self) -> Vec<RuleHit> {
+        match self {
+            Self::Room(room) => vec![hit(room.threshold, room.threshold.title.clone())],
+            Self::Full { why } => vec![why.clone()],
+            Self::Out(why) => why.clone(),
+        }
+    }
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn cover(&self, rules: &'a dyn Rules, ask: &Ask<'_>, tier: Tier) -> Cover<'a> {
+        let mut full = None;
+        let mut out = Vec::new();
+        for (threshold, digest) in rules.thresholds() {
+            if threshold.tool != ask.action.tool || tier > threshold.tier {
+                continue;
+            }
+            match self.covers(rules, threshold, *digest, ask) {
+                Ok(Ok(room)) => return Cover::Room(Box::new(room)),
+                Ok(Err(why)) => full = full.or(Some(hit(threshold, why))),
+                Err(why) => out.push(hit(threshold, why)),
+            }
+        }
+        match full {
+            Some(why) => Cover::Full { why },
+            None => Cover::Out(out),
+        }
+    }
+
+    /// The outer error: it does not apply; the inner one: it does, and its caps have no room.
+    fn covers(
+        &self,
+        rules: &dyn Rules,
+        threshold: &'a Threshold,
+        digest: Digest,
+        ask: &Ask<'_>,
+    ) -> Result<Result<Room<'a>, String>, String> {
+        self.in_force(rules, threshold, digest)?;
+        let amount = ask
+            .action
+            .integer(&threshold.sum_field)
+            .filter(|n| *n > 0)
+            .ok_or_else(|| format!("`{}` is no positive whole number", threshold.sum_field))?;
+        let key = ask
+            .action
+            .text(&threshold.key_field)
+            .ok_or_else(|| format!("`{}` is no text", threshold.key_field))?;
+        if amount > threshold.single_limit {
+            return Err(format!(
+                "{amount} is over its single limit {}",
+                threshold.single_limit
+            ));
+        }
+        match rules.in_scope(threshold, ask) {
+            Ok(true) => {}
+            Ok(false) => return Err("the action is outside its scope".to_owned()),
+            Err(why) => return Err(format!("its scope cannot be evaluated: {why}")),
+        }
+        let used = self.usage(threshold, amount, key);
+        let caps = &threshold.caps;
+        let room = fits("in all", caps.all, used.all_count, used.all_sum).and_then(|()| {
+            fits(
+                &format!("for `{key}`"),
+                caps.per_key,
+                used.key_count,
+                used.key_sum,
+            )
+        });
+        Ok(room.map(|()| Room {
+            threshold,
+            digest,
+            amount,
+            key: key.to_owned(),
+            used,
+        }))
+    }
+
+    /// Signed by enough people who are still in force and own no agent of the team, and within its dates.
+    pub(super) fn in_force(
+        &self,
+        rules: &dyn Rules,
+        threshold: &Threshold,
+        digest: Digest,
+    ) -> Result<(), String> {
+        if self.now < threshold.starts || self.now >= threshold.expires {
+            return Err(format!(
+                "it is in force from {} to {} only",
+                threshold.starts, threshold.expires
+            ));
+        }
+        let signers = self
+            .state
+            .thresholds
+            .get(&threshold.id)
+            .and_then(|t| t.signers.get(&digest));
+        let counted: BTreeSet<&PrincipalId> = signers
+            .into_iter()
+            .flatten()
+            .filter(|signer| {
+                let owns = rules.team().agents.iter().any(|a| a.owner == **signer);
+                let in_force = self.state.principals.get(*signer).is_some_and(|p| {
+                    p.kind == PrincipalKind::Human && !p.revoked && p.roles.contains(&Role::Owner)
+                });
+                in_force && !owns
+            })
+            .collect();
+        let need = threshold.signatures.max(1) as usize;
+        if counted.len() < need {
+            return Err(format!("{} of {need} people have signed it", counted.len()));
+        }
+        Ok(())
+    }
+
+    /// What would be used in the windows, this action included.
+    fn usage(&self, threshold: &Threshold, amount: i64, key: &str) -> Usage {
+        let uses = self.state.thresholds.get(&threshold.id);
+        let uses = uses.map_or(&[][..], |t| &t.uses);
+        let sum = |cap: Cap, wanted: &dyn Fn(&ThresholdUse) -> bool| {
+            let since = self.now.minus_minutes(cap.window_minutes);
+            uses.iter()
+                .filter(|u| u.time > since && wanted(u))
+                .fold((1_u32, amount), |(count, sum), u| {
+                    (count.saturating_add(1), sum.saturating_add(u.amount))
+                })
+        };
+        let (all_count, all_sum) = sum(threshold.caps.all, &|_| true);
+        let (key_count, key_sum) = sum(threshold.caps.per_key, &|u| u.key == key);
+        Usage {
+            all_count,
+            all_sum,
+            key_count,
+            key_sum,
+        }
+    }
+
+    /// Whether the action comes close under a threshold's single limit, as split payments do.
+    pub(super) fn near(&self, rules: &dyn Rules, action: &Action) -> Option<String> {
+        rules.thresholds().iter().find_map(|(threshold, _)| {
+            let amount = action.integer(&threshold.sum_field)?;
+            let limit = threshold.single_limit;
+            let line = i128::from(limit) * i128::from(threshold.near_percent);
+            let near = threshold.tool == action.tool
+                && amount <= limit
+                && i128::from(amount) * 100 >= line;
+            near.then(|| {
+                format!(
+                    "{amount} is at or over {} % of the single limit {limit} of threshold `{}`",
+                    threshold.near_percent, threshold.id
+                )
+            })
+        })
+    }
+}
+
+fn fits(whose: &str, cap: Cap, count: u32, sum: i64) -> Result<(), String> {
+    if count > cap.count || sum > cap.sum {
+        return Err(format!(
+            "its cap {whose} of {} actions and {} within {} minutes has no room: this would make {count} and {sum}",
+            cap.count, cap.sum, cap.window_minutes
+        ));
+    }
+    Ok(())
+}
+
+fn hit(threshold: &Threshold, why: String) -> RuleHit {
+    RuleHit {
+        rule: format!("threshold {}", threshold.id),
+        why,
+        clause: Some(threshold.clause.clone()),
+    }
+}
