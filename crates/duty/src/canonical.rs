@@ -120,6 +120,12 @@ impl Digest {
         Ok(Self::of_bytes(&to_vec(value)?))
     }
 
+    /// A digest that was computed elsewhere: a commitment to a snapshot.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

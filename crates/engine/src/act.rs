@@ -1,0 +1,222 @@
+//! Acting: calls to target systems, each after its record is durable, each answered by another record.
+
+use std::sync::Arc;
+
+use duty::{
+    action::Action,
+    canonical::Digest,
+    name::{CaseId, ItemId},
+    record::Body,
+    release::Rules,
+    request::{Answer, Call, FoundBy, Outcome, RecordOutcome, Request, UseGrant},
+    state::Case,
+};
+use policy::Release;
+use serde_json::{Map, Value};
+
+use crate::{Engine, EngineError, Seat, target};
+
+/// What came of a call.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The call.
+    pub call: ItemId,
+    /// The answer, or why there is none.
+    pub answer: Result<Value, String>,
+    /// Commitment to the answer's bytes.
+    pub snapshot: Option<Digest>,
+}
+
+/// What came of a grant.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    /// What is known.
+    pub outcome: Outcome,
+    /// The target's words.
+    pub detail: String,
+}
+
+impl Engine {
+    /// Calls a tool without effect, as an agent: permitted, then called, then answered in the log.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] where the agent may not; that the tool does not answer is no error but an answer.
+    pub async fn call(&self, seat: &Seat, case: &CaseId, action: Action) -> Result<Called, EngineError> {
+        let request = Request::Call(Call {
+            case: case.clone(),
+            action,
+        });
+        let records = self.submit(seat, request).await?;
+        let call = records.iter().find_map(|r| match &r.body {
+            Body::CallPermitted(body) => Some(body.call.clone()),
+            _ => None,
+        });
+        self.answer_call(&call.expect("INVARIANT: a call that is not refused is permitted"))
+            .await
+    }
+
+    /// Asks the target what a permitted call asks, and records the answer: also for a call that a crash left open, since a
+    /// call without effect may be made again.
+    ///
+    /// # Errors
+    /// [`EngineError::Missing`] where no such call is open; [`EngineError::NoTarget`] where nobody can be asked.
+    pub async fn answer_call(&self, call: &ItemId) -> Result<Called, EngineError> {
+        let (action, release) = self.open_call(call)?;
+        let tool = release.team().tools.get(&action.tool).cloned();
+        let (target, name) = self.target(&action.tool)?;
+        let answer = match target.call(&name, action.arguments).await {
+            target::Answer::Succeed(value) => Ok(value),
+            target::Answer::Fail(why) | target::Answer::NotSent(why) | target::Answer::Lost(why) => Err(why),
+        };
+        let mut facts = duty::facts::Facts::default();
+        let mut snapshot = None;
+        if let Ok(value) = &answer {
+            snapshot = Some(self.keep(&json(value))?);
+            if let (Some(tool), Value::Object(fields)) = (&tool, value) {
+                facts = tool.facts_of(fields);
+            }
+        }
+        let request = Request::Answer(Answer {
+            call: call.clone(),
+            snapshot,
+            facts,
+            problem: answer.as_ref().err().map(|why| shorten(why)),
+        });
+        self.submit(&Seat::engine(), request).await?;
+        Ok(Called {
+            call: call.clone(),
+            answer,
+            snapshot,
+        })
+    }
+
+    /// Uses a grant as the executor: consumed and durable first, then the target is called, then the outcome is recorded.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] where the grant does not stand. After the grant is used every result is an [`Executed`],
+    /// unless the store fails.
+    pub async fn execute(&self, seat: &Seat, grant: &ItemId, action: Action) -> Result<Executed, EngineError> {
+        let (target, name) = self.target(&action.tool)?;
+        let idempotency = self.idempotency(grant, &action.tool)?;
+        let request = Request::UseGrant(UseGrant {
+            grant: grant.clone(),
+            action: action.clone(),
+        });
+        self.submit(seat, request).await?;
+        let mut arguments = action.arguments;
+        if let Some(field) = idempotency {
+            arguments.insert(field, Value::from(grant.as_str()));
+        }
+        let (outcome, detail, value) = match target.call(&name, arguments).await {
+            target::Answer::Succeed(value) => (Outcome::Succeeded, "done".to_owned(), Some(value)),
+            target::Answer::Fail(why) => (Outcome::Failed, why, None),
+            target::Answer::NotSent(why) => (Outcome::Failed, format!("never sent: {why}"), None),
+            target::Answer::Lost(why) => (Outcome::Unknown, why, None),
+        };
+        self.record_outcome(grant, outcome, FoundBy::Answer, detail, value).await
+    }
+
+    /// Looks up at the target what became of a grant whose outcome is unknown. The action is never repeated (I10): where
+    /// the target does not know it either, the outcome stays unknown, since a call in flight may still arrive.
+    ///
+    /// # Errors
+    /// [`EngineError::Missing`] where the outcome of this grant is not unknown.
+    pub async fn settle(&self, grant: &ItemId) -> Result<Outcome, EngineError> {
+        let tool = self.with_case(grant, |case| {
+            let unknown = case.outcome == Some(Outcome::Unknown);
+            unknown.then(|| case.action().map(|a| a.tool.clone())).flatten()
+        })?;
+        let tool = tool.ok_or_else(|| EngineError::Missing(grant.clone()))?;
+        let release = self.release_of(grant)?;
+        let plan = release.team().tools.get(&tool).cloned();
+        let Some((field, lookup)) = plan.and_then(|t| Some((t.idempotency?, t.lookup?))) else {
+            return Ok(Outcome::Unknown);
+        };
+        let (target, name) = self.target(&lookup)?;
+        let arguments = Map::from_iter([(field, Value::from(grant.as_str()))]);
+        match target.call(&name, arguments).await {
+            target::Answer::Succeed(value) if value.get("found") == Some(&Value::Bool(true)) => {
+                let detail = "found at the target by the grant's id".to_owned();
+                let done = self
+                    .record_outcome(grant, Outcome::Succeeded, FoundBy::Lookup, detail, Some(value))
+                    .await?;
+                Ok(done.outcome)
+            }
+            _ => Ok(Outcome::Unknown),
+        }
+    }
+
+    /// Keeps bytes as a snapshot.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where they cannot be written.
+    pub fn keep(&self, bytes: &[u8]) -> Result<Digest, EngineError> {
+        Ok(Digest::from_bytes(self.snapshots().put(bytes)?))
+    }
+
+    pub(crate) async fn record_outcome(
+        &self,
+        grant: &ItemId,
+        outcome: Outcome,
+        found_by: FoundBy,
+        detail: String,
+        value: Option<Value>,
+    ) -> Result<Executed, EngineError> {
+        let snapshot = match value {
+            Some(value) => Some(self.keep(&json(&value))?),
+            None => None,
+        };
+        let detail = shorten(&detail);
+        let request = Request::RecordOutcome(RecordOutcome {
+            grant: grant.clone(),
+            outcome,
+            found_by,
+            detail: detail.clone(),
+            snapshot,
+        });
+        self.submit(&Seat::engine(), request).await?;
+        Ok(Executed { outcome, detail })
+    }
+
+    fn open_call(&self, call: &ItemId) -> Result<(Action, Arc<Release>), EngineError> {
+        let action = self.with_case(call, |case| {
+            let number = call.as_str().rsplit_once(".c")?.1.parse::<usize>().ok()?;
+            let open = case.calls.get(number.checked_sub(1)?)?;
+            open.answer.is_none().then(|| open.action.clone())
+        })?;
+        let action = action.ok_or_else(|| EngineError::Missing(call.clone()))?;
+        Ok((action, self.release_of(call)?))
+    }
+
+    fn idempotency(&self, grant: &ItemId, tool: &str) -> Result<Option<String>, EngineError> {
+        let release = self.release_of(grant)?;
+        let tool = release.team().tools.get(tool);
+        Ok(tool.and_then(|t| t.idempotency.clone()))
+    }
+
+    fn release_of(&self, item: &ItemId) -> Result<Arc<Release>, EngineError> {
+        let digest = self.with_case(item, |case| case.release)?;
+        self.release(digest)?
+            .ok_or_else(|| EngineError::Missing(item.clone()))
+    }
+
+    fn with_case<T>(&self, item: &ItemId, look: impl FnOnce(&Case) -> T) -> Result<T, EngineError> {
+        self.read(|state| item.case().and_then(|id| state.cases.get(&id)).map(look))
+            .ok_or_else(|| EngineError::Missing(item.clone()))
+    }
+}
+
+/// A target's words as they stand in a record: one line, not long.
+fn shorten(words: &str) -> String {
+    let line: String = words
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(300)
+        .collect();
+    line.trim().to_owned()
+}
+
+/// The answer's bytes. Not canonical JSON: a target may answer with fractions, which have no exact form there.
+fn json(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}

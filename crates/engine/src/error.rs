@@ -1,0 +1,47 @@
+//! What can go wrong in the shell, apart from a refusal's being recorded as such.
+
+use duty::{name::ItemId, refusal::Refusal};
+use policy::ReleaseErrors;
+use store::StoreError;
+
+/// Why a request had no effect.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The core refused it; the refusal is in the log.
+    #[error("refused: {0}")]
+    Refused(Box<Refusal>),
+    /// The store is away or full: nothing was acknowledged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The request is longer than a record may be, so that not even its refusal could be recorded.
+    #[error("the request has {bytes} bytes, and a record holds at most {most}; send less")]
+    TooLong {
+        /// Its canonical length.
+        bytes: usize,
+        /// The most that fits.
+        most: usize,
+    },
+    /// The release in the log cannot be loaded.
+    #[error("release {digest} in the log cannot be loaded: {errors}")]
+    Release {
+        /// Its digest.
+        digest: String,
+        /// All that is wrong with it.
+        errors: ReleaseErrors,
+    },
+    /// The log does not fold: it was not written by this program, or by another version of it.
+    #[error("the log does not fold: {0}; run `counterfoil log verify` on a copy of it")]
+    Fold(#[from] duty::FoldError),
+    /// No credential fits.
+    #[error("the credential is not known, or was revoked; see `counterfoil principal list`")]
+    Unauthenticated,
+    /// No target system by that name.
+    #[error("no target system is configured for `{0}`; name its server in the configuration")]
+    NoTarget(String),
+    /// There is no such call or grant to act on.
+    #[error("`{0}` is not there to act on")]
+    Missing(ItemId),
+    /// A value cannot be written exactly.
+    #[error(transparent)]
+    Canonical(#[from] duty::canonical::CanonicalError),
+}

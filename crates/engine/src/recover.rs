@@ -1,0 +1,77 @@
+//! What a start owes to the run before it, and what time brings about.
+
+use duty::{
+    name::{CaseId, ItemId},
+    request::{Expire, FoundBy, Outcome, Request},
+    state::State,
+};
+
+use crate::{Engine, EngineError, Seat};
+
+/// What recovery did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Grants found used without an outcome, recorded as unknown.
+    pub unknown: usize,
+    /// Unknown outcomes that the target could settle.
+    pub settled: usize,
+    /// Unknown outcomes that stay so.
+    pub open: usize,
+}
+
+impl Engine {
+    /// Takes up what an earlier run left: a grant that was used and has no outcome is unknown, and is looked up.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the log or the target's configuration does not allow it.
+    pub async fn recover(&self) -> Result<Recovered, EngineError> {
+        let mut done = Recovered::default();
+        for grant in self.read(|state| grants(state, None)) {
+            let why = "the process ended between using the grant and recording the outcome".to_owned();
+            self.record_outcome(&grant, Outcome::Unknown, FoundBy::Recovery, why, None)
+                .await?;
+            done.unknown += 1;
+        }
+        for grant in self.read(|state| grants(state, Some(Outcome::Unknown))) {
+            match self.settle(&grant).await? {
+                Outcome::Unknown => done.open += 1,
+                Outcome::Succeeded | Outcome::Failed => done.settled += 1,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Ends approvals and grants whose time is over; returns how many cases it ended.
+    ///
+    /// # Errors
+    /// [`EngineError`] where an expiry could not be recorded.
+    pub async fn expire(&self) -> Result<usize, EngineError> {
+        let now = self.now();
+        let due: Vec<CaseId> = self.read(|state| {
+            let over = |case: &&duty::state::Case| match (&case.grant, &case.approval) {
+                (Some(grant), _) => grant.used.is_none() && now >= grant.expires,
+                (None, Some(approval)) => now >= approval.expires,
+                (None, None) => false,
+            };
+            let due = state.cases.iter().filter(|(_, case)| over(case));
+            due.map(|(id, _)| id.clone()).collect()
+        });
+        let mut ended = 0;
+        for case in due {
+            match self.submit(&Seat::engine(), Request::Expire(Expire { case })).await {
+                Ok(_) => ended += 1,
+                // Somebody signed or executed in the meantime: the refusal is in the log, and nothing expired.
+                Err(EngineError::Refused(_)) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(ended)
+    }
+}
+
+/// Used grants with this outcome.
+fn grants(state: &State, outcome: Option<Outcome>) -> Vec<ItemId> {
+    let cases = state.cases.values().filter(|case| case.outcome == outcome);
+    let used = cases.filter_map(|case| case.grant.as_ref().filter(|g| g.used.is_some()));
+    used.map(|g| g.id.clone()).collect()
+}

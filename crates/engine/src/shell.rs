@@ -1,0 +1,248 @@
+//! The engine: one log, its state in memory, and the one way in.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use duty::{
+    Decision,
+    canonical::{Digest, to_vec},
+    decide,
+    record::{LONGEST, Record},
+    release::Rules,
+    release_for,
+    request::{OpenLog, Request, Submission},
+    state::State,
+};
+use policy::Release;
+use store::{DataDir, Journal, Snapshots};
+use tokio::sync::watch;
+
+use crate::{
+    EngineError,
+    clock::{Clock, SystemClock},
+    library::Library,
+    seat::{Seat, new_services},
+    target::Target,
+};
+
+/// Bytes of a record that are left for everything but its request.
+const ENVELOPE: usize = 4_096;
+
+/// What an engine is opened with.
+pub struct Options {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Target systems by the name of their server, as in `<server>.<tool>`.
+    pub targets: HashMap<String, Arc<dyn Target>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            targets: HashMap::new(),
+        }
+    }
+}
+
+/// The shell round the core.
+///
+/// Owns its data directory: a second engine on it is refused.
+pub struct Engine {
+    core: Mutex<Core>,
+    journal: Journal,
+    snapshots: Snapshots,
+    clock: Arc<dyn Clock>,
+    targets: HashMap<String, Arc<dyn Target>>,
+    size: watch::Sender<u64>,
+    dir: DataDir,
+}
+
+struct Core {
+    state: State,
+    library: Library,
+}
+
+impl Engine {
+    /// Opens the engine on a data directory, and begins its log where it is empty.
+    ///
+    /// Reading the log from its first record is the one way to start: recovery is nothing special.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where the directory is not there, not writable, locked or damaged; [`EngineError::Fold`]
+    /// where its records do not follow one another.
+    pub async fn open(path: &Path, options: Options) -> Result<Self, EngineError> {
+        let dir = DataDir::open(path)?;
+        let mut core = Core {
+            state: State::default(),
+            library: Library::default(),
+        };
+        let journal = Journal::open(&dir, &mut |_, bytes| {
+            let record = Record::from_bytes_unchecked(bytes).map_err(|e| e.to_string())?;
+            core.library.take(&record);
+            core.state.apply(&record).map_err(|e| e.to_string())
+        })?;
+        let (size, _) = watch::channel(core.state.size);
+        let engine = Self {
+            core: Mutex::new(core),
+            journal,
+            snapshots: Snapshots::of(dir.path()),
+            clock: options.clock,
+            targets: options.targets,
+            size,
+            dir,
+        };
+        if engine.read(|state| state.size) == 0 {
+            let origin = engine.dir.origin().to_owned();
+            let principals = new_services();
+            let request = Request::OpenLog(OpenLog { origin, principals });
+            engine.submit(&Seat::admin(), request).await?;
+        }
+        Ok(engine)
+    }
+
+    /// Decides a request and appends what was decided; returns when it is durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] where the core refused it (the refusal is then in the log), others where nothing was
+    /// recorded at all.
+    pub async fn submit(&self, seat: &Seat, request: Request) -> Result<Vec<Record>, EngineError> {
+        let decision = self.decide(seat, request).await?;
+        match decision.refusal {
+            None => Ok(decision.records),
+            Some(refusal) => Err(EngineError::Refused(Box::new(refusal))),
+        }
+    }
+
+    async fn decide(&self, seat: &Seat, request: Request) -> Result<Decision, EngineError> {
+        let bytes = to_vec(&request)?.len();
+        if bytes > LONGEST - ENVELOPE {
+            let most = LONGEST - ENVELOPE;
+            return Err(EngineError::TooLong { bytes, most });
+        }
+        let (decision, ticket, size) = {
+            let mut core = self.core();
+            let core = &mut *core;
+            let release = match release_for(&core.state, &request) {
+                Some(digest) => core.library.release(&core.state, digest)?,
+                None => None,
+            };
+            let submission = Submission {
+                clock: self.clock.now(),
+                principal: seat.principal.clone(),
+                credential: seat.credential.clone(),
+                request,
+            };
+            let rules = release.as_deref().map(|r| r as &dyn Rules);
+            let decision = decide(&core.state, rules, &submission);
+            let records = decision.records.iter().map(Record::to_bytes);
+            let records = records.collect::<Result<Vec<_>, _>>()?;
+            if let Some(long) = records.iter().find(|r| r.len() > LONGEST) {
+                let bytes = long.len();
+                return Err(EngineError::TooLong { bytes, most: LONGEST });
+            }
+            // Sequenced before applied: if the journal refuses, the state has not moved.
+            let ticket = self.journal.append(core.state.size, records)?;
+            for record in &decision.records {
+                core.library.take(record);
+                core.state.apply(record)?;
+            }
+            (decision, ticket, core.state.size)
+        };
+        ticket.durable().await?;
+        self.size.send_if_modified(|seen| {
+            let newer = size > *seen;
+            *seen = size.max(*seen);
+            newer
+        });
+        Ok(decision)
+    }
+
+    /// Looks at the state. Keep it short: deciding waits meanwhile.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.core().state)
+    }
+
+    /// The release of this digest, from the log's own files.
+    ///
+    /// # Errors
+    /// [`EngineError::Release`] where its files do not make a release.
+    pub fn release(&self, digest: Digest) -> Result<Option<Arc<Release>>, EngineError> {
+        let mut core = self.core();
+        let core = &mut *core;
+        core.library.release(&core.state, digest)
+    }
+
+    /// The principal that a bearer token belongs to.
+    ///
+    /// # Errors
+    /// [`EngineError::Unauthenticated`] where it is nobody's, or of somebody revoked.
+    pub fn authenticate(&self, token: &str) -> Result<Seat, EngineError> {
+        let digest = Digest::of_bytes(token.as_bytes());
+        self.read(|state| {
+            let credential = state.proofs.get(&digest)?;
+            let principal = state.credentials.get(credential)?;
+            let known = state.principals.get(principal)?;
+            (!known.revoked).then(|| Seat {
+                principal: principal.clone(),
+                credential: credential.clone(),
+            })
+        })
+        .ok_or(EngineError::Unauthenticated)
+    }
+
+    /// Follows the number of durable records.
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<u64> {
+        self.size.subscribe()
+    }
+
+    /// The clock's reading.
+    #[must_use]
+    pub fn now(&self) -> duty::time::Time {
+        self.clock.now()
+    }
+
+    /// The journal: sizes, the last checkpoint, failures.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn dir(&self) -> &DataDir {
+        &self.dir
+    }
+
+    pub(crate) fn target(&self, tool: &str) -> Result<(Arc<dyn Target>, String), EngineError> {
+        let found = tool.split_once('.').and_then(|(server, tool)| {
+            let target = self.targets.get(server)?;
+            Some((Arc::clone(target), tool.to_owned()))
+        });
+        found.ok_or_else(|| EngineError::NoTarget(tool.to_owned()))
+    }
+
+    /// Publishes the rest and lets go of the directory.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where the last records could not be published; they stay in the journal.
+    pub fn close(self) -> Result<(), EngineError> {
+        self.journal.close()?;
+        Ok(())
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        // A panic while deciding leaves the state as it was before the decision's first `apply`, or the journal poisoned.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
