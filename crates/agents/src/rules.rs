@@ -1,0 +1,122 @@
+//! The built-in rule model: reads what the team file lists, then a decision table of the release decides.
+//!
+//! Deterministic and offline, so that a decision can be re-performed from its snapshots.
+
+use std::sync::Arc;
+
+use duty::{
+    action::Action,
+    facts::Facts,
+    name::PrincipalId,
+    release::{ClauseRef, Rules},
+};
+use engine::target::BoxFuture;
+use policy::{AgentPlan, Release};
+use serde_json::Value;
+
+use crate::model::{Answered, Model, ModelError, Step, View};
+
+/// The rule model of one agent.
+pub struct RuleModel {
+    release: Arc<Release>,
+    agent: PrincipalId,
+    id: String,
+}
+
+impl RuleModel {
+    /// The model of `agent`; none where the release gives it no table.
+    #[must_use]
+    pub fn new(release: Arc<Release>, agent: &PrincipalId) -> Option<Self> {
+        let id = release.team().agent(agent)?.model.clone()?;
+        Some(Self {
+            release,
+            agent: agent.clone(),
+            id,
+        })
+    }
+
+    fn step(&self, view: &View) -> Result<Step, String> {
+        let plan = self
+            .release
+            .agent(&self.agent)
+            .ok_or("the release has no such agent")?;
+        let facts = facts(&self.release, &view.answers);
+        if let Some(read) = next_read(plan, view, &facts) {
+            return Ok(Step::Call(read));
+        }
+        let verdict = self.release.decide_table(
+            &self.agent,
+            &view.environment,
+            view.case.as_str(),
+            &view.subject,
+            &facts,
+        );
+        let found = match &view.found {
+            Some((query, found)) if *query == verdict.query => found,
+            _ => return Ok(Step::Retrieve(verdict.query)),
+        };
+        let clauses = cited(&verdict.cite, found);
+        let rationale = match &verdict.problem {
+            None => verdict.rationale,
+            Some(problem) => format!("{} ({problem})", verdict.rationale),
+        };
+        Ok(Step::Recommend {
+            stance: verdict.stance,
+            action: plan
+                .action
+                .as_ref()
+                .and_then(|a| a.fill(&view.subject, &facts)),
+            confidence: verdict.confidence,
+            rationale,
+            clauses,
+            row: Some(verdict.row),
+        })
+    }
+}
+
+impl Model for RuleModel {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn next<'a>(&'a self, view: &'a View) -> BoxFuture<'a, Result<Step, ModelError>> {
+        let step = self.step(view).map_err(|why| ModelError {
+            model: self.id.clone(),
+            why,
+        });
+        Box::pin(std::future::ready(step))
+    }
+}
+
+/// All scalar fields of the agent's own answers, by the namespace of their tool.
+fn facts(release: &Release, answers: &[Answered]) -> Facts {
+    let mut facts = Facts::default();
+    for answered in answers {
+        let tool = release.team().tools.get(&answered.action.tool);
+        if let (Some(namespace), Ok(Value::Object(fields))) =
+            (tool.and_then(|t| t.facts_as.as_deref()), &answered.answer)
+        {
+            facts.replace(&Facts::of_answer(namespace, fields, None));
+        }
+    }
+    facts
+}
+
+/// The first listed read that can be formed and was not made.
+fn next_read(plan: &AgentPlan, view: &View, facts: &Facts) -> Option<Action> {
+    let reads = plan.reads.iter();
+    reads
+        .filter_map(|read| read.fill(&view.subject, facts))
+        .find(|read| !view.answers.iter().any(|a| a.action == *read))
+}
+
+/// The clauses of the row that retrieval found; where it found none of them, the best that it did find, so that a human
+/// sees at least what the question was about.
+fn cited(wanted: &[String], found: &[ClauseRef]) -> Vec<ClauseRef> {
+    let cited: Vec<_> = found.iter().filter(|c| wanted.contains(&c.id)).cloned().collect();
+    if cited.is_empty() {
+        found.first().cloned().into_iter().collect()
+    } else {
+        cited
+    }
+}

@@ -1,0 +1,312 @@
+//! The runner: takes a team through its cases. It keeps nothing of its own; where a case stands is read from the log's
+//! state, so a run that was cut off anywhere goes on from there.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use duty::{
+    name::{CaseId, Environment, ItemId, PrincipalId},
+    principal::Duty,
+    release::{ClauseRef, Rules},
+    request::{OpenCase, Ranked, Recommend, Request, Retrieve},
+    state::{CallAnswer, Case},
+};
+use engine::{Engine, EngineError, Seat};
+use policy::Release;
+use serde_json::Value;
+
+use crate::{
+    model::{Answered, Model, ModelError, Step, View},
+    rules::RuleModel,
+};
+
+/// How many clauses a retrieval records.
+const FOUND: usize = 8;
+/// The most steps that one agent takes in one case: a model that never recommends is stopped.
+const MOST_STEPS: usize = 64;
+
+/// Where the runner leaves a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It ended.
+    Ended,
+    /// Humans must sign.
+    Waits,
+    /// The outcome is unknown; a human takes it up.
+    Unknown,
+}
+
+/// Why a case cannot go on now. It stays as it is and can be taken up again.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The shell.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Nobody here can act as this agent.
+    #[error("no credential of agent `{0}` is here; add its token under `keys/agents`")]
+    NoSeat(PrincipalId),
+    /// Something that the log commits to is not here.
+    #[error("snapshot {0} is not here or does not match its commitment; restore `snapshots` from a copy")]
+    NoSnapshot(String),
+    /// The model goes round in circles.
+    #[error("`{0}` has taken {MOST_STEPS} steps in case `{1}` without recommending")]
+    Endless(PrincipalId, CaseId),
+}
+
+/// Takes cases through a team.
+pub struct Runner {
+    engine: Arc<Engine>,
+    seats: HashMap<PrincipalId, Seat>,
+    models: Mutex<HashMap<(duty::canonical::Digest, PrincipalId), Arc<dyn Model>>>,
+}
+
+impl Runner {
+    /// A runner that can act as the agents whose seats it is given.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, seats: impl IntoIterator<Item = Seat>) -> Self {
+        Self {
+            engine,
+            seats: seats.into_iter().map(|s| (s.principal.clone(), s)).collect(),
+            models: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Opens a case over the bytes of its source.
+    ///
+    /// # Errors
+    /// [`EngineError`], for instance where the id was used before.
+    pub async fn open(
+        &self,
+        case: &CaseId,
+        environment: &Environment,
+        subject: &str,
+        source: &[u8],
+    ) -> Result<(), EngineError> {
+        let request = Request::OpenCase(OpenCase {
+            case: case.clone(),
+            environment: environment.clone(),
+            subject: subject.to_owned(),
+            snapshot: self.engine.keep(source)?,
+        });
+        self.engine.submit(&Seat::engine(), request).await?;
+        Ok(())
+    }
+
+    /// Takes a case as far as agents can.
+    ///
+    /// # Errors
+    /// [`RunError`]; the case stays where it was, and can be taken up again.
+    pub async fn advance(&self, id: &CaseId) -> Result<Stop, RunError> {
+        loop {
+            let Some(case) = self.case(id) else {
+                return Ok(Stop::Ended);
+            };
+            if case.outcome.is_some() {
+                return Ok(Stop::Unknown);
+            }
+            if let Some(grant) = &case.grant {
+                if grant.used.is_some() {
+                    return Ok(Stop::Unknown);
+                }
+                self.execute(&case, &grant.id).await?;
+            } else if case.approval.is_some() {
+                return Ok(Stop::Waits);
+            } else if case.prepared.is_none() {
+                self.recommend(id, &case, Duty::Prepare).await?;
+            } else if case.reviewed.is_none() {
+                self.recommend(id, &case, Duty::Review).await?;
+            } else {
+                return Ok(Stop::Waits);
+            }
+        }
+    }
+
+    async fn execute(&self, case: &Case, grant: &ItemId) -> Result<(), RunError> {
+        let release = self.release(case)?;
+        let seat = self.seat(&release, Duty::Execute)?;
+        let action = case.action().cloned();
+        let action = action.ok_or_else(|| EngineError::Missing(grant.clone()))?;
+        self.engine.execute(seat, grant, action).await?;
+        Ok(())
+    }
+
+    /// One agent's whole part: steps until it recommends.
+    async fn recommend(&self, id: &CaseId, opened: &Case, duty: Duty) -> Result<(), RunError> {
+        let release = self.release(opened)?;
+        let seat = self.seat(&release, duty)?;
+        let model = self.model(&release, &seat.principal)?;
+        self.close_calls(id, opened, &seat.principal).await?;
+        // What was refused is in the log as a refusal and not as a call, so the model is told of it here.
+        let mut refused = Vec::new();
+        for _ in 0..MOST_STEPS {
+            let Some(case) = self.case(id) else {
+                return Ok(());
+            };
+            let view = self.view(id, &case, &release, seat, duty, &refused)?;
+            match model.next(&view).await? {
+                Step::Call(action) => match self.engine.call(seat, id, action.clone()).await {
+                    Ok(_) => {}
+                    Err(EngineError::Refused(refusal)) => refused.push(Answered {
+                        action,
+                        answer: Err(refusal.to_string()),
+                    }),
+                    Err(e) => return Err(e.into()),
+                },
+                Step::Retrieve(query) => self.retrieve(id, &release, seat, query).await?,
+                Step::Recommend {
+                    stance,
+                    action,
+                    confidence,
+                    rationale,
+                    clauses,
+                    row,
+                } => {
+                    let request = Request::Recommend(Recommend {
+                        case: id.clone(),
+                        duty,
+                        stance,
+                        action,
+                        confidence,
+                        rationale,
+                        clauses,
+                        model: model.id().to_owned(),
+                        row,
+                        inputs: inputs(&case, &seat.principal),
+                    });
+                    self.engine.submit(seat, request).await?;
+                    return Ok(());
+                }
+            }
+        }
+        Err(RunError::Endless(seat.principal.clone(), id.clone()))
+    }
+
+    /// Calls of this agent that an earlier run left without an answer are answered now.
+    async fn close_calls(&self, id: &CaseId, case: &Case, agent: &PrincipalId) -> Result<(), RunError> {
+        for (i, call) in case.calls.iter().enumerate() {
+            if call.agent == *agent && call.answer.is_none() {
+                let call: Result<ItemId, _> = format!("{id}.c{}", i + 1).parse();
+                if let Ok(call) = call {
+                    self.engine.answer_call(&call).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn retrieve(&self, id: &CaseId, release: &Release, seat: &Seat, query: String) -> Result<(), RunError> {
+        let found = release.search(&query, FOUND).map_err(|why| ModelError {
+            model: "retrieval".to_owned(),
+            why,
+        })?;
+        let ranking = found.into_iter().map(|f| Ranked {
+            clause: f.clause,
+            score_milli: f.score_milli,
+        });
+        let request = Request::Retrieve(Retrieve {
+            case: id.clone(),
+            query,
+            ranking: ranking.collect(),
+        });
+        self.engine.submit(seat, request).await?;
+        Ok(())
+    }
+
+    fn view(
+        &self,
+        id: &CaseId,
+        case: &Case,
+        release: &Release,
+        seat: &Seat,
+        duty: Duty,
+        refused: &[Answered],
+    ) -> Result<View, RunError> {
+        let mut answers = Vec::new();
+        for call in case.calls.iter().filter(|c| c.agent == seat.principal) {
+            let answer = match &call.answer {
+                None => continue,
+                Some(CallAnswer::Problem(why)) => Err(why.clone()),
+                Some(CallAnswer::Snapshot(digest)) => {
+                    let bytes = self.snapshot(digest)?;
+                    serde_json::from_slice::<Value>(&bytes).map_err(|e| e.to_string())
+                }
+            };
+            answers.push(Answered {
+                action: call.action.clone(),
+                answer,
+            });
+        }
+        answers.extend_from_slice(refused);
+        let plan = release.agent(&seat.principal);
+        Ok(View {
+            case: id.clone(),
+            environment: case.env.clone(),
+            duty,
+            prompt: plan.map(|p| p.prompt.clone()).unwrap_or_default(),
+            subject: case.subject.clone(),
+            source: self.snapshot(&case.snapshot)?,
+            answers,
+            found: last_found(case, release, &seat.principal),
+        })
+    }
+
+    fn snapshot(&self, digest: &duty::canonical::Digest) -> Result<Vec<u8>, RunError> {
+        let bytes = self.engine.snapshots().get(digest.as_bytes());
+        let bytes = bytes.map_err(EngineError::from)?;
+        bytes.ok_or_else(|| RunError::NoSnapshot(digest.short()))
+    }
+
+    fn case(&self, id: &CaseId) -> Option<Case> {
+        self.engine.read(|state| state.cases.get(id).cloned())
+    }
+
+    fn release(&self, case: &Case) -> Result<Arc<Release>, RunError> {
+        let release = self.engine.release(case.release)?;
+        release.ok_or_else(|| RunError::NoSnapshot(format!("of release {}", case.release.short())))
+    }
+
+    fn seat(&self, release: &Release, duty: Duty) -> Result<&Seat, RunError> {
+        let mut agents = release.team().with_duty(duty);
+        let known = agents.find_map(|agent| self.seats.get(&agent.id));
+        known.ok_or_else(|| {
+            let agent = release.team().with_duty(duty).next().map(|a| a.id.clone());
+            RunError::NoSeat(agent.unwrap_or_else(|| Seat::engine().principal))
+        })
+    }
+
+    fn model(&self, release: &Arc<Release>, agent: &PrincipalId) -> Result<Arc<dyn Model>, RunError> {
+        let key = (release.digest(), agent.clone());
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = models.get(&key) {
+            return Ok(Arc::clone(model));
+        }
+        let model = RuleModel::new(Arc::clone(release), agent).ok_or_else(|| ModelError {
+            model: format!("of {agent}"),
+            why: "the release gives this agent no model".to_owned(),
+        })?;
+        let model: Arc<dyn Model> = Arc::new(model);
+        models.insert(key, Arc::clone(&model));
+        Ok(model)
+    }
+}
+
+/// Commitments to everything that the agent was shown.
+fn inputs(case: &Case, agent: &PrincipalId) -> Vec<duty::canonical::Digest> {
+    let own = case.calls.iter().filter(|c| c.agent == *agent);
+    let answers = own.filter_map(|c| match c.answer {
+        Some(CallAnswer::Snapshot(digest)) => Some(digest),
+        _ => None,
+    });
+    std::iter::once(case.snapshot).chain(answers).collect()
+}
+
+fn last_found(case: &Case, release: &Release, agent: &PrincipalId) -> Option<(String, Vec<ClauseRef>)> {
+    let last = case.retrieved.get(agent)?.last()?;
+    let clauses = last.clauses.iter().filter_map(|id| release.clause(id).cloned());
+    Some((last.query.clone(), clauses.collect()))
+}
