@@ -15,6 +15,7 @@ pub mod record;
 pub mod refusal;
 pub mod release;
 pub mod request;
+mod slice;
 pub mod state;
 pub mod statement;
 pub mod time;

@@ -1,0 +1,131 @@
+//! The slice of state that a request touches: all that deciding it can read.
+//!
+//! Law: `decide(&state.slice(s), rules, s) == decide(&state, rules, s)`. So state may live anywhere (memory, a table per
+//! key), finished cases cost nothing, and an append need only be conditional on what the slice held.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    canonical::Digest,
+    fold::proof_digest,
+    name::{CaseId, PrincipalId},
+    record::Basis,
+    request::{Request, Submission},
+    state::{Case, State},
+};
+
+impl State {
+    /// The part of the state that deciding `submission` can read.
+    #[must_use]
+    pub fn slice(&self, submission: &Submission) -> Self {
+        let mut slice = Self {
+            size: self.size,
+            time: self.time,
+            origin: self.origin.clone(),
+            ..Self::default()
+        };
+        let mut people = BTreeSet::from([submission.principal.clone()]);
+        pick(
+            &self.credentials,
+            &submission.credential,
+            &mut slice.credentials,
+        );
+        if let Some(id) = submission.request.case() {
+            self.slice_case(&id, &mut slice, &mut people);
+        }
+        match &submission.request {
+            Request::AddPrincipal(new) => {
+                people.insert(new.id.clone());
+                people.extend(new.owner.clone());
+                for credential in &new.credentials {
+                    pick(&self.credentials, &credential.id, &mut slice.credentials);
+                    if let Some(digest) = proof_digest(&credential.proof) {
+                        pick(&self.proofs, &digest, &mut slice.proofs);
+                    }
+                }
+            }
+            Request::RevokePrincipal(r) => {
+                people.insert(r.principal.clone());
+            }
+            Request::Certify(r) => {
+                people.insert(r.principal.clone());
+            }
+            Request::RecordFile(r) => {
+                let digest = Digest::of_bytes(r.content.as_bytes());
+                pick(&self.files, &digest, &mut slice.files);
+            }
+            Request::BuildRelease(r) => {
+                for digest in r.files.values() {
+                    pick(&self.files, digest, &mut slice.files);
+                }
+                if let Ok(digest) = Digest::of(&r.files) {
+                    pick(&self.releases, &digest, &mut slice.releases);
+                }
+            }
+            Request::Promote(r) => pick(&self.releases, &r.release, &mut slice.releases),
+            Request::SignThreshold(r) => {
+                pick(
+                    &self.thresholds,
+                    &r.statement.threshold,
+                    &mut slice.thresholds,
+                );
+            }
+            Request::OpenCase(r) => {
+                pick(&self.environments, &r.environment, &mut slice.environments);
+            }
+            Request::Triage(r) => {
+                pick(
+                    &self.exceptions,
+                    &r.statement.exception,
+                    &mut slice.exceptions,
+                );
+            }
+            Request::Recommend(_) => {
+                // A verdict may draw on any threshold of the release.
+                slice.thresholds.clone_from(&self.thresholds);
+            }
+            Request::OpenLog(_)
+            | Request::Call(_)
+            | Request::Answer(_)
+            | Request::Retrieve(_)
+            | Request::Approve(_)
+            | Request::UseGrant(_)
+            | Request::RecordOutcome(_)
+            | Request::Expire(_) => {}
+        }
+        for threshold in slice.thresholds.values() {
+            people.extend(threshold.signers.values().flatten().cloned());
+        }
+        for id in people {
+            pick(&self.principals, &id, &mut slice.principals);
+        }
+        slice
+    }
+
+    fn slice_case(&self, id: &CaseId, slice: &mut State, people: &mut BTreeSet<PrincipalId>) {
+        pick(&self.closed, id, &mut slice.closed);
+        pick(&self.cases, id, &mut slice.cases);
+        let Some(case) = self.cases.get(id) else {
+            return;
+        };
+        pick(&self.environments, &case.env, &mut slice.environments);
+        people.extend(people_of(case));
+        if let Some(Basis::Threshold { threshold, .. }) = case.grant.as_ref().map(|g| &g.basis) {
+            pick(&self.thresholds, threshold, &mut slice.thresholds);
+        }
+    }
+}
+
+fn people_of(case: &Case) -> impl Iterator<Item = PrincipalId> {
+    let signers = case
+        .approval
+        .iter()
+        .flat_map(|a| a.yes.iter().map(|(p, _)| p));
+    case.parts.iter().map(|(_, p)| p).chain(signers).cloned()
+}
+
+fn pick<K: Ord + Clone, V: Clone>(from: &BTreeMap<K, V>, key: &K, to: &mut BTreeMap<K, V>) {
+    if let Some(value) = from.get(key) {
+        to.insert(key.clone(), value.clone());
+    }
+}

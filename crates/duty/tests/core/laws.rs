@@ -1,0 +1,205 @@
+//! Laws over random histories: deciding is deterministic, folding the log gives the state, a slice decides as the whole
+//! does (asserted at every step by the world), and the invariants hold over all records.
+
+use std::collections::BTreeSet;
+
+use crate::world::{World, name, sign};
+use duty::{
+    decide,
+    name::CaseId,
+    principal::Duty,
+    record::{Basis, Body, Record},
+    release::Rules,
+    release_for,
+    request::{Expire, FoundBy, Outcome, Request, Stance, Submission},
+    state::State,
+    statement::Choice,
+};
+use proptest::prelude::*;
+
+const PEOPLE: [&str; 5] = ["bob", "gus", "hal", "olivia", "carla"];
+const AGENTS: [&str; 3] = ["ana", "rev", "exe"];
+const CENTS: [i64; 6] = [1, 70, 99, 500, 5_000, 200_000];
+
+/// One move of a random player, sensible or not.
+#[derive(Clone, Debug)]
+struct Move {
+    case: u8,
+    what: u8,
+    who: usize,
+    cents: usize,
+    wait: i64,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = (
+        0..4_u8,
+        0..12_u8,
+        0..5_usize,
+        0..6_usize,
+        prop_oneof![9 => 0..5_000_i64, 1 => 0..4_000_000_i64],
+    );
+    let one = one.prop_map(|(case, what, who, cents, wait)| Move {
+        case,
+        what,
+        who,
+        cents,
+        wait,
+    });
+    prop::collection::vec(one, 1..60)
+}
+
+fn play(w: &mut World, m: &Move) {
+    w.clock += m.wait;
+    let id = format!("c{}", m.case);
+    let case = w.state.cases.get(&name::<CaseId>(&id)).cloned();
+    let cents = CENTS[m.cents];
+    let (person, agent) = (PEOPLE[m.who], AGENTS[m.who % 3]);
+    let request = match (m.what, &case) {
+        (0, None) => {
+            let stance = [Stance::Proceed, Stance::Refuse, Stance::Refer][m.who % 3];
+            if !w.state.closed.contains_key(&name(&id)) {
+                w.judged_as(&id, cents, Stance::Proceed, stance);
+            }
+            return;
+        }
+        (1..=4, None) if !w.state.closed.contains_key(&name(&id)) => {
+            w.judged(&id, cents);
+            return;
+        }
+        (5..=6, Some(case)) if case.approval.is_some() => w.approve(&id, person),
+        (7, Some(case)) if case.approval.is_some() => {
+            Request::Approve(sign(w.approval(&id, person, Choice::Reject), person))
+        }
+        (8, Some(case)) => {
+            let cents = case
+                .action()
+                .and_then(|a| a.integer("cents"))
+                .unwrap_or(cents);
+            let request = w.use_grant(&id, cents);
+            w.ask("exe", request);
+            return;
+        }
+        (9, Some(_)) => {
+            let outcome = [Outcome::Succeeded, Outcome::Failed, Outcome::Unknown][m.who % 3];
+            let found_by = [FoundBy::Answer, FoundBy::Lookup, FoundBy::Recovery][m.cents % 3];
+            let request = w.outcome(&id, outcome, found_by);
+            w.ask("engine", request);
+            return;
+        }
+        (10, _) => {
+            w.ask("engine", Request::Expire(Expire { case: name(&id) }));
+            return;
+        }
+        _ => {
+            let request =
+                Request::Recommend(w.recommendation(&id, Duty::Review, Stance::Proceed, cents));
+            w.ask(agent, request);
+            return;
+        }
+    };
+    w.ask(person, request);
+}
+
+/// Splits a log into decisions.
+fn groups(records: &[Record]) -> Vec<&[Record]> {
+    records.chunk_by(|_, next| next.cause.is_some()).collect()
+}
+
+fn reperform(w: &World) {
+    let mut state = State::default();
+    for group in groups(&w.records) {
+        let first = &group[0];
+        let clock = match &first.body {
+            Body::RequestRefused(b) => b.clock.unwrap_or(first.time),
+            _ => first.time,
+        };
+        let submission = Submission {
+            clock,
+            principal: first.actor.id.clone(),
+            credential: first.actor.credential.clone(),
+            request: first.body.request().unwrap().clone(),
+        };
+        let rules: Option<&dyn Rules> = Some(&w.rules);
+        let rules = rules.filter(|r| Some(r.digest()) == release_for(&state, &submission.request));
+        let again = decide(&state, rules, &submission);
+        assert_eq!(again.records, group);
+        for record in group {
+            state.apply(record).unwrap();
+        }
+    }
+    assert_eq!(state, w.state, "the fold of the log is the state");
+}
+
+/// I1 to I5 over the whole population of records.
+fn invariants(w: &World) {
+    let mut granted = BTreeSet::new();
+    let mut used = BTreeSet::new();
+    let mut signed: std::collections::BTreeMap<_, BTreeSet<_>> = Default::default();
+    for record in &w.records {
+        match &record.body {
+            Body::ApprovalGiven(b) => {
+                let Request::Approve(request) = &b.request else {
+                    unreachable!()
+                };
+                let s = &request.statement;
+                assert!(
+                    !["olivia", "rashid", "ines"].contains(&s.signer.as_str()),
+                    "an owner approved"
+                );
+                if s.decision == Choice::Approve {
+                    assert!(
+                        signed
+                            .entry(s.approval.clone())
+                            .or_default()
+                            .insert(s.signer.clone())
+                    );
+                }
+            }
+            Body::ApprovalRequested(b) => assert!(b.humans >= 1),
+            Body::GrantIssued(b) => {
+                assert!(granted.insert(b.grant.clone()), "a second grant");
+                if let Basis::Approval { approval, signers } = &b.basis {
+                    let distinct: BTreeSet<_> = signers.iter().cloned().collect();
+                    assert_eq!(distinct, signed[approval]);
+                    assert_eq!(distinct.len(), signers.len());
+                }
+            }
+            Body::GrantUsed(b) => {
+                let Request::UseGrant(request) = &b.request else {
+                    unreachable!()
+                };
+                assert!(granted.contains(&request.grant), "used without a grant");
+                assert!(used.insert(request.grant.clone()), "used twice");
+                assert_eq!(request.action.digest().unwrap(), b.digest);
+            }
+            Body::ThresholdApplied(b) => {
+                assert!(b.used.all_count <= 3 && b.used.all_sum <= 250);
+                assert!(b.used.key_count <= 2 && b.used.key_sum <= 150);
+            }
+            _ => {}
+        }
+    }
+    for case in w.state.cases.values() {
+        let mut people = BTreeSet::new();
+        for (duty, principal) in &case.parts {
+            assert!(
+                *duty == Duty::Approve || people.insert(principal),
+                "one principal under two duties"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn random_histories_keep_the_laws(moves in moves()) {
+        let mut w = World::new();
+        for m in &moves {
+            play(&mut w, m);
+        }
+        reperform(&w);
+        invariants(&w);
+    }
+}

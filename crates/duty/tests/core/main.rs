@@ -1,0 +1,6 @@
+//! The core from outside: one case through its duties, attacks on it, and laws over random histories.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod duties;
+mod laws;
+mod world;

@@ -1,0 +1,535 @@
+//! A small world to decide in: three agents, their owners, three approvers, and rules that fit on a page.
+
+use std::collections::BTreeMap;
+
+use duty::{
+    Decision,
+    action::Action,
+    canonical::{self, Digest},
+    decide,
+    facts::Facts,
+    name::{CaseId, ItemId},
+    principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
+    record::{Body, Record},
+    refusal::Code,
+    release::{
+        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Permission, Quorum, RiskFinding, RuleHit,
+        Rules, Team, Threshold, Tier, Tool,
+    },
+    release_for,
+    request::{
+        Answer, BuildRelease, Call, Certify, FoundBy, OpenCase, OpenLog, Outcome, Promote, Ranked,
+        Recommend, RecordFile, RecordOutcome, Request, Retrieve, Stance, Submission, UseGrant,
+    },
+    state::State,
+    statement::{ApprovalStatement, Choice, Signed, ThresholdStatement},
+    time::Time,
+};
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde::Serialize;
+use serde_json::{Map, json};
+
+pub(crate) const ORIGIN: &str = "test.example/log";
+
+pub(crate) fn name<T: std::str::FromStr<Err = String>>(s: &str) -> T {
+    s.parse().unwrap()
+}
+
+/// Whoever signs has the key made of the first byte of their name.
+pub(crate) fn key(person: &str) -> SigningKey {
+    SigningKey::from_bytes(&[person.as_bytes()[0]; 32])
+}
+
+pub(crate) fn sign<T: Serialize>(statement: T, person: &str) -> Signed<T> {
+    use base64::Engine as _;
+    let bytes = canonical::to_vec(&statement).unwrap();
+    let signature = key(person).sign(&bytes).to_bytes();
+    Signed {
+        statement,
+        signature: base64::prelude::BASE64_STANDARD.encode(signature),
+    }
+}
+
+pub(crate) struct TestRules {
+    pub(crate) digest: Digest,
+    pub(crate) team: Team,
+    pub(crate) thresholds: Vec<(Threshold, Digest)>,
+    pub(crate) clauses: BTreeMap<String, ClauseRef>,
+}
+
+pub(crate) fn release_files() -> BTreeMap<String, Digest> {
+    BTreeMap::from([("team.toml".to_owned(), Digest::of_bytes(b"team"))])
+}
+
+impl TestRules {
+    pub(crate) fn new() -> Self {
+        let agent = |id: &str, duty, owner: &str, model: Option<&str>| Agent {
+            id: name(id),
+            duty,
+            owner: name(owner),
+            model: model.map(str::to_owned),
+            prompt: Digest::of_bytes(id.as_bytes()),
+        };
+        let tool = |name: &str, effect| Tool {
+            name: name.to_owned(),
+            effect,
+            facts_as: (!effect).then(|| "vendor".to_owned()),
+            facts: vec!["id".to_owned(), "related".to_owned()],
+            idempotency: effect.then(|| "key".to_owned()),
+            lookup: effect.then(|| "bank.find".to_owned()),
+        };
+        let quorum = |humans| Quorum {
+            humans,
+            role: Role::Approver,
+            certification: name("pay"),
+            expires_minutes: 60,
+            clause: "P-1".to_owned(),
+        };
+        let cap = |count, sum| Cap {
+            window_minutes: 60,
+            count,
+            sum,
+        };
+        let threshold = Threshold {
+            id: name("small"),
+            title: "Small ones".to_owned(),
+            owner: name("carla"),
+            tool: "bank.pay".to_owned(),
+            tier: Tier::Low,
+            scope: "small".to_owned(),
+            sum_field: "cents".to_owned(),
+            key_field: "to".to_owned(),
+            starts: Time::EPOCH,
+            expires: Time::from_millis(1_000_000_000),
+            clause: "P-1".to_owned(),
+            signatures: 2,
+            single_limit: 100,
+            near_percent: 95,
+            caps: Caps {
+                all: cap(3, 250),
+                per_key: cap(2, 150),
+            },
+        };
+        let threshold_digest = Digest::of(&threshold).unwrap();
+        let clause = |id: &str| ClauseRef {
+            id: id.to_owned(),
+            version: "1".to_owned(),
+            digest: Digest::of_bytes(id.as_bytes()),
+        };
+        Self {
+            digest: Digest::of(&release_files()).unwrap(),
+            team: Team {
+                name: "team".to_owned(),
+                agents: vec![
+                    agent("ana", Duty::Prepare, "olivia", Some("rules/a")),
+                    agent("rev", Duty::Review, "rashid", Some("rules/r")),
+                    agent("exe", Duty::Execute, "ines", None),
+                ],
+                tools: [tool("books.vendor", false), tool("bank.pay", true)]
+                    .into_iter()
+                    .map(|t| (t.name.clone(), t))
+                    .collect(),
+                approval: BTreeMap::from([
+                    (Tier::Low, quorum(1)),
+                    (Tier::Elevated, quorum(1)),
+                    (Tier::High, quorum(2)),
+                ]),
+                disqualify: Some(Disqualify {
+                    facts: vec!["vendor.related".to_owned()],
+                    clause: "P-1".to_owned(),
+                }),
+                min_confidence: 80,
+                confidence_clause: "P-2".to_owned(),
+                grant_minutes: 10,
+            },
+            thresholds: vec![(threshold, threshold_digest)],
+            clauses: ["P-1", "P-2"]
+                .into_iter()
+                .map(|id| (id.to_owned(), clause(id)))
+                .collect(),
+        }
+    }
+}
+
+fn hit(rule: &str) -> RuleHit {
+    RuleHit {
+        rule: rule.to_owned(),
+        why: rule.to_owned(),
+        clause: Some("P-1".to_owned()),
+    }
+}
+
+impl Rules for TestRules {
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+    fn team(&self) -> &Team {
+        &self.team
+    }
+    fn thresholds(&self) -> &[(Threshold, Digest)] {
+        &self.thresholds
+    }
+    fn clause(&self, id: &str) -> Option<&ClauseRef> {
+        self.clauses.get(id)
+    }
+    fn permission(&self, ask: &Ask<'_>) -> Permission {
+        match (ask.principal.as_str(), ask.action.tool.as_str()) {
+            ("exe", "bank.pay") if ask.action.integer("cents").is_some_and(|c| c > 100_000) => {
+                Permission::Forbid(hit("exe#too-much"))
+            }
+            ("exe", "bank.pay") => Permission::Allow(hit("exe#pay")),
+            ("ana" | "rev", "books.vendor") => Permission::Allow(hit("read")),
+            _ => Permission::Silent,
+        }
+    }
+    fn risk(&self, ask: &Ask<'_>) -> RiskFinding {
+        let tier = match ask.action.integer("cents") {
+            Some(0..=100) => Tier::Low,
+            Some(101..=1_000) => Tier::Elevated,
+            _ => Tier::High,
+        };
+        RiskFinding {
+            tier,
+            hits: vec![hit("risk")],
+        }
+    }
+    fn in_scope(&self, _: &Threshold, ask: &Ask<'_>) -> Result<bool, String> {
+        Ok(ask.action.text("currency") == Some("EUR"))
+    }
+}
+
+/// The log so far, with its state.
+pub(crate) struct World {
+    pub(crate) rules: TestRules,
+    pub(crate) state: State,
+    pub(crate) records: Vec<Record>,
+    pub(crate) clock: i64,
+}
+
+impl World {
+    /// A log with everybody in it, a release in force and its threshold signed.
+    pub(crate) fn new() -> Self {
+        let mut world = Self::bare();
+        for person in ["carla", "dmitri"] {
+            let signed = world.threshold_signature(person);
+            world.must(person, Request::SignThreshold(signed));
+        }
+        world
+    }
+
+    /// As [`World::new`], but nobody has signed the threshold.
+    pub(crate) fn bare() -> Self {
+        let mut world = Self {
+            rules: TestRules::new(),
+            state: State::default(),
+            records: Vec::new(),
+            clock: 1_000,
+        };
+        let service = |id: &str, role| NewPrincipal {
+            id: name(id),
+            kind: PrincipalKind::Service,
+            roles: vec![role],
+            owner: None,
+            credentials: vec![Credential {
+                id: name(&format!("{id}-1")),
+                proof: Proof::Local,
+            }],
+        };
+        let principals = vec![
+            service("admin", Role::Admin),
+            service("engine", Role::Service),
+        ];
+        let open = OpenLog {
+            origin: ORIGIN.to_owned(),
+            principals,
+        };
+        world.must("admin", Request::OpenLog(open));
+        for (person, role) in [
+            ("olivia", Role::Owner),
+            ("rashid", Role::Owner),
+            ("ines", Role::Owner),
+            ("carla", Role::Owner),
+            ("dmitri", Role::Owner),
+            ("bob", Role::Approver),
+            ("gus", Role::Approver),
+            ("hal", Role::Approver),
+        ] {
+            world.must("admin", Request::AddPrincipal(human(person, role)));
+        }
+        for (agent, role, owner) in [
+            ("ana", Role::Analyst, "olivia"),
+            ("rev", Role::Reviewer, "rashid"),
+            ("exe", Role::Executor, "ines"),
+        ] {
+            world.must("admin", Request::AddPrincipal(agent_of(agent, role, owner)));
+        }
+        for person in ["bob", "gus", "hal"] {
+            let certify = Certify {
+                principal: name(person),
+                course: name("pay"),
+                expires: Time::from_millis(100_000_000),
+            };
+            world.must("admin", Request::Certify(certify));
+        }
+        let file = RecordFile {
+            content: "team".to_owned(),
+        };
+        world.must("admin", Request::RecordFile(file));
+        let files = release_files();
+        world.must("admin", Request::BuildRelease(BuildRelease { files }));
+        let promote = Promote {
+            environment: name("staging"),
+            release: world.rules.digest,
+        };
+        world.must("admin", Request::Promote(promote));
+        world
+    }
+
+    pub(crate) fn submission(&self, who: &str, request: Request) -> Submission {
+        Submission {
+            clock: Time::from_millis(self.clock),
+            principal: name(who),
+            credential: name(&format!("{who}-1")),
+            request,
+        }
+    }
+
+    /// Decides and appends; time goes on by a second.
+    pub(crate) fn ask(&mut self, who: &str, request: Request) -> Decision {
+        let submission = self.submission(who, request);
+        let rules: Option<&dyn Rules> = Some(&self.rules);
+        let rules =
+            rules.filter(|r| Some(r.digest()) == release_for(&self.state, &submission.request));
+        let decision = decide(&self.state, rules, &submission);
+        let sliced = decide(&self.state.slice(&submission), rules, &submission);
+        assert_eq!(decision, sliced, "the slice decides as the whole does");
+        for record in &decision.records {
+            let read = Record::from_bytes(&record.to_bytes().unwrap()).unwrap();
+            assert_eq!(&read, record, "records read as they were written");
+            self.state.apply(record).unwrap();
+        }
+        self.records.extend(decision.records.iter().cloned());
+        self.clock += 1_000;
+        decision
+    }
+
+    #[track_caller]
+    pub(crate) fn must(&mut self, who: &str, request: Request) -> Vec<Record> {
+        let decision = self.ask(who, request);
+        if let Some(refusal) = &decision.refusal {
+            panic!("refused: {refusal}");
+        }
+        decision.records
+    }
+
+    #[track_caller]
+    pub(crate) fn refused(&mut self, who: &str, request: Request, code: Code) {
+        let before = self.state.clone();
+        let decision = self.ask(who, request);
+        let refusal = decision.refusal.expect("it should be refused");
+        assert_eq!(refusal.code, code, "{refusal}");
+        assert_eq!(decision.records.len(), 1);
+        assert_eq!(decision.records[0].body.kind(), "request.refused");
+        // Nothing but the log's length and time has changed.
+        let after = State {
+            size: before.size,
+            time: before.time,
+            ..self.state.clone()
+        };
+        assert_eq!(before, after);
+    }
+
+    pub(crate) fn open(&mut self, id: &str) {
+        let request = OpenCase {
+            case: name(id),
+            environment: name("staging"),
+            subject: "R1".to_owned(),
+            snapshot: Digest::of_bytes(b"source"),
+        };
+        self.must("engine", Request::OpenCase(request));
+    }
+
+    /// A call to read the vendor, answered; `related` names a principal with an interest.
+    pub(crate) fn read(&mut self, id: &str, agent: &str, related: &str) {
+        let call = Call {
+            case: name(id),
+            action: Action {
+                tool: "books.vendor".to_owned(),
+                arguments: Map::new(),
+            },
+        };
+        let records = self.must(agent, Request::Call(call));
+        let Body::CallPermitted(permitted) = &records[0].body else {
+            panic!("not permitted")
+        };
+        let mut facts = Facts::default();
+        facts.insert(
+            "vendor",
+            "related",
+            duty::facts::Scalar::Text(related.to_owned()),
+        );
+        let answer = Answer {
+            call: permitted.call.clone(),
+            snapshot: Some(Digest::of_bytes(b"answer")),
+            facts,
+            problem: None,
+        };
+        self.must("engine", Request::Answer(answer));
+    }
+
+    pub(crate) fn retrieve(&mut self, id: &str, agent: &str) {
+        let ranking = vec![Ranked {
+            clause: self.rules.clauses["P-1"].clone(),
+            score_milli: 1_500,
+        }];
+        let request = Retrieve {
+            case: name(id),
+            query: "small payments".to_owned(),
+            ranking,
+        };
+        self.must(agent, Request::Retrieve(request));
+    }
+
+    pub(crate) fn recommendation(
+        &self,
+        id: &str,
+        duty: Duty,
+        stance: Stance,
+        cents: i64,
+    ) -> Recommend {
+        Recommend {
+            case: name(id),
+            duty,
+            stance,
+            action: Some(pay(cents, "v1")),
+            confidence: 90,
+            rationale: "It fits.".to_owned(),
+            clauses: vec![self.rules.clauses["P-1"].clone()],
+            model: if duty == Duty::Prepare {
+                "rules/a"
+            } else {
+                "rules/r"
+            }
+            .to_owned(),
+            row: None,
+            inputs: vec![Digest::of_bytes(b"source")],
+        }
+    }
+
+    /// A case through both recommendations; returns the verdict's records.
+    pub(crate) fn judged(&mut self, id: &str, cents: i64) -> Vec<Record> {
+        self.judged_as(id, cents, Stance::Proceed, Stance::Proceed)
+    }
+
+    pub(crate) fn judged_as(
+        &mut self,
+        id: &str,
+        cents: i64,
+        ana: Stance,
+        rev: Stance,
+    ) -> Vec<Record> {
+        self.open(id);
+        self.read(id, "ana", "");
+        self.retrieve(id, "ana");
+        let prepared = self.recommendation(id, Duty::Prepare, ana, cents);
+        self.must("ana", Request::Recommend(prepared));
+        self.retrieve(id, "rev");
+        let reviewed = self.recommendation(id, Duty::Review, rev, cents);
+        self.must("rev", Request::Recommend(reviewed))
+    }
+
+    pub(crate) fn approval(&self, id: &str, person: &str, decision: Choice) -> ApprovalStatement {
+        let case = &self.state.cases[&name::<CaseId>(id)];
+        let approval = case.approval.as_ref().unwrap();
+        ApprovalStatement {
+            statement: ApprovalStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            approval: approval.id.clone(),
+            case: name(id),
+            action: approval.digest,
+            release: case.release,
+            env: case.env.clone(),
+            expires: approval.expires,
+            decision,
+            overrides: duty::differs(case, decision),
+            reason: "because".to_owned(),
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        }
+    }
+
+    pub(crate) fn approve(&self, id: &str, person: &str) -> Request {
+        Request::Approve(sign(self.approval(id, person, Choice::Approve), person))
+    }
+
+    pub(crate) fn use_grant(&self, id: &str, cents: i64) -> Request {
+        Request::UseGrant(UseGrant {
+            grant: name::<ItemId>(&format!("{id}.g1")),
+            action: pay(cents, "v1"),
+        })
+    }
+
+    pub(crate) fn outcome(&self, id: &str, outcome: Outcome, found_by: FoundBy) -> Request {
+        Request::RecordOutcome(RecordOutcome {
+            grant: name::<ItemId>(&format!("{id}.g1")),
+            outcome,
+            found_by,
+            detail: "said so".to_owned(),
+            snapshot: None,
+        })
+    }
+
+    pub(crate) fn threshold_signature(&self, person: &str) -> Signed<ThresholdStatement> {
+        let (threshold, digest) = &self.rules.thresholds[0];
+        let statement = ThresholdStatement {
+            statement: ThresholdStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            threshold: threshold.id.clone(),
+            digest: *digest,
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        };
+        sign(statement, person)
+    }
+}
+
+pub(crate) fn pay(cents: i64, to: &str) -> Action {
+    let arguments = json!({"cents": cents, "to": to, "currency": "EUR"});
+    Action {
+        tool: "bank.pay".to_owned(),
+        arguments: arguments.as_object().unwrap().clone(),
+    }
+}
+
+pub(crate) fn human(id: &str, role: Role) -> NewPrincipal {
+    let public = PublicKey::from_bytes(key(id).verifying_key().as_bytes()).unwrap();
+    NewPrincipal {
+        id: name(id),
+        kind: PrincipalKind::Human,
+        roles: vec![role],
+        owner: None,
+        credentials: vec![Credential {
+            id: name(&format!("{id}-1")),
+            proof: Proof::Ed25519 { public },
+        }],
+    }
+}
+
+pub(crate) fn agent_of(id: &str, role: Role, owner: &str) -> NewPrincipal {
+    NewPrincipal {
+        id: name(id),
+        kind: PrincipalKind::Agent,
+        roles: vec![role],
+        owner: Some(name(owner)),
+        credentials: vec![Credential {
+            id: name(&format!("{id}-1")),
+            proof: Proof::Token {
+                sha256: Digest::of_bytes(id.as_bytes()),
+            },
+        }],
+    }
+}
+
+pub(crate) fn kinds(records: &[Record]) -> Vec<&'static str> {
+    records.iter().map(|r| r.body.kind()).collect()
+}
