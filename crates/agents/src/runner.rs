@@ -10,7 +10,7 @@ use duty::{
     name::{CaseId, Environment, ItemId, PrincipalId},
     principal::Duty,
     release::{ClauseRef, Rules},
-    request::{OpenCase, Ranked, Recommend, Request, Retrieve},
+    request::{OpenCase, Recommend, Request},
     state::{CallAnswer, Case},
 };
 use engine::{Engine, EngineError, Seat};
@@ -22,8 +22,6 @@ use crate::{
     rules::RuleModel,
 };
 
-/// How many clauses a retrieval records.
-const FOUND: usize = 8;
 /// The most steps that one agent takes in one case: a model that never recommends is stopped.
 const MOST_STEPS: usize = 64;
 
@@ -157,7 +155,9 @@ impl Runner {
                     }),
                     Err(e) => return Err(e.into()),
                 },
-                Step::Retrieve(query) => self.retrieve(id, &release, seat, query).await?,
+                Step::Retrieve(query) => {
+                    self.engine.retrieve(seat, id, &query).await?;
+                }
                 Step::Recommend {
                     stance,
                     action,
@@ -196,24 +196,6 @@ impl Runner {
                 }
             }
         }
-        Ok(())
-    }
-
-    async fn retrieve(&self, id: &CaseId, release: &Release, seat: &Seat, query: String) -> Result<(), RunError> {
-        let found = release.search(&query, FOUND).map_err(|why| ModelError {
-            model: "retrieval".to_owned(),
-            why,
-        })?;
-        let ranking = found.into_iter().map(|f| Ranked {
-            clause: f.clause,
-            score_milli: f.score_milli,
-        });
-        let request = Request::Retrieve(Retrieve {
-            case: id.clone(),
-            query,
-            ranking: ranking.collect(),
-        });
-        self.engine.submit(seat, request).await?;
         Ok(())
     }
 

@@ -8,13 +8,16 @@ use duty::{
     name::{CaseId, ItemId},
     record::Body,
     release::Rules,
-    request::{Answer, Call, FoundBy, Outcome, RecordOutcome, Request, UseGrant},
+    request::{Answer, Call, FoundBy, Outcome, Ranked, RecordOutcome, Request, Retrieve, UseGrant},
     state::Case,
 };
 use policy::Release;
 use serde_json::{Map, Value};
 
 use crate::{Engine, EngineError, Seat, target};
+
+/// How many clauses a retrieval records.
+const FOUND: usize = 8;
 
 /// What came of a call.
 #[derive(Clone, Debug)]
@@ -144,6 +147,36 @@ impl Engine {
             }
             _ => Ok(Outcome::Unknown),
         }
+    }
+
+    /// Looks for clauses in the case's release, as an agent, and records what was found.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] where it is not the agent's turn; [`EngineError::Retrieval`] where the index fails.
+    pub async fn retrieve(&self, seat: &Seat, case: &CaseId, query: &str) -> Result<Vec<Ranked>, EngineError> {
+        let release = self.read(|state| {
+            state.cases.get(case).map(|c| c.release)
+        });
+        let release = match release {
+            Some(digest) => self.release(digest)?,
+            None => None,
+        };
+        let found = match release {
+            Some(release) => release.search(query, FOUND).map_err(EngineError::Retrieval)?,
+            None => Vec::new(),
+        };
+        let ranked = found.into_iter().map(|f| Ranked {
+            clause: f.clause,
+            score_milli: f.score_milli,
+        });
+        let ranking: Vec<_> = ranked.collect();
+        let request = Request::Retrieve(Retrieve {
+            case: case.clone(),
+            query: query.to_owned(),
+            ranking: ranking.clone(),
+        });
+        self.submit(seat, request).await?;
+        Ok(ranking)
     }
 
     /// Keeps bytes as a snapshot.

@@ -41,6 +41,9 @@ pub enum EngineError {
     /// There is no such call or grant to act on.
     #[error("`{0}` is not there to act on")]
     Missing(ItemId),
+    /// The index over the clauses fails.
+    #[error("retrieval failed: {0}")]
+    Retrieval(String),
     /// A value cannot be written exactly.
     #[error(transparent)]
     Canonical(#[from] duty::canonical::CanonicalError),
