@@ -1,0 +1,556 @@
+//! The command line: words that scripts depend on.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Separation of duties for teams of AI agents, with an audit trail that an auditor accepts.
+#[derive(Debug, Parser)]
+#[command(name = "counterfoil", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which data directory.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Dir {
+    /// The data directory.
+    #[arg(long, env = "COUNTERFOIL_DIR", default_value = "./counterfoil")]
+    pub(crate) dir: PathBuf,
+}
+
+/// How a listing is printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Form {
+    /// One JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Set up the accounts-payable example, run its cases and serve the console.
+    Demo(Demo),
+    /// Make a data directory with its log and keys.
+    Init(Init),
+    /// Serve the console and the HTTP door, and go on with cases as humans sign.
+    Serve(Serve),
+    /// Open a case, or go on with open ones, as far as agents can.
+    Run(Run),
+    /// Cases: list, show the chain of custody, replay.
+    #[command(subcommand)]
+    Case(CaseCommand),
+    /// Requests for approval: list, show, approve, reject.
+    #[command(subcommand)]
+    Approval(ApprovalCommand),
+    /// Releases: build from a directory, promote, list, diff.
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+    /// Policy clauses: list, show, search; check a hypothetical call.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Thresholds: list, show, sign.
+    #[command(subcommand)]
+    Threshold(ThresholdCommand),
+    /// Exceptions: list, triage.
+    #[command(subcommand)]
+    Exception(ExceptionCommand),
+    /// The auditor's desk: query, re-perform.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// The log: verify, checkpoint.
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Principals: add, list, revoke.
+    #[command(subcommand)]
+    Principal(PrincipalCommand),
+    /// Certifications: add, list.
+    #[command(subcommand)]
+    Certification(CertificationCommand),
+    /// Print a one-time link for signing in to the console.
+    SignIn(SignIn),
+    /// The example's bank: an MCP server on standard input and output.
+    #[command(hide = true)]
+    Treasury {
+        /// Its database.
+        #[arg(long)]
+        db: PathBuf,
+        /// Milliseconds to wait before and after writing, for tests.
+        #[arg(long, default_value_t = 0)]
+        delay_ms: u64,
+    },
+    /// The example's books: an MCP server on standard input and output.
+    #[command(hide = true)]
+    Books {
+        /// The directory with its CSV files.
+        #[arg(long)]
+        data: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The data directory.
+    #[arg(long, env = "COUNTERFOIL_DIR", default_value = "./counterfoil-demo")]
+    pub(crate) dir: PathBuf,
+    /// Stop after the summary.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How many cases; without it all that the example has.
+    #[arg(long)]
+    pub(crate) cases: Option<usize>,
+    /// Seed of the example's data, on the first run; without it the data that is shipped.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Print the summary as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where to serve.
+    #[arg(long, default_value = "127.0.0.1:7878")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Milliseconds that the example's bank waits around each transfer, for trying what an interruption does.
+    #[arg(long, default_value_t = 0, hide = true)]
+    pub(crate) treasury_delay_ms: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// The log's origin: a name that is yours alone, like `example.com/payables`.
+    #[arg(long)]
+    pub(crate) origin: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// Where to serve.
+    #[arg(long, default_value = "127.0.0.1:7878")]
+    pub(crate) listen: std::net::SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// Open this case first.
+    #[arg(long, requires_all = ["env", "subject", "source"])]
+    pub(crate) case: Option<String>,
+    /// Its environment.
+    #[arg(long)]
+    pub(crate) env: Option<String>,
+    /// What it is about: a reference, no personal data.
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// The file with its source.
+    #[arg(long)]
+    pub(crate) source: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) form: Form,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaseCommand {
+    /// List cases.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        /// Only those that ended so, or `open`.
+        #[arg(long)]
+        outcome: Option<String>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show a case's chain of custody.
+    Show {
+        /// The case.
+        id: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Go through a case step by step, with the exact inputs that each agent saw.
+    Replay {
+        /// The case.
+        id: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// Who decides, and why.
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// Who signs; the key is `keys/people/<id>.pem` of the data directory unless `--key` names another file.
+    #[arg(long = "as", value_name = "PERSON")]
+    pub(crate) person: String,
+    /// The PKCS#8 PEM file with the Ed25519 key.
+    #[arg(long)]
+    pub(crate) key: Option<PathBuf>,
+    /// Why.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApprovalCommand {
+    /// List what waits for humans.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show what would be signed.
+    Show {
+        /// The request for approval.
+        id: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Sign a yes to exactly this action.
+    Approve {
+        /// The request for approval.
+        id: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Sign,
+        /// Say that this knowingly goes against the agents' recommendation.
+        #[arg(long = "override")]
+        overrides: bool,
+    },
+    /// Sign a no.
+    Reject {
+        /// The request for approval.
+        id: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Sign,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReleaseCommand {
+    /// Check a release directory and put it into the log.
+    Build {
+        /// The directory with `team.toml`.
+        path: PathBuf,
+        /// Only check it.
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Point an environment at a release.
+    Promote {
+        /// The release's digest, or its first digits.
+        digest: String,
+        /// The environment.
+        #[arg(long)]
+        env: String,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// List releases and the environments that point at them.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Say which files and clauses differ between two releases.
+    Diff {
+        /// The older: a digest in the log, or a directory.
+        from: String,
+        /// The newer.
+        to: String,
+        #[command(flatten)]
+        dir: Dir,
+    },
+}
+
+/// A release: in the log, or a directory.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// A directory with a release; without it, the release in force in `--env`.
+    #[arg(long)]
+    pub(crate) release: Option<PathBuf>,
+    /// The environment.
+    #[arg(long, default_value = "staging")]
+    pub(crate) env: String,
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// List clauses.
+    List {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show one clause.
+    Show {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Search clauses.
+    Search {
+        /// What to look for.
+        query: String,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Say whether an agent may make a call, and of which risk tier it is.
+    Check {
+        /// The agent.
+        agent: String,
+        /// The tool, `<server>.<tool>`.
+        tool: String,
+        /// Its arguments as a JSON object.
+        #[arg(default_value = "{}")]
+        arguments: String,
+        /// Facts as a JSON object of namespaces.
+        #[arg(long, default_value = "{}")]
+        facts: String,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ThresholdCommand {
+    /// List thresholds with their signatures and use.
+    List {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show one threshold.
+    Show {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Sign a threshold as one of the people who answer for it.
+    Sign {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        sign: Sign,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExceptionCommand {
+    /// List exceptions.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        /// Also those that were triaged.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Sign what was found and done.
+    Triage {
+        /// The exception.
+        id: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Sign,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Find records.
+    Query(Query),
+    /// Run every recorded decision again and compare.
+    Reperform {
+        /// A data directory, a bare copy of a log directory, or a URL; without it `--dir`.
+        source: Option<String>,
+        #[command(flatten)]
+        dir: Dir,
+        /// Use this release's rules in place of those in the log, to see what would change.
+        #[arg(long)]
+        release: Option<PathBuf>,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// A data directory, or a bare copy of a log directory; without it `--dir`.
+    pub(crate) source: Option<String>,
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// Records that cite this clause.
+    #[arg(long)]
+    pub(crate) clause: Option<String>,
+    /// Records of this agent.
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Records of, or signed by, this principal.
+    #[arg(long)]
+    pub(crate) principal: Option<String>,
+    /// Records of this case.
+    #[arg(long)]
+    pub(crate) case: Option<String>,
+    /// Cases of this risk tier.
+    #[arg(long)]
+    pub(crate) tier: Option<String>,
+    /// Records of this kind.
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// Cases with this outcome.
+    #[arg(long)]
+    pub(crate) outcome: Option<String>,
+    /// Cases with this fact, like `vendor.id=V0007`.
+    #[arg(long)]
+    pub(crate) field: Option<String>,
+    /// Records from this moment, like `2026-01-01T00:00:00.000Z`.
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Records before this moment.
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) form: Form,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Read every byte of a log and check everything that can be checked.
+    Verify {
+        /// A data directory, a bare copy of a log directory, or a URL.
+        source: String,
+        /// The verifier key, or a file that holds it.
+        #[arg(long)]
+        vkey: String,
+        /// An earlier checkpoint of the same log, or a file that holds it.
+        #[arg(long)]
+        since: Option<PathBuf>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Print the last checkpoint.
+    Checkpoint {
+        #[command(flatten)]
+        dir: Dir,
+    },
+}
+
+/// A role as it is written on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleWord {
+    Analyst,
+    Reviewer,
+    Executor,
+    Approver,
+    Owner,
+    Auditor,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PrincipalCommand {
+    /// Add a human with a new signing key, or an agent with a new token.
+    Add {
+        /// The id.
+        id: String,
+        /// A human.
+        #[arg(long, conflicts_with = "owner")]
+        human: bool,
+        /// An agent of this human.
+        #[arg(long, required_unless_present = "human")]
+        owner: Option<String>,
+        /// What it may take part as.
+        #[arg(long = "role", required = true)]
+        roles: Vec<RoleWord>,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// List principals.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// End a principal.
+    Revoke {
+        /// The id.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        dir: Dir,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertificationCommand {
+    /// Record that a person passed a training.
+    Add {
+        /// The person.
+        person: String,
+        /// The course.
+        course: String,
+        /// In force for so many days from now.
+        #[arg(long, default_value_t = 365)]
+        days: u32,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// List certifications.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignIn {
+    /// The person.
+    pub(crate) person: String,
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// The console's address.
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+}

@@ -1,0 +1,187 @@
+//! Opening a data directory: engine, target systems, seats of the built-in agents.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use agents::{Runner, Stop};
+use duty::name::CaseId;
+use engine::{Engine, Options, Seat, target::Target};
+use gateway::upstream::{Launch, Upstream};
+use serde::Deserialize;
+use store::secret;
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::fail::Failure;
+
+/// The file that names target systems.
+pub(crate) const TARGETS: &str = "targets.toml";
+/// How many cases the built-in team works on at once.
+const AT_ONCE: usize = 16;
+
+/// One target system in `targets.toml`: an MCP server of its own process.
+///
+/// `{dir}` in an argument stands for the data directory, `{self}` as the program for this executable.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetConfig {
+    program: String,
+    #[serde(default)]
+    args: Vec<String>,
+    /// Environment variables whose values are in files below the data directory.
+    #[serde(default)]
+    secrets: BTreeMap<String, PathBuf>,
+    #[serde(default = "default_timeout")]
+    timeout_seconds: u64,
+}
+
+fn default_timeout() -> u64 {
+    30
+}
+
+/// An open data directory.
+pub(crate) struct Site {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) runner: Arc<Runner>,
+}
+
+impl Site {
+    /// Opens it whole, and takes up what an earlier run left.
+    pub(crate) async fn open(dir: &Path) -> Result<Self, Failure> {
+        let targets = targets(dir)?;
+        let options = Options {
+            targets,
+            ..Options::default()
+        };
+        let engine = Arc::new(Engine::open(dir, options).await?);
+        let recovered = engine.recover().await?;
+        if recovered.unknown + recovered.settled > 0 {
+            eprintln!(
+                "after an interruption: {} outcomes were unknown, {} could be settled at the target, {} stay open",
+                recovered.unknown + recovered.open,
+                recovered.settled,
+                recovered.open
+            );
+        }
+        let seats = seats(dir, &engine)?;
+        let runner = Arc::new(Runner::new(Arc::clone(&engine), seats));
+        Ok(Self { engine, runner })
+    }
+
+    /// Takes all of `cases` as far as agents can, some at once; `done` hears of each.
+    pub(crate) async fn advance(
+        &self,
+        cases: Vec<CaseId>,
+        mut done: impl FnMut(&CaseId, Stop),
+    ) -> Result<(), Failure> {
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        let mut running = JoinSet::new();
+        for case in cases {
+            let (runner, room) = (Arc::clone(&self.runner), Arc::clone(&room));
+            running.spawn(async move {
+                let _place = room.acquire().await;
+                let stop = runner.advance(&case).await;
+                (case, stop)
+            });
+        }
+        let mut failure = None;
+        while let Some(joined) = running.join_next().await {
+            match joined {
+                Ok((case, Ok(stop))) => done(&case, stop),
+                Ok((case, Err(e))) => failure = failure.or(Some((case, e))),
+                Err(e) => return Err(Failure::unavailable(format!("a case's task ended badly: {e}"))),
+            }
+        }
+        match failure {
+            None => Ok(()),
+            Some((case, e)) => {
+                let failure = Failure::from(e);
+                Err(Failure {
+                    message: format!("case `{case}`: {}", failure.message),
+                    ..failure
+                })
+            }
+        }
+    }
+
+    /// Publishes the rest and lets go of the directory.
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        drop(self.runner);
+        match Arc::into_inner(self.engine) {
+            Some(engine) => Ok(engine.close()?),
+            None => Err(Failure::unavailable(
+                "the engine is still in use; what is committed stays in the journal",
+            )),
+        }
+    }
+
+    /// Cases that agents can go on with.
+    pub(crate) fn movable(&self) -> Vec<CaseId> {
+        self.engine.read(|state| {
+            let movable = state.cases.iter().filter(|(_, case)| match (&case.grant, &case.approval) {
+                (Some(grant), _) => grant.used.is_none(),
+                (None, Some(_)) => false,
+                (None, None) => true,
+            });
+            movable.map(|(id, _)| id.clone()).collect()
+        })
+    }
+}
+
+fn targets(dir: &Path) -> Result<HashMap<String, Arc<dyn Target>>, Failure> {
+    let file = dir.join(TARGETS);
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(e) => return Err(Failure::unavailable(format!("`{}`: {e}", file.display()))),
+    };
+    let configs: BTreeMap<String, TargetConfig> = toml::from_str(&text)
+        .map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
+    let mut targets: HashMap<String, Arc<dyn Target>> = HashMap::new();
+    for (name, config) in configs {
+        targets.insert(name, Arc::new(Upstream::new(launch(dir, config)?)));
+    }
+    Ok(targets)
+}
+
+fn launch(dir: &Path, config: TargetConfig) -> Result<Launch, Failure> {
+    let program = if config.program == "{self}" {
+        std::env::current_exe().map_err(|e| Failure::unavailable(format!("this program's own path: {e}")))?
+    } else {
+        PathBuf::from(config.program)
+    };
+    let home = dir.display().to_string();
+    let mut env = Vec::new();
+    for (name, file) in config.secrets {
+        let bytes = secret::read_secret(&dir.join(file))?;
+        let value = String::from_utf8_lossy(&bytes).trim().to_owned();
+        env.push((name, value));
+    }
+    Ok(Launch {
+        program,
+        args: config.args.iter().map(|a| a.replace("{dir}", &home)).collect(),
+        env,
+        timeout: Duration::from_secs(config.timeout_seconds),
+    })
+}
+
+/// The seats of agents whose tokens are here.
+fn seats(dir: &Path, engine: &Engine) -> Result<Vec<Seat>, Failure> {
+    let folder = dir.join("keys/agents");
+    let mut seats = Vec::new();
+    let Ok(files) = std::fs::read_dir(&folder) else {
+        return Ok(seats);
+    };
+    for file in files.flatten() {
+        let path = file.path();
+        if path.extension().is_some_and(|e| e == "token") {
+            let token = crate::keys::token(&path)?;
+            // A token that nobody holds (any more) seats nobody.
+            seats.extend(engine.authenticate(&token).ok());
+        }
+    }
+    Ok(seats)
+}
