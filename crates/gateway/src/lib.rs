@@ -1,1 +1,3 @@
-//! gateway
+//! The door for anybody's agents, and the way out to target systems.
+
+pub mod upstream;
