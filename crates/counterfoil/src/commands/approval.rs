@@ -1,0 +1,121 @@
+//! `approval`: what waits for humans, and their signatures.
+
+use std::path::Path;
+
+use duty::{
+    name::{CredentialId, ItemId, PrincipalId},
+    request::Request,
+    statement::Choice,
+};
+use engine::Waiting;
+
+use crate::{
+    cli::{ApprovalCommand, Sign},
+    door::{As, Door},
+    fail::{Failure, named},
+    keys,
+    show::{self, Listing},
+};
+
+pub(crate) async fn run(command: ApprovalCommand) -> Result<(), Failure> {
+    match command {
+        ApprovalCommand::List { dir, form } => {
+            let door = Door::open(&dir.dir).await?;
+            let mut listing = Listing::new(form.json, &["approval", "subject", "tier", "action", "signed", "expires"]);
+            for waiting in door.docket()? {
+                listing.row(&waiting, cells(&waiting));
+            }
+            listing.print("nothing waits for a human");
+            door.close()
+        }
+        ApprovalCommand::Show { id, dir, form } => {
+            let door = Door::open(&dir.dir).await?;
+            let waiting = door.waiting(&named::<ItemId>(&id)?)?;
+            if form.json {
+                show::json(&waiting);
+            } else {
+                describe(&waiting);
+            }
+            door.close()
+        }
+        ApprovalCommand::Approve {
+            id,
+            dir,
+            sign,
+            overrides,
+        } => decide(&dir.dir, &id, &sign, Choice::Approve, overrides).await,
+        ApprovalCommand::Reject { id, dir, sign } => decide(&dir.dir, &id, &sign, Choice::Reject, true).await,
+    }
+}
+
+async fn decide(dir: &Path, id: &str, sign: &Sign, choice: Choice, overrides: bool) -> Result<(), Failure> {
+    let signer: PrincipalId = named(&sign.person)?;
+    let key = sign.key.clone().unwrap_or_else(|| keys::person_file(dir, &signer));
+    let key = keys::signing_key(&key)?;
+    let door = Door::open(dir).await?;
+    let waiting = door.waiting(&named::<ItemId>(id)?)?;
+    let digest = waiting.action.digest().map_err(Failure::usage)?;
+    if digest != waiting.digest {
+        return Err(Failure::check(format!(
+            "the action shown has the digest {digest}, and {} is asked to be signed; nothing was signed",
+            waiting.digest
+        )));
+    }
+    if choice == Choice::Approve && waiting.yes_overrides && !overrides {
+        return Err(Failure::usage(
+            "an agent recommends against this: to approve it all the same, add `--override` and `--reason`",
+        ));
+    }
+    let credential: CredentialId = named(&format!("{signer}.key-1"))?;
+    let statement = waiting.statement(choice, &sign.reason, signer.clone(), credential);
+    let overriding = statement.overrides;
+    let signed = keys::sign(&key, statement)?;
+    let records = door.submit(As::Engine, Request::Approve(signed)).await?;
+    let word = match choice {
+        Choice::Approve => "approved",
+        Choice::Reject => "rejected",
+    };
+    let what = if overriding { ", against the agents" } else { "" };
+    println!("{id} {word} by {signer}{what}: record {}", records[0].seq);
+    door.go_on().await?;
+    door.close()
+}
+
+fn cells(w: &Waiting) -> Vec<String> {
+    vec![
+        w.approval.to_string(),
+        w.subject.clone(),
+        w.tier.word().to_owned(),
+        show::action(&w.action),
+        format!("{} of {}", w.have.len(), w.humans),
+        w.expires.to_string(),
+    ]
+}
+
+fn describe(w: &Waiting) {
+    println!("approval  {}", w.approval);
+    println!("subject   {} (case {}, {})", w.subject, w.case, w.env);
+    println!("tier      {}", w.tier.word());
+    println!("action    {}", w.action.tool);
+    for (name, value) in &w.action.arguments {
+        println!("            {name} = {value}");
+    }
+    println!("digest    {}", w.digest);
+    for (who, made) in [("analyst", &w.prepared), ("reviewer", &w.reviewed)] {
+        let Some(made) = made else { continue };
+        println!(
+            "{who:<9} {} with {} % confidence: {}",
+            made.stance.word(),
+            made.confidence,
+            made.rationale
+        );
+        let clauses: Vec<_> = made.clauses.iter().map(|c| c.id.as_str()).collect();
+        println!("            cites {}", clauses.join(", "));
+    }
+    let have: Vec<_> = w.have.iter().map(ToString::to_string).collect();
+    println!("signed    {} of {} {}", w.have.len(), w.humans, have.join(", "));
+    println!("expires   {}", w.expires);
+    if w.yes_overrides {
+        println!("An agent recommends against it: a yes is an override and needs a reason.");
+    }
+}

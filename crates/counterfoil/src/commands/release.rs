@@ -1,0 +1,344 @@
+//! `release`, `policy` and `threshold`: the rules, by content hash.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use duty::{
+    action::Action,
+    canonical::Digest,
+    facts::Facts,
+    name::{CredentialId, Environment, PrincipalId},
+    release::{Ask, Permission, Rules},
+    request::{BuildRelease, Promote, RecordFile, Request},
+    state::State,
+    statement::ThresholdStatement,
+};
+use policy::Release;
+use serde_json::json;
+
+use crate::{
+    cli::{PolicyCommand, ReleaseCommand, ThresholdCommand, Which},
+    door::{As, Door},
+    fail::{Failure, named},
+    keys,
+    show::{self, Listing},
+};
+
+pub(crate) async fn run(command: ReleaseCommand) -> Result<(), Failure> {
+    match command {
+        ReleaseCommand::Build { path, check, dir } => {
+            let release = Release::from_dir(&path).map_err(Failure::usage)?;
+            for finding in policy::lint(&release) {
+                eprintln!("note: {finding}");
+            }
+            if !check {
+                let door = Door::open(&dir.dir).await?;
+                let state = super::state_of_door(&door, &dir.dir)?;
+                build(&door, &state, &release).await?;
+                door.close()?;
+            }
+            println!("{}", release.digest());
+            Ok(())
+        }
+        ReleaseCommand::Promote { digest, env, dir } => {
+            let door = Door::open(&dir.dir).await?;
+            let state = super::state_of_door(&door, &dir.dir)?;
+            let release = find(&state, &digest)?;
+            let request = Request::Promote(Promote {
+                environment: named::<Environment>(&env)?,
+                release,
+            });
+            let records = door.submit(As::Admin, request).await?;
+            println!("`{env}` points at release {}: record {}", release.short(), records[0].seq);
+            door.close()
+        }
+        ReleaseCommand::List { dir, form } => {
+            let state = super::state_of(&dir.dir)?;
+            let mut listing = Listing::new(form.json, &["release", "files", "in force in"]);
+            for (digest, files) in &state.releases {
+                let places = state.environments.iter().filter(|(_, d)| *d == digest);
+                let places: Vec<_> = places.map(|(e, _)| e.to_string()).collect();
+                listing.row(
+                    &json!({"release": digest, "files": files, "environments": places}),
+                    vec![digest.to_string(), files.len().to_string(), places.join(" ")],
+                );
+            }
+            listing.print("no release");
+            Ok(())
+        }
+        ReleaseCommand::Diff { from, to, dir } => {
+            let (from, to) = (named_release(&dir.dir, &from)?, named_release(&dir.dir, &to)?);
+            diff(&from, &to);
+            Ok(())
+        }
+    }
+}
+
+/// Puts a release into the log: the files that are not there yet, then the release.
+pub(crate) async fn build(door: &Door, state: &State, release: &Release) -> Result<(), Failure> {
+    if state.releases.contains_key(&release.digest()) {
+        return Ok(());
+    }
+    let mut sent = std::collections::BTreeSet::new();
+    for content in release.files().values() {
+        let digest = Digest::of_bytes(content.as_bytes());
+        if !state.files.contains_key(&digest) && sent.insert(digest) {
+            let content = content.clone();
+            door.submit(As::Admin, Request::RecordFile(RecordFile { content })).await?;
+        }
+    }
+    let files = release.manifest();
+    door.submit(As::Admin, Request::BuildRelease(BuildRelease { files })).await?;
+    Ok(())
+}
+
+fn find(state: &State, prefix: &str) -> Result<Digest, Failure> {
+    let mut found = state.releases.keys().filter(|d| d.to_string().starts_with(prefix));
+    match (found.next(), found.next()) {
+        (Some(digest), None) if !prefix.is_empty() => Ok(*digest),
+        (Some(_), _) => Err(Failure::usage(format!("`{prefix}` fits more than one release; give more digits"))),
+        (None, _) => Err(Failure::usage(format!(
+            "the log holds no release `{prefix}`; `release list` shows them"
+        ))),
+    }
+}
+
+fn named_release(dir: &Path, name: &str) -> Result<Arc<Release>, Failure> {
+    let path = Path::new(name);
+    if path.is_dir() {
+        return Release::from_dir(path).map(Arc::new).map_err(Failure::usage);
+    }
+    let state = super::state_of(dir)?;
+    super::release_in_log(dir, &state, find(&state, name)?)
+}
+
+fn diff(from: &Release, to: &Release) {
+    let (a, b) = (from.manifest(), to.manifest());
+    let paths: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
+    for path in paths {
+        match (a.get(path), b.get(path)) {
+            (Some(x), Some(y)) if x == y => {}
+            (Some(_), Some(_)) => println!("changed  {path}"),
+            (Some(_), None) => println!("removed  {path}"),
+            _ => println!("added    {path}"),
+        }
+    }
+    let clauses = |r: &Release| -> BTreeMap<String, Digest> {
+        r.clauses().iter().map(|c| (c.id.clone(), c.digest)).collect()
+    };
+    let (a, b) = (clauses(from), clauses(to));
+    for (id, digest) in &b {
+        match a.get(id) {
+            Some(old) if old == digest => {}
+            Some(_) => println!("clause   {id} has new text or a new version"),
+            None => println!("clause   {id} is new"),
+        }
+    }
+    for id in a.keys().filter(|id| !b.contains_key(*id)) {
+        println!("clause   {id} is gone");
+    }
+}
+
+fn which(which: &Which) -> Result<Arc<Release>, Failure> {
+    if let Some(path) = &which.release {
+        return Release::from_dir(path).map(Arc::new).map_err(Failure::usage);
+    }
+    let state = super::state_of(&which.dir.dir)?;
+    let env: Environment = named(&which.env)?;
+    let digest = state.environments.get(&env).ok_or_else(|| {
+        Failure::usage(format!("environment `{env}` points at no release; promote one, or name a directory with `--release`"))
+    })?;
+    super::release_in_log(&which.dir.dir, &state, *digest)
+}
+
+pub(crate) fn policy(command: PolicyCommand) -> Result<(), Failure> {
+    match command {
+        PolicyCommand::List { which: w, form } => {
+            let release = which(&w)?;
+            let mut listing = Listing::new(form.json, &["clause", "version", "document", "title"]);
+            for c in release.clauses() {
+                let value = json!({"id": c.id, "version": c.version, "document": c.document,
+                    "title": c.title, "text": c.text, "digest": c.digest});
+                listing.row(
+                    &value,
+                    vec![c.id.clone(), c.version.clone(), c.document.clone(), c.title.clone()],
+                );
+            }
+            listing.print("no clauses");
+            Ok(())
+        }
+        PolicyCommand::Show { id, which: w, form } => {
+            let release = which(&w)?;
+            let clause = release.clause_text(&id).ok_or_else(|| {
+                Failure::usage(format!("the release has no clause `{id}`; `policy list` shows them"))
+            })?;
+            if form.json {
+                show::json(&json!({"id": clause.id, "version": clause.version, "title": clause.title,
+                    "text": clause.text, "digest": clause.digest}));
+            } else {
+                println!("{} {} (version {})", clause.id, clause.title, clause.version);
+                println!("{}", clause.text);
+                println!("digest {}", clause.digest);
+            }
+            Ok(())
+        }
+        PolicyCommand::Search { query, which: w, form } => {
+            let release = which(&w)?;
+            let mut listing = Listing::new(form.json, &["clause", "score", "title"]);
+            for found in release.search(&query, 8).map_err(Failure::unavailable)? {
+                let title = release.clause_text(&found.clause.id).map(|c| c.title.clone());
+                let value = json!({"clause": found.clause, "score_milli": found.score_milli, "title": title});
+                listing.row(
+                    &value,
+                    vec![
+                        found.clause.id.clone(),
+                        format!("{}.{:03}", found.score_milli / 1000, found.score_milli.rem_euclid(1000)),
+                        title.unwrap_or_default(),
+                    ],
+                );
+            }
+            listing.print("nothing found");
+            Ok(())
+        }
+        PolicyCommand::Check {
+            agent,
+            tool,
+            arguments,
+            facts,
+            which: w,
+            form,
+        } => check(&*which(&w)?, &agent, tool, &arguments, &facts, &w.env, form.json),
+    }
+}
+
+fn check(
+    release: &Release,
+    agent: &str,
+    tool: String,
+    arguments: &str,
+    facts: &str,
+    env: &str,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let arguments = serde_json::from_str(arguments).map_err(|e| Failure::usage(format!("the arguments: {e}")))?;
+    let facts: Facts = serde_json::from_str(facts).map_err(|e| Failure::usage(format!("the facts: {e}")))?;
+    let action = Action { tool, arguments };
+    let principal: PrincipalId = named(agent)?;
+    let environment: Environment = named(env)?;
+    let ask = Ask {
+        principal: &principal,
+        action: &action,
+        case: "hypothetical",
+        subject: "hypothetical",
+        environment: &environment,
+        facts: &facts,
+    };
+    let (allowed, rule) = match release.permission(&ask) {
+        Permission::Allow(hit) => (true, Some(hit)),
+        Permission::Forbid(hit) | Permission::Fault(hit) => (false, Some(hit)),
+        Permission::Silent => (false, None),
+    };
+    let risk = release.risk(&ask);
+    if as_json {
+        show::json(&json!({"allowed": allowed, "rule": rule, "tier": risk.tier, "why": risk.hits}));
+    } else {
+        let word = if allowed { "allowed" } else { "not allowed" };
+        match &rule {
+            Some(hit) => println!("{word}: {} ({}){}", hit.why, hit.rule, clause(hit.clause.as_deref())),
+            None => println!("{word}: no rule permits it"),
+        }
+        println!("risk tier {}", risk.tier.word());
+        for hit in &risk.hits {
+            println!("  {} ({}){}", hit.why, hit.rule, clause(hit.clause.as_deref()));
+        }
+    }
+    if allowed {
+        Ok(())
+    } else {
+        Err(Failure::refused(format!("`{agent}` may not call `{}` so", action.tool)))
+    }
+}
+
+fn clause(id: Option<&str>) -> String {
+    id.map(|id| format!(", clause {id}")).unwrap_or_default()
+}
+
+pub(crate) async fn threshold(command: ThresholdCommand) -> Result<(), Failure> {
+    match command {
+        ThresholdCommand::List { which: w, form } => {
+            let (release, state) = (which(&w)?, super::state_of(&w.dir.dir)?);
+            let mut listing = Listing::new(form.json, &["threshold", "tool", "single limit", "signed by", "in use", "expires"]);
+            for (t, digest) in release.thresholds() {
+                let known = state.thresholds.get(&t.id);
+                let signers: Vec<_> = known
+                    .and_then(|k| k.signers.get(digest))
+                    .into_iter()
+                    .flatten()
+                    .map(ToString::to_string)
+                    .collect();
+                let uses = known.map_or(&[][..], |k| &k.uses);
+                let sum: i64 = uses.iter().map(|u| u.amount).sum();
+                let value = json!({"threshold": t, "digest": digest, "signers": signers,
+                    "uses": uses.len(), "sum": sum});
+                listing.row(
+                    &value,
+                    vec![
+                        t.id.to_string(),
+                        t.tool.clone(),
+                        t.single_limit.to_string(),
+                        format!("{} of {}: {}", signers.len(), t.signatures, signers.join(" ")),
+                        format!("{} actions, {sum} of {}", uses.len(), t.caps.all.sum),
+                        t.expires.to_string(),
+                    ],
+                );
+            }
+            listing.print("no thresholds");
+            Ok(())
+        }
+        ThresholdCommand::Show { id, which: w, form: _ } => {
+            let release = which(&w)?;
+            let found = release.thresholds().iter().find(|(t, _)| t.id.as_str() == id);
+            let (threshold, digest) = found.ok_or_else(|| no_threshold(&id))?;
+            show::json(&json!({"threshold": threshold, "digest": digest}));
+            Ok(())
+        }
+        ThresholdCommand::Sign { id, which: w, sign } => {
+            let release = which(&w)?;
+            let signer: PrincipalId = named(&sign.person)?;
+            let file = sign.key.unwrap_or_else(|| keys::person_file(&w.dir.dir, &signer));
+            let key = keys::signing_key(&file)?;
+            let door = Door::open(&w.dir.dir).await?;
+            let state = super::state_of_door(&door, &w.dir.dir)?;
+            sign_threshold(&door, &state, &release, &id, &signer, &key).await?;
+            println!("`{id}` signed by `{signer}`");
+            door.close()
+        }
+    }
+}
+
+/// Signs a threshold of a release for one person.
+pub(crate) async fn sign_threshold(
+    door: &Door,
+    state: &State,
+    release: &Release,
+    id: &str,
+    signer: &PrincipalId,
+    key: &ed25519_dalek::SigningKey,
+) -> Result<(), Failure> {
+    let found = release.thresholds().iter().find(|(t, _)| t.id.as_str() == id);
+    let (threshold, digest) = found.ok_or_else(|| no_threshold(id))?;
+    let statement = ThresholdStatement {
+        statement: ThresholdStatement::TYPE.to_owned(),
+        log: state.origin.clone().unwrap_or_default(),
+        threshold: threshold.id.clone(),
+        digest: *digest,
+        signer: signer.clone(),
+        credential: named::<CredentialId>(&format!("{signer}.key-1"))?,
+    };
+    let signed = keys::sign(key, statement)?;
+    door.submit(As::Admin, Request::SignThreshold(signed)).await?;
+    Ok(())
+}
+
+fn no_threshold(id: &str) -> Failure {
+    Failure::usage(format!("the release has no threshold `{id}`; `threshold list` shows them"))
+}
