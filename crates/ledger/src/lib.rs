@@ -1,1 +1,35 @@
-//! ledger
+//! The log as a data structure: C2SP formats, RFC 6962 hashing, proofs and verification.
+//!
+//! Everything here is pure; bytes come in through [`source::Source`] and go out as values, so the crate runs the same
+//! over a directory, an HTTP mirror or a map in a test. It knows nothing of agents.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`hash`] | RFC 6962 leaf and node hashes |
+//! | [`tile`] | paths of tiles and bundles (`tlog-tiles`) |
+//! | [`bundle`] | entry bundles (`tlog-tiles`) |
+//! | [`note`] | signed notes and keys (`signed-note`) |
+//! | [`checkpoint`] | checkpoints (`tlog-checkpoint`) |
+//! | [`tree`] | the right edge of a growing tree, which yields the files to write |
+//! | [`proof`] | inclusion and consistency proofs, and `tlog-proof` files |
+//! | [`source`] | where a log's files are read from |
+//! | [`verify`] | the check of a whole log |
+//! | [`snapshot`] | salted commitments to the bytes an agent saw |
+
+pub mod bundle;
+pub mod checkpoint;
+pub mod hash;
+pub mod note;
+pub mod proof;
+pub mod snapshot;
+pub mod source;
+pub mod tile;
+pub mod tree;
+pub mod verify;
+
+pub use checkpoint::Checkpoint;
+pub use hash::Hash;
+pub use note::{Signer, Verifier};
+pub use source::{Directory, Source, SourceError};
+pub use tree::Frontier;
+pub use verify::{Fault, Options, Verified};

@@ -1,0 +1,483 @@
+//! Signed notes and their Ed25519 keys (`c2sp.org/signed-note`).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ed25519_dalek::{Signature as Ed25519Signature, Signer as _, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+/// Signature type byte of plain Ed25519 signatures.
+const ED25519: u8 = 0x01;
+
+/// What every signature line starts with: em dash, space.
+const DASH: &str = "\u{2014} ";
+
+/// Bytes of the longest note that is read, and signature lines at most: a limit the specification asks for.
+const LONGEST: usize = 1 << 20;
+const MOST_SIGNATURES: usize = 100;
+
+/// Why a key or note is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoteError {
+    /// A key's name breaks the rules of names.
+    #[error("`{0}` is no key name: it must not be empty or hold spaces, control characters or `+`")]
+    Name(String),
+    /// The text is no verifier or signer key.
+    #[error("not a {kind} key: {why}")]
+    Key {
+        /// "verifier" or "signer".
+        kind: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The bytes are no signed note.
+    #[error("not a signed note: {0}")]
+    Malformed(String),
+    /// The key did not sign the note.
+    #[error("the note has no signature by `{0}`")]
+    Unsigned(String),
+    /// A signature of a known key does not fit the text.
+    #[error(
+        "the signature by `{0}` does not fit the text: text or signature was changed, or another key signed it"
+    )]
+    BadSignature(String),
+    /// A signature line of a key that is not known, where none is allowed.
+    #[error("signature line {line} is by `{name}` with a key that is not known here")]
+    UnknownSignature {
+        /// Signature line, from 1.
+        line: usize,
+        /// Its key name.
+        name: String,
+    },
+}
+
+/// Private half of a log's key.
+pub struct Signer {
+    name: String,
+    key: SigningKey,
+}
+
+/// Public half of a log's key, read from a verifier key (`name+id+base64`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verifier {
+    name: String,
+    id: [u8; 4],
+    key: VerifyingKey,
+}
+
+/// One signature line: `— name base64(id || signature)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Key name.
+    pub name: String,
+    /// Key id.
+    pub id: [u8; 4],
+    /// The signature itself, 64 bytes for plain Ed25519.
+    pub bytes: Vec<u8>,
+}
+
+/// A note whose form is right; nothing is verified yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The signed text, with its last newline.
+    pub text: String,
+    /// The signature lines in order.
+    pub signatures: Vec<Signature>,
+}
+
+/// Whether `name` may name a key, and so be the origin of a log.
+///
+/// # Errors
+/// [`NoteError::Name`].
+pub fn check_name(name: &str) -> Result<(), NoteError> {
+    let bad = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '+';
+    if name.is_empty() || name.contains(bad) {
+        Err(NoteError::Name(name.to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
+impl Signer {
+    /// A key of this name from its 32 secret bytes (the Ed25519 seed).
+    ///
+    /// # Errors
+    /// [`NoteError::Name`].
+    pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, NoteError> {
+        check_name(name)?;
+        Ok(Self {
+            name: name.to_owned(),
+            key: SigningKey::from_bytes(seed),
+        })
+    }
+
+    /// Reads the text form `PRIVATE+KEY+name+id+base64(0x01 || seed)`, as Go's `sumdb/note` writes it.
+    ///
+    /// # Errors
+    /// [`NoteError::Key`] or [`NoteError::Name`]; no message holds any part of the key.
+    pub fn from_text(text: &str) -> Result<Self, NoteError> {
+        let fail = |why: &str| NoteError::Key {
+            kind: "signer",
+            why: why.to_owned(),
+        };
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let rest = text
+            .strip_prefix("PRIVATE+KEY+")
+            .ok_or_else(|| fail("it does not start with `PRIVATE+KEY+`"))?;
+        let (name, id, data) = fields(rest).ok_or_else(|| fail("it is not name+id+key"))?;
+        let data = BASE64
+            .decode(data)
+            .map_err(|_| fail("the key is no base64"))?;
+        let seed: [u8; 32] = match data.split_first() {
+            Some((&ED25519, seed)) => seed
+                .try_into()
+                .map_err(|_| fail("the key has not 32 bytes"))?,
+            _ => return Err(fail("it is no Ed25519 key (type 1)")),
+        };
+        let signer = Self::from_seed(name, &seed)?;
+        if hex::encode(signer.verifier().id) == id {
+            Ok(signer)
+        } else {
+            Err(fail("the key id does not belong to the key"))
+        }
+    }
+
+    /// The text form, to be kept secret, with a newline at the end.
+    #[must_use]
+    pub fn to_secret_text(&self) -> String {
+        let mut data = vec![ED25519];
+        data.extend_from_slice(self.key.as_bytes());
+        let id = hex::encode(self.verifier().id);
+        format!("PRIVATE+KEY+{}+{id}+{}\n", self.name, BASE64.encode(data))
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn verifier(&self) -> Verifier {
+        Verifier::of(&self.name, self.key.verifying_key())
+    }
+
+    /// The note over `text` with this key's signature. `text` must end in a newline and hold no control character but
+    /// newlines.
+    ///
+    /// # Errors
+    /// [`NoteError::Malformed`] for a text that no note can carry.
+    pub fn sign(&self, text: &str) -> Result<Vec<u8>, NoteError> {
+        check_text(text)?;
+        let signature = Signature {
+            name: self.name.clone(),
+            id: self.verifier().id,
+            bytes: self.key.sign(text.as_bytes()).to_bytes().to_vec(),
+        };
+        Ok(format!("{text}\n{signature}\n").into_bytes())
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Signer({})", self.verifier())
+    }
+}
+
+impl Verifier {
+    fn of(name: &str, key: VerifyingKey) -> Self {
+        let digest = Sha256::new()
+            .chain_update(name)
+            .chain_update([b'\n', ED25519])
+            .chain_update(key.as_bytes())
+            .finalize();
+        Self {
+            name: name.to_owned(),
+            id: [digest[0], digest[1], digest[2], digest[3]],
+            key,
+        }
+    }
+
+    /// Reads a verifier key, `name+id+base64(0x01 || public key)`; one newline at its end is allowed.
+    ///
+    /// # Errors
+    /// [`NoteError::Key`] or [`NoteError::Name`].
+    pub fn from_vkey(text: &str) -> Result<Self, NoteError> {
+        let fail = |why: &str| NoteError::Key {
+            kind: "verifier",
+            why: format!("`{}`: {why}", text.trim_end()),
+        };
+        let (name, id, data) = fields(text.strip_suffix('\n').unwrap_or(text))
+            .ok_or_else(|| fail("it is not name+id+key"))?;
+        check_name(name)?;
+        let data = BASE64
+            .decode(data)
+            .map_err(|why| fail(&format!("the key is no base64: {why}")))?;
+        let key: [u8; 32] = match data.split_first() {
+            Some((&ED25519, key)) => key
+                .try_into()
+                .map_err(|_| fail("the key has not 32 bytes"))?,
+            _ => return Err(fail("it is no Ed25519 key (type 1)")),
+        };
+        let key = VerifyingKey::from_bytes(&key).map_err(|why| fail(&why.to_string()))?;
+        let verifier = Self::of(name, key);
+        if hex::encode(verifier.id) == id {
+            Ok(verifier)
+        } else {
+            Err(fail("the key id does not belong to the key"))
+        }
+    }
+
+    /// Name of the key: the log's origin.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Key id: the first four bytes of `SHA-256(name || "\n" || 0x01 || public key)`.
+    #[must_use]
+    pub fn id(&self) -> [u8; 4] {
+        self.id
+    }
+
+    /// The verifier key as text, without a newline.
+    #[must_use]
+    pub fn vkey(&self) -> String {
+        self.to_string()
+    }
+
+    /// Reads `note` and verifies this key's signature, which must stand there once. Returns the note; its text may be
+    /// trusted. Lines of other keys are a fault unless `allow_others`.
+    ///
+    /// # Errors
+    /// Every [`NoteError`] of notes.
+    pub fn open(&self, note: &[u8], allow_others: bool) -> Result<Note, NoteError> {
+        let note = Note::parse(note)?;
+        let mut signed = 0;
+        for (line, signature) in note.signatures.iter().enumerate() {
+            if signature.name == self.name && signature.id == self.id {
+                self.check(&note.text, signature)?;
+                signed += 1;
+            } else if !allow_others {
+                return Err(NoteError::UnknownSignature {
+                    line: line + 1,
+                    name: signature.name.clone(),
+                });
+            }
+        }
+        match signed {
+            0 => Err(NoteError::Unsigned(self.name.clone())),
+            1 => Ok(note),
+            _ => Err(NoteError::Malformed(format!(
+                "`{}` signed it {signed} times",
+                self.name
+            ))),
+        }
+    }
+
+    fn check(&self, text: &str, signature: &Signature) -> Result<(), NoteError> {
+        let bad = || NoteError::BadSignature(self.name.clone());
+        let parsed = Ed25519Signature::from_slice(&signature.bytes).map_err(|_| bad())?;
+        // Strict: refuses other encodings of the same signature, so that no byte of a note can be changed unseen.
+        self.key
+            .verify_strict(text.as_bytes(), &parsed)
+            .map_err(|_| bad())
+    }
+}
+
+impl fmt::Display for Verifier {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut data = vec![ED25519];
+        data.extend_from_slice(self.key.as_bytes());
+        write!(
+            out,
+            "{}+{}+{}",
+            self.name,
+            hex::encode(self.id),
+            BASE64.encode(data)
+        )
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = [&self.id[..], &self.bytes].concat();
+        write!(out, "{DASH}{} {}", self.name, BASE64.encode(data))
+    }
+}
+
+impl Note {
+    /// Reads the form of a note. Verifies no signature: use [`Verifier::open`] for that.
+    ///
+    /// # Errors
+    /// [`NoteError::Malformed`].
+    pub fn parse(note: &[u8]) -> Result<Self, NoteError> {
+        let fail = |why: String| NoteError::Malformed(why);
+        if note.len() > LONGEST {
+            return Err(fail(format!(
+                "it has {} bytes, more than {LONGEST}",
+                note.len()
+            )));
+        }
+        let note =
+            std::str::from_utf8(note).map_err(|why| fail(format!("it is not UTF-8: {why}")))?;
+        let split = note
+            .rfind("\n\n")
+            .ok_or_else(|| fail("no empty line parts text and signatures".to_owned()))?;
+        let (text, lines) = (&note[..=split], &note[split + 2..]);
+        check_text(text)?;
+        let lines = lines
+            .strip_suffix('\n')
+            .ok_or_else(|| fail("the last signature line has no newline".to_owned()))?;
+        let mut signatures = Vec::new();
+        for (number, line) in lines.split('\n').enumerate() {
+            if number == MOST_SIGNATURES {
+                return Err(fail(format!(
+                    "it has more than {MOST_SIGNATURES} signature lines"
+                )));
+            }
+            let signature = signature(line).ok_or_else(|| {
+                fail(format!(
+                    "signature line {} is no `\u{2014} name base64`",
+                    number + 1
+                ))
+            })?;
+            signatures.push(signature);
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            signatures,
+        })
+    }
+}
+
+/// Parts of `name+id+data`; data may hold plus signs.
+fn fields(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = text.split_once('+')?;
+    let (id, data) = rest.split_once('+')?;
+    Some((name, id, data))
+}
+
+fn check_text(text: &str) -> Result<(), NoteError> {
+    if !text.ends_with('\n') {
+        return Err(NoteError::Malformed(
+            "the text does not end in a newline".to_owned(),
+        ));
+    }
+    match text
+        .chars()
+        .position(|letter| letter < ' ' && letter != '\n')
+    {
+        Some(place) => Err(NoteError::Malformed(format!(
+            "character {place} is a control character"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn signature(line: &str) -> Option<Signature> {
+    let (name, data) = line.strip_prefix(DASH)?.split_once(' ')?;
+    check_name(name).ok()?;
+    // Strict base64: padding and unused bits as the standard wants them, so one signature has one text.
+    let data = BASE64.decode(data).ok()?;
+    let (id, bytes) = data.split_first_chunk::<4>()?;
+    if bytes.is_empty() {
+        return None;
+    }
+    Some(Signature {
+        name: name.to_owned(),
+        id: *id,
+        bytes: bytes.to_vec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Key and note of Go's `golang.org/x/mod/sumdb/note` package tests.
+    const GO_VKEY: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    const GO_NOTE: &str = "If you think cryptography is the answer to your problem,\n\
+        then you don't know what your problem is.\n\n\
+        \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+
+    #[test]
+    fn opens_a_note_signed_elsewhere() {
+        let verifier = Verifier::from_vkey(GO_VKEY).unwrap();
+        assert_eq!(verifier.vkey(), GO_VKEY);
+        let note = verifier.open(GO_NOTE.as_bytes(), false).unwrap();
+        assert!(note.text.ends_with("your problem is.\n"));
+    }
+
+    #[test]
+    fn finds_every_changed_bit() {
+        let verifier = Verifier::from_vkey(GO_VKEY).unwrap();
+        for place in 0..GO_NOTE.len() {
+            for bit in 0..8 {
+                let mut note = GO_NOTE.as_bytes().to_vec();
+                note[place] ^= 1 << bit;
+                assert!(
+                    verifier.open(&note, false).is_err(),
+                    "byte {place}, bit {bit}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn reads_the_keys_it_writes() {
+        let signer = Signer::from_seed("log.example/a", &[7; 32]).unwrap();
+        let again = Signer::from_text(&signer.to_secret_text()).unwrap();
+        assert_eq!(again.verifier(), signer.verifier());
+        let vkey = signer.verifier().vkey();
+        assert_eq!(
+            Verifier::from_vkey(&format!("{vkey}\n")).unwrap(),
+            signer.verifier()
+        );
+        assert!(!format!("{signer:?}").contains("PRIVATE"));
+        let note = signer.sign("text\n\nmore\n").unwrap();
+        assert_eq!(
+            signer.verifier().open(&note, false).unwrap().text,
+            "text\n\nmore\n"
+        );
+    }
+
+    #[test]
+    fn treats_other_keys_as_told() {
+        let [ours, other] =
+            [1, 2].map(|seed| Signer::from_seed("log.example", &[seed; 32]).unwrap());
+        let mut note = ours.sign("text\n").unwrap();
+        let other = other.sign("text\n").unwrap();
+        note.extend_from_slice(&other["text\n\n".len()..]);
+        assert!(matches!(
+            ours.verifier().open(&note, false),
+            Err(NoteError::UnknownSignature { line: 2, .. })
+        ));
+        assert!(ours.verifier().open(&note, true).is_ok());
+        let first = ours.sign("text\n").unwrap();
+        let twice = [&first[..], &first["text\n\n".len()..]].concat();
+        assert!(matches!(
+            ours.verifier().open(&twice, true),
+            Err(NoteError::Malformed(_))
+        ));
+        assert!(matches!(
+            ours.verifier().open(&other, true),
+            Err(NoteError::Unsigned(_))
+        ));
+    }
+
+    #[test]
+    fn refuses_names_keys_and_texts_out_of_form() {
+        for name in ["", "a b", "a+b", "a\nb", "a\u{a0}b"] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        let signer = Signer::from_seed("log.example", &[1; 32]).unwrap();
+        assert!(signer.sign("no newline").is_err());
+        assert!(signer.sign("bell\u{7}\n").is_err());
+        let vkey = signer.verifier().vkey();
+        for place in 0..vkey.len() {
+            let mut bytes = vkey.clone().into_bytes();
+            bytes[place] ^= 1;
+            let Ok(text) = String::from_utf8(bytes) else {
+                continue;
+            };
+            assert!(Verifier::from_vkey(&text).is_err(), "{text}");
+        }
+    }
+}

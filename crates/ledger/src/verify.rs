@@ -1,0 +1,326 @@
+//! The check of a whole log: every byte of every file, in memory that does not grow with the log.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::bundle::{self, BundleError};
+use crate::checkpoint::Checkpoint;
+use crate::hash::{HASH_SIZE, Hash};
+use crate::note::Verifier;
+use crate::source::{Source, SourceError, read_tile};
+use crate::tile::{CHECKPOINT, Kind, Path, WIDTH};
+use crate::tree::Frontier;
+
+/// Takes an entry of the log with its number; an error ends the reading, with the reason.
+pub type OnEntry<'a> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'a;
+
+/// Reads and verifies a checkpoint found at the named place.
+type Open<'a> = dyn Fn(&[u8], &str) -> Result<Checkpoint, Fault> + 'a;
+
+/// What a check tolerates; the default tolerates nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The checkpoint may carry well-formed signatures of other keys (witnesses), which are not checked here.
+    pub allow_other_signatures: bool,
+    /// Files that do not belong to the tree are not looked for.
+    pub ignore_strays: bool,
+}
+
+/// A log found right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Entries in the log.
+    pub size: u64,
+    /// Root of its tree.
+    pub root: Hash,
+    /// The checkpoint that says so.
+    pub checkpoint: Checkpoint,
+    /// The checkpoint's signed note, byte for byte.
+    pub note: Vec<u8>,
+    /// The right edge of the tree: appending can go on from here.
+    pub frontier: Frontier,
+}
+
+/// The first thing found wrong in a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// File and, where it can be told, byte or entry.
+    pub place: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.place, self.why)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Verifies a whole log with [`Options::default`]: see [`verify_with`].
+///
+/// # Errors
+/// The first [`Fault`].
+pub fn verify(
+    source: &dyn Source,
+    verifier: &Verifier,
+    since: Option<&[u8]>,
+    on_entry: &mut OnEntry<'_>,
+) -> Result<Verified, Fault> {
+    verify_with(source, verifier, since, Options::default(), on_entry)
+}
+
+/// Verifies a whole log.
+///
+/// Reads every bundle, hashes every entry, rebuilds every tile of every level and compares it byte for byte, compares
+/// older partial files that are still there, refuses files that do not belong (where the source can list), and compares
+/// the root with the checkpoint's, whose signature must be `verifier`'s and whose origin its name. With `since`, a signed
+/// checkpoint seen earlier, the log must also be a continuation of it.
+///
+/// `on_entry` gets every entry in order, *before* the log as a whole is known to be right: what it gathers may be
+/// believed only when this function returns `Ok`.
+///
+/// A log that grows meanwhile is verified at the size of the checkpoint read first.
+///
+/// # Errors
+/// The first [`Fault`].
+pub fn verify_with(
+    source: &dyn Source,
+    verifier: &Verifier,
+    since: Option<&[u8]>,
+    options: Options,
+    on_entry: &mut OnEntry<'_>,
+) -> Result<Verified, Fault> {
+    let note = source.read(CHECKPOINT)?;
+    let open = |note: &[u8], place: &str| {
+        Checkpoint::open(note, verifier, options.allow_other_signatures)
+            .map_err(|why| fault(place, why))
+    };
+    let head = open(&note, CHECKPOINT)?;
+    let since = since
+        .map(|note| open(note, "the earlier checkpoint"))
+        .transpose()?;
+    if let Some(since) = since.as_ref().filter(|since| since.size > head.size) {
+        let why = format!(
+            "the log was truncated: it has {} entries now and had {} at the earlier checkpoint",
+            head.size, since.size
+        );
+        return Err(fault(CHECKPOINT, why));
+    }
+    let listing = if options.ignore_strays {
+        Listing::default()
+    } else {
+        Listing::of(source, head.size)?
+    };
+    let mut check = Check {
+        source,
+        listing: &listing,
+        since: since.as_ref(),
+        tree: Frontier::new(),
+    };
+    check.compare_since()?;
+    for index in 0..head.size.div_ceil(WIDTH) {
+        check.bundle(index, head.size, on_entry)?;
+    }
+    for (path, bytes) in check.tree.partials() {
+        compare(source, path, &bytes)?;
+        listing.compare_partials(source, path, &bytes)?;
+    }
+    let root = check.tree.root();
+    if root != head.root {
+        let why = format!(
+            "its root is {} and the entries give {}: entries were changed, or the checkpoint is of another tree",
+            BASE64.encode(head.root),
+            BASE64.encode(root)
+        );
+        return Err(fault(CHECKPOINT, why));
+    }
+    listing.judge_ahead(source, &open)?;
+    Ok(Verified {
+        size: head.size,
+        root,
+        checkpoint: head,
+        note,
+        frontier: check.tree,
+    })
+}
+
+struct Check<'a> {
+    source: &'a dyn Source,
+    listing: &'a Listing,
+    since: Option<&'a Checkpoint>,
+    tree: Frontier,
+}
+
+impl Check<'_> {
+    fn bundle(&mut self, index: u64, size: u64, on_entry: &mut OnEntry<'_>) -> Result<(), Fault> {
+        let path = Path::holding(Kind::Entries, index * WIDTH, size)
+            .ok_or_else(|| fault(format!("entry {}", index * WIDTH), "it lies beyond the log"))?;
+        let bytes = read_tile(self.source, path)?;
+        let entries =
+            bundle::parse(&bytes, usize::from(path.width)).map_err(|why| fault(path, why))?;
+        for entry in entries {
+            let number = self.tree.size();
+            let (source, listing) = (self.source, self.listing);
+            self.tree.push(entry, &mut |path, bytes| {
+                // The bundle is where the entries came from; its form has only one spelling.
+                if path.kind != Kind::Entries {
+                    compare(source, path, bytes)?;
+                }
+                listing.compare_partials(source, path, bytes)
+            })?;
+            on_entry(number, entry)
+                .map_err(|why| fault(format!("entry {number} in {path}"), why))?;
+            self.compare_since()?;
+        }
+        Ok(())
+    }
+
+    fn compare_since(&self) -> Result<(), Fault> {
+        match self.since {
+            Some(since) if since.size == self.tree.size() && since.root != self.tree.root() => {
+                let why = format!(
+                    "the log was rewritten: its first {} entries have the root {} and had {} at the earlier checkpoint",
+                    since.size,
+                    BASE64.encode(self.tree.root()),
+                    BASE64.encode(since.root)
+                );
+                Err(fault(CHECKPOINT, why))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The files a source lists, as far as they need a look of their own.
+#[derive(Default)]
+struct Listing {
+    /// Widths of the partial files there are, by the file they are the beginning of.
+    partials: BTreeMap<(Kind, u64), Vec<u16>>,
+    /// Tiles and bundles beyond the checkpoint.
+    ahead: Vec<Path>,
+}
+
+impl Listing {
+    fn of(source: &dyn Source, size: u64) -> Result<Self, Fault> {
+        let mut listing = Self::default();
+        for file in source.list()?.unwrap_or_default() {
+            if file == CHECKPOINT {
+                continue;
+            }
+            let path: Path = file.parse().map_err(|why| {
+                fault(
+                    &file,
+                    format!("a file that does not belong to the log: {why}"),
+                )
+            })?;
+            if !path.is_within(size) {
+                listing.ahead.push(path);
+            } else if !path.is_full() {
+                listing
+                    .partials
+                    .entry((path.kind, path.index))
+                    .or_default()
+                    .push(path.width);
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Compares the partial files that are the beginning of `whole`, of which `bytes` are known to be right.
+    fn compare_partials(
+        &self,
+        source: &dyn Source,
+        whole: Path,
+        bytes: &[u8],
+    ) -> Result<(), Fault> {
+        for &width in self
+            .partials
+            .get(&(whole.kind, whole.index))
+            .into_iter()
+            .flatten()
+        {
+            let path = Path { width, ..whole };
+            let want = match path.kind {
+                Kind::Hashes(_) => bytes.get(..usize::from(width) * HASH_SIZE),
+                Kind::Entries => bundle::prefix(bytes, usize::from(width)),
+            };
+            let want = want.ok_or_else(|| fault(path, "it is wider than the tree"))?;
+            match source.read(&path.to_string()) {
+                // A log that grows deletes partial files once they are full.
+                Err(SourceError::Missing { .. }) => {}
+                found => same(path, &found?, want)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Files beyond the checkpoint are strays, unless the log grew meanwhile and its newer checkpoint covers them.
+    fn judge_ahead(&self, source: &dyn Source, open: &Open<'_>) -> Result<(), Fault> {
+        if self.ahead.is_empty() {
+            return Ok(());
+        }
+        let size = open(&source.read(CHECKPOINT)?, CHECKPOINT)?.size;
+        match self.ahead.iter().find(|path| !path.is_within(size)) {
+            None => Ok(()),
+            Some(path) => {
+                let why = format!(
+                    "a file that does not belong to the log: its checkpoint ends at {size} entries"
+                );
+                Err(fault(path, why))
+            }
+        }
+    }
+}
+
+fn compare(source: &dyn Source, path: Path, want: &[u8]) -> Result<(), Fault> {
+    same(path, &read_tile(source, path)?, want)
+}
+
+fn same(path: Path, found: &[u8], want: &[u8]) -> Result<(), Fault> {
+    if found == want {
+        return Ok(());
+    }
+    let differs = found
+        .iter()
+        .zip(want)
+        .position(|(found, want)| found != want);
+    Err(match differs {
+        Some(byte) => fault(
+            format!("{path} byte {byte}"),
+            "it is not what the entries give: an entry or this file was changed",
+        ),
+        None => fault(
+            path,
+            format!("it has {} bytes and must have {}", found.len(), want.len()),
+        ),
+    })
+}
+
+fn fault(place: impl fmt::Display, why: impl fmt::Display) -> Fault {
+    Fault {
+        place: place.to_string(),
+        why: why.to_string(),
+    }
+}
+
+impl From<SourceError> for Fault {
+    fn from(error: SourceError) -> Self {
+        let why = match &error {
+            SourceError::Missing { .. } => "the file is missing".to_owned(),
+            SourceError::Failed { why, .. } => format!("the file cannot be read: {why}"),
+            SourceError::Damaged { why, .. } => why.clone(),
+        };
+        fault(error.path(), why)
+    }
+}
+
+impl From<BundleError> for Fault {
+    fn from(error: BundleError) -> Self {
+        fault("a bundle", error)
+    }
+}
