@@ -1,1 +1,24 @@
-//! policy
+//! Policy documents into clauses, retrieval over them, Cedar rules, decision tables: a release, by content hash.
+//!
+//! Everything here is pure once a release is loaded: the same question has the same answer for ever. Only
+//! [`Release::from_dir`] reads files.
+
+mod cedar;
+mod clause;
+mod files;
+mod lint;
+mod problem;
+mod release;
+mod retrieval;
+mod table;
+mod team;
+mod template;
+
+pub use clause::Clause;
+pub use lint::{Finding, lint};
+pub use problem::{Problem, ReleaseErrors};
+pub use release::Release;
+pub use retrieval::Found;
+pub use table::TableVerdict;
+pub use team::AgentPlan;
+pub use template::Template;

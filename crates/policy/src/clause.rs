@@ -1,0 +1,229 @@
+//! Policy documents in Markdown into clauses with stable ids.
+//!
+//! A clause is a heading `### <ID> <Title>` with the text up to the next heading. Its version is the edition that the
+//! document's comment states: `<!-- document: PAY, edition: 3, effective: 2026-01-01, owner: … -->`.
+
+use std::collections::BTreeMap;
+
+use duty::{canonical::Digest, release::ClauseRef};
+use serde_json::json;
+
+use crate::problem::Problems;
+
+/// A clause of a policy document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clause {
+    /// Stable across editions: `PAY-2.1`.
+    pub id: String,
+    /// The document's edition.
+    pub version: String,
+    /// The heading's words.
+    pub title: String,
+    /// The exact text, line ends as `\n`, blank ends cut.
+    pub text: String,
+    /// The document's title.
+    pub document: String,
+    /// The section's heading.
+    pub section: String,
+    /// SHA-256 over the canonical JSON of `{"id", "text", "title", "version"}`.
+    pub digest: Digest,
+}
+
+impl Clause {
+    /// What records cite.
+    #[must_use]
+    pub fn reference(&self) -> ClauseRef {
+        ClauseRef {
+            id: self.id.clone(),
+            version: self.version.clone(),
+            digest: self.digest,
+        }
+    }
+}
+
+/// All clauses of the documents in `files` (path to text), in order of path and place.
+pub(crate) fn parse_all<'a>(
+    files: impl Iterator<Item = (&'a String, &'a String)>,
+    problems: &mut Problems,
+) -> Vec<Clause> {
+    let mut clauses = Vec::new();
+    let mut places: BTreeMap<String, String> = BTreeMap::new();
+    for (path, text) in files {
+        for (line, clause) in parse(path, text, problems) {
+            let place = format!("{path}:{line}");
+            if let Some(first) = places.get(&clause.id) {
+                problems.add(
+                    place,
+                    format!(
+                        "clause `{}` is at {first} too; ids are unique across all documents, give one of them another",
+                        clause.id
+                    ),
+                );
+                continue;
+            }
+            places.insert(clause.id.clone(), place);
+            clauses.push(clause);
+        }
+    }
+    if clauses.is_empty() {
+        problems.add(
+            "policies/",
+            "no clause at all; write policy documents with headings like `### PAY-2.1 Small payments`",
+        );
+    }
+    clauses
+}
+
+fn parse(path: &str, text: &str, problems: &mut Problems) -> Vec<(usize, Clause)> {
+    let text = text.replace("\r\n", "\n");
+    let (mut document, mut section, mut edition) = (String::new(), String::new(), None);
+    let mut open: Option<Open<'_>> = None;
+    let mut found = Vec::new();
+    let mut fenced = false;
+    for (i, line) in text.split('\n').enumerate() {
+        fenced ^= line.trim_start().starts_with("```");
+        let heading = (!fenced).then(|| heading(line)).flatten();
+        let Some((level, words)) = heading else {
+            match &mut open {
+                Some(open) => open.lines.push(line),
+                None => edition = edition.or_else(|| edition_in(line)),
+            }
+            continue;
+        };
+        found.extend(open.take());
+        match level {
+            1 => words.clone_into(&mut document),
+            2 => words.clone_into(&mut section),
+            _ => match words.split_once(' ') {
+                Some((id, title)) if is_clause_id(id) => {
+                    open = Some(Open {
+                        line: i + 1,
+                        id: id.to_owned(),
+                        title: title.trim().to_owned(),
+                        section: section.clone(),
+                        lines: Vec::new(),
+                    });
+                }
+                _ => problems.add(
+                    format!("{path}:{}", i + 1),
+                    format!("`{words}` does not begin with a clause id like `PAY-2.1` and a title"),
+                ),
+            },
+        }
+    }
+    found.extend(open);
+    let version = edition.unwrap_or_else(|| {
+        problems.add(
+            path,
+            "no edition; add a comment like `<!-- document: PAY, edition: 3, effective: 2026-01-01, owner: CFO -->` under the title",
+        );
+        String::new()
+    });
+    if document.is_empty() {
+        problems.add(path, "no title; begin with a heading of the first level");
+    }
+    let clauses = found.into_iter().map(|open| {
+        let text = open.lines.join("\n").trim().to_owned();
+        if text.is_empty() {
+            let place = format!("{path}:{}", open.line);
+            problems.add(place, format!("clause `{}` has no text", open.id));
+        }
+        let digest = digest(&open.id, &version, &open.title, &text);
+        let clause = Clause {
+            id: open.id,
+            version: version.clone(),
+            title: open.title,
+            text,
+            document: document.clone(),
+            section: open.section,
+            digest,
+        };
+        (open.line, clause)
+    });
+    clauses.collect()
+}
+
+/// A clause whose text is still being read.
+struct Open<'a> {
+    line: usize,
+    id: String,
+    title: String,
+    section: String,
+    lines: Vec<&'a str>,
+}
+
+fn digest(id: &str, version: &str, title: &str, text: &str) -> Digest {
+    let value = json!({"id": id, "version": version, "title": title, "text": text});
+    Digest::of(&value).expect("INVARIANT: text has a canonical form")
+}
+
+fn heading(line: &str) -> Option<(usize, &str)> {
+    let words = line.trim_start_matches('#');
+    let level = line.len() - words.len();
+    (level > 0 && words.starts_with(' ')).then(|| (level, words.trim()))
+}
+
+fn edition_in(line: &str) -> Option<String> {
+    let inner = line.trim().strip_prefix("<!--")?.strip_suffix("-->")?;
+    inner.split(',').find_map(|part| {
+        let (key, value) = part.split_once(':')?;
+        (key.trim() == "edition" && !value.trim().is_empty()).then(|| value.trim().to_owned())
+    })
+}
+
+/// Letters, a dash, numbers with points between: `PAY-2.1`.
+fn is_clause_id(id: &str) -> bool {
+    id.split_once('-').is_some_and(|(letters, numbers)| {
+        !letters.is_empty()
+            && letters.bytes().all(|b| b.is_ascii_uppercase())
+            && numbers
+                .split('.')
+                .all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_one(text: &str) -> (Vec<Clause>, Result<(), crate::ReleaseErrors>) {
+        let files = BTreeMap::from([("policies/a.md".to_owned(), text.to_owned())]);
+        let mut problems = Problems::default();
+        let clauses = parse_all(files.iter(), &mut problems);
+        (clauses, problems.finish())
+    }
+
+    const HEAD: &str = "# Pay\n\n<!-- document: PAY, edition: 3 -->\n\n## One\n\n";
+
+    #[test]
+    fn a_clause_is_its_heading_and_the_text_up_to_the_next() {
+        let (clauses, fine) = parse_one(&format!(
+            "{HEAD}### PAY-1.1 Small ones\r\n\r\nText,\nmore.\n\n### PAY-1.2 B\n\nC\n"
+        ));
+        fine.unwrap();
+        assert_eq!(clauses.len(), 2);
+        assert_eq!(clauses[0].text, "Text,\nmore.");
+        assert_eq!(
+            (clauses[0].version.as_str(), clauses[0].title.as_str()),
+            ("3", "Small ones")
+        );
+    }
+
+    #[test]
+    fn two_clauses_of_one_id_name_both_places() {
+        let (_, wrong) = parse_one(&format!("{HEAD}### PAY-1.1 A\n\nx\n\n### PAY-1.1 B\n\ny\n"));
+        let message = wrong.unwrap_err().to_string();
+        assert!(message.contains("policies/a.md:11"), "{message}");
+        assert!(message.contains("policies/a.md:7 too"), "{message}");
+    }
+
+    #[test]
+    fn a_document_without_edition_or_ids_is_named() {
+        let (_, wrong) = parse_one("# Pay\n\n### Small ones\n\nx\n");
+        let message = wrong.unwrap_err().to_string();
+        assert!(
+            message.contains("no edition") && message.contains("does not begin with a clause id"),
+            "{message}"
+        );
+    }
+}

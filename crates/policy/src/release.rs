@@ -1,0 +1,422 @@
+//! A release: loaded once, checked whole, asked purely.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use cedar_policy::PolicySet;
+use duty::{
+    canonical::Digest,
+    facts::Facts,
+    name::{CaseId, Environment, PrincipalId, ThresholdId},
+    release::{Ask, ClauseRef, Permission, RiskFinding, RuleHit, Rules, Team, Threshold, Tier},
+};
+use serde_json::Map;
+
+use crate::{
+    cedar::{Question, RuleFile, ask},
+    clause::{self, Clause},
+    files,
+    problem::{Problems, ReleaseErrors},
+    retrieval::{Found, Index},
+    table::{self, Table, TableVerdict},
+    team::{self, AgentPlan, TeamFile},
+};
+
+const RISK: &str = "risk.cedar";
+
+/// A team with its permission sets, policies, prompts and thresholds, by content hash.
+pub struct Release {
+    files: BTreeMap<String, String>,
+    digest: Digest,
+    clauses: Vec<Clause>,
+    references: BTreeMap<String, (usize, ClauseRef)>,
+    index: Index,
+    team: Team,
+    plans: BTreeMap<PrincipalId, AgentPlan>,
+    permissions: HashMap<PrincipalId, RuleFile>,
+    tables: HashMap<PrincipalId, Table>,
+    risk: RuleFile,
+    thresholds: Vec<(Threshold, Digest)>,
+    scopes: HashMap<ThresholdId, PolicySet>,
+}
+
+impl std::fmt::Debug for Release {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Release({})", self.digest.short())
+    }
+}
+
+impl Release {
+    /// A release from its files: path with `/` to text.
+    ///
+    /// # Errors
+    /// All that is wrong with them, each with its place.
+    pub fn from_files(files: BTreeMap<String, String>) -> Result<Self, ReleaseErrors> {
+        let mut problems = Problems::default();
+        for (path, text) in &files {
+            if !files::belongs(path) {
+                problems.add(
+                    path,
+                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md",
+                );
+            }
+            if text.len() > files::LONGEST {
+                problems.add(
+                    path,
+                    format!(
+                        "has {} bytes, and a record of the log holds {} of a file; split it",
+                        text.len(),
+                        files::LONGEST
+                    ),
+                );
+            }
+        }
+        let policies = files
+            .iter()
+            .filter(|(path, _)| path.starts_with("policies/"));
+        let clauses = clause::parse_all(policies, &mut problems);
+        let references: BTreeMap<_, _> = clauses
+            .iter()
+            .enumerate()
+            .map(|(i, c)| (c.id.clone(), (i, c.reference())))
+            .collect();
+        let has_clause = |id: &str| references.contains_key(id);
+        let Some(team) = team::parse(&files, &has_clause, &mut problems) else {
+            problems.finish()?;
+            unreachable!("INVARIANT: a team that cannot be read is a problem");
+        };
+        let parts = Parts::load(&files, &team, &has_clause, &mut problems);
+        let index = Index::new(&clauses)
+            .map_err(|why| problems.add("policies/", format!("cannot be indexed: {why}")));
+        problems.finish()?;
+        let Ok(index) = index else {
+            unreachable!("INVARIANT: an index that cannot be built is a problem");
+        };
+        let digest = Digest::of(&manifest(&files))
+            .expect("INVARIANT: paths and digests have a canonical form");
+        Ok(Self {
+            files,
+            digest,
+            clauses,
+            references,
+            index,
+            team: team.team,
+            plans: team.plans,
+            permissions: parts.permissions,
+            tables: parts.tables,
+            risk: parts.risk,
+            thresholds: parts.thresholds,
+            scopes: parts.scopes,
+        })
+    }
+
+    /// A release from a directory.
+    ///
+    /// # Errors
+    /// As [`Release::from_files`], and for files that cannot be read.
+    pub fn from_dir(path: &Path) -> Result<Self, ReleaseErrors> {
+        Self::from_files(files::read(path)?)
+    }
+
+    /// Its files: path to text.
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
+    }
+
+    /// Its files: path to SHA-256 of the content. The release's digest is over this map's canonical JSON.
+    #[must_use]
+    pub fn manifest(&self) -> BTreeMap<String, Digest> {
+        manifest(&self.files)
+    }
+
+    /// Its clauses, in order of document and place.
+    #[must_use]
+    pub fn clauses(&self) -> &[Clause] {
+        &self.clauses
+    }
+
+    /// The clause of this id, with its text.
+    #[must_use]
+    pub fn clause_text(&self, id: &str) -> Option<&Clause> {
+        self.references
+            .get(id)
+            .and_then(|(i, _)| self.clauses.get(*i))
+    }
+
+    /// The clauses that fit a query best, at most `limit`, best first.
+    ///
+    /// # Errors
+    /// Where the index fails.
+    pub fn search(&self, query: &str, limit: usize) -> Result<Vec<Found>, String> {
+        self.index.search(&self.clauses, query, limit)
+    }
+
+    /// What an agent reads and recommends.
+    #[must_use]
+    pub fn agent(&self, id: &PrincipalId) -> Option<&AgentPlan> {
+        self.plans.get(id)
+    }
+
+    /// What the agent's decision table says of a case; none where it has no table.
+    #[must_use]
+    pub fn decide_table(
+        &self,
+        agent: &PrincipalId,
+        env: &Environment,
+        case: &CaseId,
+        subject: &str,
+        facts: &Facts,
+    ) -> Option<TableVerdict> {
+        let duty = self.team.agent(agent)?.duty;
+        let question = Question {
+            principal: agent.as_str(),
+            action: duty.word(),
+            case: case.as_str(),
+            subject,
+            env: env.as_str(),
+            args: &Map::new(),
+            facts,
+        };
+        Some(self.tables.get(agent)?.decide(&question))
+    }
+
+    /// The verdicts of all rows of an agent's table.
+    pub(crate) fn rows(&self, agent: &PrincipalId) -> impl Iterator<Item = &TableVerdict> {
+        self.tables.get(agent).into_iter().flat_map(Table::verdicts)
+    }
+}
+
+impl Rules for Release {
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn team(&self) -> &Team {
+        &self.team
+    }
+
+    fn thresholds(&self) -> &[(Threshold, Digest)] {
+        &self.thresholds
+    }
+
+    fn clause(&self, id: &str) -> Option<&ClauseRef> {
+        self.references.get(id).map(|(_, reference)| reference)
+    }
+
+    fn permission(&self, wanted: &Ask<'_>) -> Permission {
+        let Some(file) = self.permissions.get(wanted.principal) else {
+            return Permission::Silent;
+        };
+        let answer = match ask(file.set(), &question(wanted)) {
+            Ok(answer) => answer,
+            Err(why) => {
+                let rule = "the question".to_owned();
+                return Permission::Fault(RuleHit {
+                    rule,
+                    why,
+                    clause: None,
+                });
+            }
+        };
+        // Cedar passes over a policy that cannot be evaluated. A forbid that is passed over would widen: it refuses here.
+        let forbid = answer
+            .faults
+            .iter()
+            .find(|(id, _)| file.get(id).is_some_and(|r| r.forbids));
+        match (&answer.holding.first(), forbid, answer.faults.first()) {
+            (Some(id), _, _) if !answer.allowed => Permission::Forbid(file.hit(id, None)),
+            (_, Some((id, why)), _) => Permission::Fault(file.hit(id, Some(why))),
+            (Some(id), None, _) => Permission::Allow(file.hit(id, None)),
+            (None, None, Some((id, why))) => Permission::Fault(file.hit(id, Some(why))),
+            (None, None, None) => Permission::Silent,
+        }
+    }
+
+    fn risk(&self, wanted: &Ask<'_>) -> RiskFinding {
+        let high = |hits| RiskFinding {
+            tier: Tier::High,
+            hits,
+        };
+        let answer = match ask(self.risk.set(), &question(wanted)) {
+            Ok(answer) => answer,
+            Err(why) => {
+                let rule = "the question".to_owned();
+                return high(vec![RuleHit {
+                    rule,
+                    why,
+                    clause: None,
+                }]);
+            }
+        };
+        let faults = answer
+            .faults
+            .iter()
+            .map(|(id, why)| self.risk.hit(id, Some(why)));
+        let mut hits: Vec<_> = faults.collect();
+        let held = answer
+            .holding
+            .iter()
+            .filter_map(|id| Some((id, tier_of(self.risk.get(id)?)?)));
+        let held: Vec<_> = held.collect();
+        let tier = match held.iter().map(|(_, tier)| *tier).max() {
+            Some(tier) if hits.is_empty() => tier,
+            _ => Tier::High,
+        };
+        hits.extend(
+            held.iter()
+                .filter(|(_, t)| *t == tier)
+                .map(|(id, _)| self.risk.hit(id, None)),
+        );
+        if hits.is_empty() {
+            hits.push(RuleHit {
+                rule: RISK.to_owned(),
+                why: "no rule says how risky it is".to_owned(),
+                clause: None,
+            });
+        }
+        RiskFinding { tier, hits }
+    }
+
+    fn in_scope(&self, threshold: &Threshold, wanted: &Ask<'_>) -> Result<bool, String> {
+        let set = self
+            .scopes
+            .get(&threshold.id)
+            .ok_or("its scope is not loaded")?;
+        let answer = ask(set, &question(wanted))?;
+        match answer.faults.into_iter().next() {
+            Some((_, why)) => Err(why),
+            None => Ok(answer.allowed),
+        }
+    }
+}
+
+fn question<'a>(wanted: &Ask<'a>) -> Question<'a> {
+    Question {
+        principal: wanted.principal.as_str(),
+        action: &wanted.action.tool,
+        case: wanted.case,
+        subject: wanted.subject,
+        env: wanted.environment.as_str(),
+        args: &wanted.action.arguments,
+        facts: wanted.facts,
+    }
+}
+
+fn tier_of(rule: &crate::cedar::Rule) -> Option<Tier> {
+    match rule.notes.get("tier").map(String::as_str) {
+        Some("low") => Some(Tier::Low),
+        Some("elevated") => Some(Tier::Elevated),
+        Some("high") => Some(Tier::High),
+        _ => None,
+    }
+}
+
+fn manifest(files: &BTreeMap<String, String>) -> BTreeMap<String, Digest> {
+    let digests = files
+        .iter()
+        .map(|(path, text)| (path.clone(), Digest::of_bytes(text.as_bytes())));
+    digests.collect()
+}
+
+/// The parts of a release that are Cedar.
+struct Parts {
+    permissions: HashMap<PrincipalId, RuleFile>,
+    tables: HashMap<PrincipalId, Table>,
+    risk: RuleFile,
+    thresholds: Vec<(Threshold, Digest)>,
+    scopes: HashMap<ThresholdId, PolicySet>,
+}
+
+impl Parts {
+    fn load(
+        files: &BTreeMap<String, String>,
+        team: &TeamFile,
+        has_clause: &dyn Fn(&str) -> bool,
+        problems: &mut Problems,
+    ) -> Self {
+        let text = |path: &str| files.get(path).map_or("", String::as_str);
+        let mut permissions = HashMap::new();
+        for (agent, path) in &team.permission_sets {
+            let file = RuleFile::parse(path, text(path), &[], has_clause, problems);
+            permissions.insert(agent.clone(), file);
+        }
+        let mut tables = HashMap::new();
+        for (agent, path) in &team.tables {
+            let file = RuleFile::parse(path, text(path), table::NOTES, has_clause, problems);
+            tables.insert(agent.clone(), Table::new(&file, has_clause, problems));
+        }
+        if !files.contains_key(RISK) {
+            problems.add(RISK, "is missing: how risky is what?");
+        }
+        let risk = RuleFile::parse(RISK, text(RISK), &["tier"], has_clause, problems);
+        for rule in risk.rules() {
+            let place = format!("{RISK}#{}", rule.id);
+            if rule.forbids {
+                problems.add(&place, "a risk rule is a `permit` with a `@tier`");
+            }
+            if tier_of(rule).is_none() {
+                problems.add(
+                    &place,
+                    "needs `@tier(\"low\")`, `\"elevated\"` or `\"high\"`",
+                );
+            }
+        }
+        let (mut thresholds, mut scopes) = (Vec::new(), HashMap::new());
+        for (path, text) in files
+            .iter()
+            .filter(|(path, _)| path.starts_with("thresholds/"))
+        {
+            let Some(threshold) =
+                team::threshold(path, text, &team.team.tools, has_clause, problems)
+            else {
+                continue;
+            };
+            match RuleFile::condition(&threshold.scope) {
+                Ok(set) => {
+                    scopes.insert(threshold.id.clone(), set);
+                }
+                Err(why) => problems.add(path, format!("the scope {why}")),
+            }
+            match Digest::of(&threshold) {
+                Ok(digest) => thresholds.push((threshold, digest)),
+                Err(why) => problems.add(path, why.to_string()),
+            }
+        }
+        named_for_agents(files, team, problems);
+        Self {
+            permissions,
+            tables,
+            risk,
+            thresholds,
+            scopes,
+        }
+    }
+}
+
+/// A file that no agent uses is a rule that somebody believes in and that does nothing.
+fn named_for_agents(files: &BTreeMap<String, String>, team: &TeamFile, problems: &mut Problems) {
+    let used = |path: &String| {
+        team.permission_sets
+            .values()
+            .chain(team.tables.values())
+            .any(|p| p == path)
+            || team
+                .plans
+                .keys()
+                .any(|id| *path == format!("prompts/{id}.md"))
+    };
+    for path in files.keys() {
+        let per_agent = ["permissions/", "tables/", "prompts/"]
+            .iter()
+            .any(|folder| path.starts_with(folder));
+        if per_agent && !used(path) {
+            problems.add(
+                path,
+                "is used by no agent of `team.toml`; remove it or name it there",
+            );
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! `team.toml`: agents bound to duties, tools, who approves what, limits. And `thresholds/*.toml`.
+
+use std::collections::BTreeMap;
+
+use duty::{
+    canonical::Digest,
+    name::{Course, PrincipalId, ThresholdId},
+    principal::{Duty, Role},
+    release::{Agent, Cap, Caps, Disqualify, Quorum, Team, Threshold, Tier, Tool},
+    time::Time,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{problem::Problems, template::Template};
+
+/// What the runner needs to know of an agent.
+#[derive(Clone, Debug)]
+pub struct AgentPlan {
+    /// Its instructions.
+    pub prompt: String,
+    /// What the rule model reads, in order.
+    pub reads: Vec<Template>,
+    /// The action that it recommends, where all that it needs is known.
+    pub action: Option<Template>,
+}
+
+/// What `team.toml` says.
+pub(crate) struct TeamFile {
+    pub(crate) team: Team,
+    pub(crate) plans: BTreeMap<PrincipalId, AgentPlan>,
+    /// Permission set files by agent.
+    pub(crate) permission_sets: BTreeMap<PrincipalId, String>,
+    /// Table files by agent.
+    pub(crate) tables: BTreeMap<PrincipalId, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    agent: Vec<WrittenAgent>,
+    tool: Vec<WrittenTool>,
+    approval: BTreeMap<Tier, WrittenQuorum>,
+    disqualify: Option<WrittenDisqualify>,
+    recommendation: WrittenRecommendation,
+    grant: WrittenGrant,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAgent {
+    id: PrincipalId,
+    duty: Duty,
+    owner: PrincipalId,
+    permission_set: String,
+    prompt: String,
+    model: Option<WrittenModel>,
+    #[serde(default)]
+    reads: Vec<WrittenCall>,
+    action: Option<WrittenCall>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+enum WrittenModel {
+    Rules { table: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCall {
+    tool: String,
+    #[serde(default)]
+    args: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenTool {
+    name: String,
+    effect: bool,
+    facts_as: Option<String>,
+    #[serde(default)]
+    facts: Vec<String>,
+    idempotency: Option<String>,
+    lookup: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenQuorum {
+    humans: u32,
+    role: Role,
+    certification: Course,
+    expires_minutes: u32,
+    clause: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenDisqualify {
+    facts: Vec<String>,
+    clause: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRecommendation {
+    min_confidence: u8,
+    clause: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenGrant {
+    expires_minutes: u32,
+}
+
+const TEAM: &str = "team.toml";
+
+/// Reads `team.toml`; none where it cannot be read at all.
+pub(crate) fn parse(
+    files: &BTreeMap<String, String>,
+    has_clause: &dyn Fn(&str) -> bool,
+    problems: &mut Problems,
+) -> Option<TeamFile> {
+    let Some(text) = files.get(TEAM) else {
+        problems.add(TEAM, "is missing; every release has one");
+        return None;
+    };
+    let written: Written = match toml::from_str(text) {
+        Ok(written) => written,
+        Err(e) => {
+            let line = e.span().map_or(0, |s| {
+                text[..s.start.min(text.len())].matches('\n').count() + 1
+            });
+            problems.add(format!("{TEAM}:{line}"), e.message().to_owned());
+            return None;
+        }
+    };
+    let mut check = Check {
+        files,
+        has_clause,
+        problems,
+    };
+    Some(check.team(written))
+}
+
+struct Check<'a> {
+    files: &'a BTreeMap<String, String>,
+    has_clause: &'a dyn Fn(&str) -> bool,
+    problems: &'a mut Problems,
+}
+
+impl Check<'_> {
+    fn team(&mut self, written: Written) -> TeamFile {
+        let tools = self.tools(written.tool);
+        let mut file = TeamFile {
+            team: Team {
+                name: written.name,
+                agents: Vec::new(),
+                tools,
+                approval: BTreeMap::new(),
+                disqualify: None,
+                min_confidence: written.recommendation.min_confidence,
+                confidence_clause: written.recommendation.clause,
+                grant_minutes: written.grant.expires_minutes,
+            },
+            plans: BTreeMap::new(),
+            permission_sets: BTreeMap::new(),
+            tables: BTreeMap::new(),
+        };
+        for agent in written.agent {
+            self.agent(agent, &mut file);
+        }
+        for duty in [Duty::Prepare, Duty::Review, Duty::Execute] {
+            let have = file.team.with_duty(duty).count();
+            if have != 1 {
+                self.wrong(
+                    "[[agent]]",
+                    format!("{have} agents {}; a team has one", duty.word()),
+                );
+            }
+        }
+        self.limits(written.approval, &mut file.team);
+        if file.team.min_confidence > 100 {
+            self.wrong(
+                "[recommendation]",
+                "`min_confidence` is a percent: at most 100".to_owned(),
+            );
+        }
+        if file.team.grant_minutes == 0 {
+            self.wrong("[grant]", "`expires_minutes` is at least 1".to_owned());
+        }
+        let clause = file.team.confidence_clause.clone();
+        self.clause("[recommendation]", &clause);
+        if let Some(d) = written.disqualify {
+            self.clause("[disqualify]", &d.clause);
+            file.team.disqualify = Some(Disqualify {
+                facts: d.facts,
+                clause: d.clause,
+            });
+        }
+        file
+    }
+
+    fn agent(&mut self, agent: WrittenAgent, file: &mut TeamFile) {
+        let place = format!("[[agent]] {}", agent.id);
+        if file.plans.contains_key(&agent.id) {
+            self.wrong(&place, "is there twice".to_owned());
+        }
+        if agent.duty == Duty::Approve {
+            self.wrong(&place, "no agent approves: humans do".to_owned());
+        }
+        self.needs(&place, &agent.permission_set);
+        let prompt = self.needs(&place, &agent.prompt).unwrap_or_default();
+        let model = match agent.model {
+            Some(WrittenModel::Rules { table }) => {
+                let text = self.needs(&place, &table);
+                file.tables.insert(agent.id.clone(), table);
+                text.map(|t| format!("rules/{}", Digest::of_bytes(t.as_bytes())))
+            }
+            None => None,
+        };
+        if model.is_none() && matches!(agent.duty, Duty::Prepare | Duty::Review) {
+            self.wrong(&place, "needs a `model`: it recommends".to_owned());
+        }
+        let tools = &file.team.tools;
+        let mut call = |written: WrittenCall, effect: bool| {
+            match tools.get(&written.tool) {
+                None => self.wrong(&place, format!("`{}` is no `[[tool]]`", written.tool)),
+                Some(tool) if tool.effect != effect => {
+                    let what = if effect {
+                        "has no effect and is no action"
+                    } else {
+                        "has an effect and cannot be read"
+                    };
+                    self.wrong(&place, format!("`{}` {what}", written.tool));
+                }
+                Some(tool) => {
+                    if tool
+                        .idempotency
+                        .as_ref()
+                        .is_some_and(|f| written.args.contains_key(f))
+                    {
+                        self.wrong(
+                            &place,
+                            format!(
+                                "the engine alone sets the idempotency key of `{}`",
+                                tool.name
+                            ),
+                        );
+                    }
+                }
+            }
+            Template::new(written.tool, written.args)
+                .map_err(|why| self.wrong(&place, why))
+                .ok()
+        };
+        let action = agent.action.and_then(|a| call(a, true));
+        let reads = agent
+            .reads
+            .into_iter()
+            .filter_map(|r| call(r, false))
+            .collect();
+        file.permission_sets
+            .insert(agent.id.clone(), agent.permission_set);
+        file.team.agents.push(Agent {
+            id: agent.id.clone(),
+            duty: agent.duty,
+            owner: agent.owner,
+            model,
+            prompt: Digest::of_bytes(prompt.as_bytes()),
+        });
+        file.plans.insert(
+            agent.id,
+            AgentPlan {
+                prompt,
+                reads,
+                action,
+            },
+        );
+    }
+
+    fn tools(&mut self, written: Vec<WrittenTool>) -> BTreeMap<String, Tool> {
+        let mut tools = BTreeMap::new();
+        let names: Vec<_> = written.iter().map(|t| (t.name.clone(), t.effect)).collect();
+        for t in written {
+            let place = format!("[[tool]] {}", t.name);
+            if t.name
+                .split_once('.')
+                .is_none_or(|(server, tool)| server.is_empty() || tool.is_empty())
+            {
+                self.wrong(&place, "a tool is named `<server>.<tool>`".to_owned());
+            }
+            if t.facts_as.is_none() && !t.facts.is_empty() {
+                self.wrong(
+                    &place,
+                    "takes facts and says not under which name: add `facts_as`".to_owned(),
+                );
+            }
+            if t.effect && t.facts_as.is_some() {
+                self.wrong(
+                    &place,
+                    "facts are taken from tools without effect".to_owned(),
+                );
+            }
+            if t.effect != t.idempotency.is_some() {
+                self.wrong(
+                    &place,
+                    "a tool with an effect needs `idempotency`, and only such a tool: without it a lost answer could not be looked up".to_owned(),
+                );
+            }
+            if let Some(lookup) = &t.lookup
+                && !names.contains(&(lookup.clone(), false))
+            {
+                self.wrong(
+                    &place,
+                    format!("`lookup` names `{lookup}`, which is no `[[tool]]` without effect"),
+                );
+            }
+            let tool = Tool {
+                name: t.name.clone(),
+                effect: t.effect,
+                facts_as: t.facts_as,
+                facts: t.facts,
+                idempotency: t.idempotency,
+                lookup: t.lookup,
+            };
+            if tools.insert(t.name, tool).is_some() {
+                self.wrong(&place, "is there twice".to_owned());
+            }
+        }
+        tools
+    }
+
+    fn limits(&mut self, approval: BTreeMap<Tier, WrittenQuorum>, team: &mut Team) {
+        for tier in [Tier::Low, Tier::Elevated, Tier::High] {
+            if !approval.contains_key(&tier) {
+                self.wrong(
+                    &format!("[approval.{}]", tier.word()),
+                    "is missing: who signs?".to_owned(),
+                );
+            }
+        }
+        for (tier, q) in approval {
+            let place = format!("[approval.{}]", tier.word());
+            if q.humans == 0 {
+                self.wrong(&place, "`humans` is at least 1".to_owned());
+            }
+            if q.expires_minutes == 0 {
+                self.wrong(&place, "`expires_minutes` is at least 1".to_owned());
+            }
+            if q.role != Role::Approver {
+                self.wrong(&place, "only the role `approver` approves".to_owned());
+            }
+            self.clause(&place, &q.clause);
+            let quorum = Quorum {
+                humans: q.humans,
+                role: q.role,
+                certification: q.certification,
+                expires_minutes: q.expires_minutes,
+                clause: q.clause,
+            };
+            team.approval.insert(tier, quorum);
+        }
+    }
+
+    fn needs(&mut self, place: &str, path: &str) -> Option<String> {
+        let text = self.files.get(path).cloned();
+        if text.is_none() {
+            self.wrong(
+                place,
+                format!("names `{path}`, which is not among the release's files"),
+            );
+        }
+        text
+    }
+
+    fn clause(&mut self, place: &str, id: &str) {
+        if !(self.has_clause)(id) {
+            self.wrong(
+                place,
+                format!("names clause `{id}`, which no policy document has"),
+            );
+        }
+    }
+
+    fn wrong(&mut self, place: &str, what: String) {
+        self.problems.add(format!("{TEAM} {place}"), what);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenThreshold {
+    id: ThresholdId,
+    title: String,
+    owner: PrincipalId,
+    tool: String,
+    tier: Tier,
+    scope: String,
+    sum_field: String,
+    key_field: String,
+    starts: Time,
+    expires: Time,
+    clause: String,
+    signatures: u32,
+    single_limit: i64,
+    near_percent: u8,
+    caps: Caps,
+}
+
+/// Reads one `thresholds/<id>.toml`.
+pub(crate) fn threshold(
+    path: &str,
+    text: &str,
+    tools: &BTreeMap<String, Tool>,
+    has_clause: &dyn Fn(&str) -> bool,
+    problems: &mut Problems,
+) -> Option<Threshold> {
+    let t: WrittenThreshold = match toml::from_str(text) {
+        Ok(t) => t,
+        Err(e) => {
+            problems.add(path, e.to_string().trim().to_owned());
+            return None;
+        }
+    };
+    let sound = |cap: &Cap| cap.window_minutes > 0 && cap.count > 0 && cap.sum > 0;
+    let wrong = [
+        (
+            path != format!("thresholds/{}.toml", t.id),
+            "is not in a file of its own name",
+        ),
+        (
+            tools.get(&t.tool).is_none_or(|tool| !tool.effect),
+            "is over a tool that is not there or has no effect",
+        ),
+        (t.starts >= t.expires, "ends before it starts"),
+        (
+            !sound(&t.caps.all) || !sound(&t.caps.per_key),
+            "has a cap of zero or less: window, count and sum are positive",
+        ),
+        (t.single_limit <= 0, "has no positive `single_limit`"),
+        (t.signatures == 0, "asks for no signature"),
+        (
+            t.near_percent == 0 || t.near_percent > 100,
+            "has a `near_percent` outside 1 to 100",
+        ),
+        (t.tier == Tier::High, "covers high risk: that takes humans"),
+        (
+            !has_clause(&t.clause),
+            "names a clause that no policy document has",
+        ),
+    ];
+    for (_, what) in wrong.iter().filter(|(wrong, _)| *wrong) {
+        problems.add(path, format!("threshold `{}` {what}", t.id));
+    }
+    Some(Threshold {
+        id: t.id,
+        title: t.title,
+        owner: t.owner,
+        tool: t.tool,
+        tier: t.tier,
+        scope: t.scope,
+        sum_field: t.sum_field,
+        key_field: t.key_field,
+        starts: t.starts,
+        expires: t.expires,
+        clause: t.clause,
+        signatures: t.signatures,
+        single_limit: t.single_limit,
+        near_percent: t.near_percent,
+        caps: t.caps,
+    })
+}
