@@ -1,2 +1,68 @@
 //! The `counterfoil` command.
-fn main() {}
+
+mod cli;
+mod commands;
+mod demo;
+mod door;
+mod fail;
+mod keys;
+mod serve;
+mod show;
+mod site;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    cli::{Cli, Command},
+    fail::Failure,
+};
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("counterfoil: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        // Servers of their own process bring their own runtime.
+        Command::Treasury { db, delay_ms } => {
+            treasury::run(treasury::Options { db, delay_ms }).map_err(Failure::unavailable)
+        }
+        Command::Books { data } => {
+            payables::books::run(payables::books::Options { data }).map_err(Failure::unavailable)
+        }
+        other => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::unavailable)?
+            .block_on(dispatch(other)),
+    }
+}
+
+async fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(demo) => demo::run(demo).await,
+        Command::Init(init) => commands::init(init).await,
+        Command::Serve(serve) => commands::serve(serve).await,
+        Command::Run(run) => commands::run(run).await,
+        Command::Case(command) => commands::case::run(command),
+        Command::Approval(command) => commands::approval::run(command).await,
+        Command::Release(command) => commands::release::run(command).await,
+        Command::Policy(command) => commands::release::policy(command),
+        Command::Threshold(command) => commands::release::threshold(command).await,
+        Command::Exception(command) => commands::exception::run(command).await,
+        Command::Audit(command) => commands::audit::run(command),
+        Command::Log(command) => commands::log::run(command),
+        Command::Principal(command) => commands::principal::run(command).await,
+        Command::Certification(command) => commands::principal::certification(command).await,
+        Command::SignIn(sign_in) => commands::sign_in(sign_in),
+        Command::Treasury { .. } | Command::Books { .. } => Ok(()),
+    }
+}

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use agents::{Runner, Stop};
-use duty::name::CaseId;
+use agents::{RunError, Runner, Stop};
+use duty::name::{CaseId, Environment};
 use engine::{Engine, Options, Seat, target::Target};
 use gateway::upstream::{Launch, Upstream};
 use serde::Deserialize;
@@ -71,39 +71,54 @@ impl Site {
         Ok(Self { engine, runner })
     }
 
-    /// Takes all of `cases` as far as agents can, some at once; `done` hears of each.
+    /// Looks again whose tokens are here.
+    pub(crate) fn reseat(&mut self, dir: &Path) -> Result<(), Failure> {
+        let seats = seats(dir, &self.engine)?;
+        self.runner = Arc::new(Runner::new(Arc::clone(&self.engine), seats));
+        Ok(())
+    }
+
+    /// Takes all of `work` as far as agents can, some at once; `done` hears of each.
+    ///
+    /// A case that fails stops none of the others; the first failure is returned when all are through.
     pub(crate) async fn advance(
         &self,
-        cases: Vec<CaseId>,
+        work: Vec<Work>,
         mut done: impl FnMut(&CaseId, Stop),
     ) -> Result<(), Failure> {
         let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
-        for case in cases {
+        for work in work {
             let (runner, room) = (Arc::clone(&self.runner), Arc::clone(&room));
             running.spawn(async move {
                 let _place = room.acquire().await;
-                let stop = runner.advance(&case).await;
-                (case, stop)
+                let stop = work.run(&runner).await;
+                (work.case, stop)
             });
         }
-        let mut failure = None;
+        let mut failure: Option<Failure> = None;
         while let Some(joined) = running.join_next().await {
             match joined {
                 Ok((case, Ok(stop))) => done(&case, stop),
-                Ok((case, Err(e))) => failure = failure.or(Some((case, e))),
+                Ok((case, Err(e))) => {
+                    let e = Failure::from(e);
+                    let named = Failure {
+                        message: format!("case `{case}`: {}", e.message),
+                        ..e
+                    };
+                    failure.get_or_insert(named);
+                }
                 Err(e) => return Err(Failure::unavailable(format!("a case's task ended badly: {e}"))),
             }
         }
-        match failure {
-            None => Ok(()),
-            Some((case, e)) => {
-                let failure = Failure::from(e);
-                Err(Failure {
-                    message: format!("case `{case}`: {}", failure.message),
-                    ..failure
-                })
-            }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Another handle on the same engine and runner.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            engine: Arc::clone(&self.engine),
+            runner: Arc::clone(&self.runner),
         }
     }
 
@@ -119,15 +134,52 @@ impl Site {
     }
 
     /// Cases that agents can go on with.
-    pub(crate) fn movable(&self) -> Vec<CaseId> {
+    pub(crate) fn movable(&self) -> Vec<Work> {
         self.engine.read(|state| {
             let movable = state.cases.iter().filter(|(_, case)| match (&case.grant, &case.approval) {
                 (Some(grant), _) => grant.used.is_none(),
                 (None, Some(_)) => false,
                 (None, None) => true,
             });
-            movable.map(|(id, _)| id.clone()).collect()
+            movable.map(|(id, _)| Work::go_on(id.clone())).collect()
         })
+    }
+}
+
+/// One case to work on.
+pub(crate) struct Work {
+    case: CaseId,
+    open: Option<Opening>,
+}
+
+/// What a case opens over.
+pub(crate) struct Opening {
+    pub(crate) environment: Environment,
+    pub(crate) subject: String,
+    pub(crate) source: Vec<u8>,
+}
+
+impl Work {
+    /// A case that is open already.
+    pub(crate) fn go_on(case: CaseId) -> Self {
+        Self { case, open: None }
+    }
+
+    /// A case to be opened first.
+    pub(crate) fn open(case: CaseId, opening: Opening) -> Self {
+        Self {
+            case,
+            open: Some(opening),
+        }
+    }
+
+    async fn run(&self, runner: &Runner) -> Result<Stop, RunError> {
+        if let Some(o) = &self.open {
+            runner
+                .open(&self.case, &o.environment, &o.subject, &o.source)
+                .await?;
+        }
+        runner.advance(&self.case).await
     }
 }
 

@@ -1,0 +1,133 @@
+//! The commands, one module per noun, and what they share.
+
+pub(crate) mod approval;
+pub(crate) mod audit;
+pub(crate) mod case;
+pub(crate) mod exception;
+pub(crate) mod log;
+pub(crate) mod principal;
+pub(crate) mod release;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use duty::{
+    canonical::Digest,
+    name::{CaseId, Environment, PrincipalId},
+    record::Body,
+    request::Request,
+    state::State,
+};
+use engine::clock::{Clock, SystemClock};
+use policy::Release;
+use store::DataDir;
+
+use crate::{
+    cli::{Init, Run, Serve, SignIn},
+    door::{Door, SERVING, Serving},
+    fail::{Failure, named},
+    serve as server,
+    show,
+    site::Site,
+};
+
+/// `init`: a data directory with its log begun.
+pub(crate) async fn init(init: Init) -> Result<(), Failure> {
+    let dir = &init.dir.dir;
+    DataDir::init(dir, &init.origin)?;
+    let site = Site::open(dir).await?;
+    println!("made {} with the log `{}`", dir.display(), init.origin);
+    println!("verifier key: {}", site.engine.dir().vkey());
+    println!("next: add principals, build a release and promote it; see `counterfoil --help`");
+    site.close()
+}
+
+/// `serve`: until it is stopped.
+pub(crate) async fn serve(serve: Serve) -> Result<(), Failure> {
+    let listener = server::listen(serve.listen).await?;
+    let site = Site::open(&serve.dir.dir).await?;
+    println!("serving {}", server::url(&listener)?);
+    server::serve(site, &serve.dir.dir, listener).await
+}
+
+/// `run`: opens a case if one is named, and lets agents go on.
+pub(crate) async fn run(run: Run) -> Result<(), Failure> {
+    let site = Site::open(&run.dir.dir).await?;
+    if let (Some(case), Some(env), Some(subject), Some(source)) = (run.case, run.env, run.subject, run.source) {
+        let bytes = std::fs::read(&source).map_err(|e| Failure::usage(format!("`{}`: {e}", source.display())))?;
+        let (case, env): (CaseId, Environment) = (named(&case)?, named(&env)?);
+        site.runner.open(&case, &env, &subject, &bytes).await?;
+    }
+    site.advance(site.movable(), |case, stop| {
+        if run.form.json {
+            show::json(&serde_json::json!({"case": case, "stop": format!("{stop:?}").to_lowercase()}));
+        } else {
+            show::line(&format!("{case} {stop:?}"));
+        }
+    })
+    .await?;
+    site.close()
+}
+
+/// `sign-in`: a one-time link to the console.
+pub(crate) fn sign_in(sign_in: SignIn) -> Result<(), Failure> {
+    let dir = &sign_in.dir.dir;
+    let person: PrincipalId = named(&sign_in.person)?;
+    let state = state_of(dir)?;
+    let known = state.principals.get(&person).is_some_and(|p| !p.revoked);
+    if !known {
+        return Err(Failure::usage(format!("nobody in force is called `{person}`")));
+    }
+    let url = match sign_in.url {
+        Some(url) => url,
+        None => {
+            let text = std::fs::read(dir.join(SERVING)).map_err(|_| {
+                Failure::unavailable("no server runs on this directory: start `counterfoil serve`, or give `--url`")
+            })?;
+            let serving: Serving = serde_json::from_slice(&text).map_err(Failure::unavailable)?;
+            serving.url
+        }
+    };
+    let link = console::sign_in_link(dir, &person, &url, SystemClock.now()).map_err(Failure::unavailable)?;
+    show::line(&link);
+    Ok(())
+}
+
+/// The state that the published log comes to.
+pub(crate) fn state_of(dir: &Path) -> Result<State, Failure> {
+    folded(dir).map(|(state, _)| state)
+}
+
+/// The state as the door has it.
+pub(crate) fn state_of_door(door: &Door, dir: &Path) -> Result<State, Failure> {
+    match door {
+        Door::Here(site) => Ok(site.engine.read(State::clone)),
+        Door::There { .. } => state_of(dir),
+    }
+}
+
+/// A release, from the files that the log holds.
+pub(crate) fn release_in_log(dir: &Path, state: &State, digest: Digest) -> Result<Arc<Release>, Failure> {
+    let (_, contents) = folded(dir)?;
+    let paths = state
+        .releases
+        .get(&digest)
+        .ok_or_else(|| Failure::usage(format!("the log holds no release {}", digest.short())))?;
+    let files = paths
+        .iter()
+        .filter_map(|(path, digest)| Some((path.clone(), contents.get(digest)?.clone())));
+    Release::from_files(files.collect()).map(Arc::new).map_err(Failure::unavailable)
+}
+
+fn folded(dir: &Path) -> Result<(State, BTreeMap<Digest, String>), Failure> {
+    let source = evidence::open(&dir.display().to_string()).map_err(Failure::unavailable)?;
+    let mut state = State::default();
+    let mut contents = BTreeMap::new();
+    evidence::for_each_record(&*source, 0, &mut |record| {
+        if let (Body::FileRecorded(body), Some(Request::RecordFile(file))) = (&record.body, record.body.request()) {
+            contents.insert(body.digest, file.content.clone());
+        }
+        state.apply(record).map_err(|e| e.to_string())
+    })
+    .map_err(Failure::unavailable)?;
+    Ok((state, contents))
+}

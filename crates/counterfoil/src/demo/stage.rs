@@ -1,0 +1,221 @@
+//! Setting the stage: data, target systems, people with keys, the release and its signed threshold.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use duty::{
+    name::{Environment, PrincipalId},
+    principal::{NewPrincipal, Role},
+    release::Rules,
+    request::{Certify, Promote, Request},
+};
+use policy::Release;
+use serde::{Deserialize, Serialize};
+use store::{DataDir, secret};
+
+use crate::{
+    cli::Demo,
+    commands::release as releases,
+    door::{As, Door},
+    fail::{Failure, named},
+    keys,
+    site::{Site, TARGETS},
+};
+
+/// The environment that the example runs in.
+pub(super) const ENVIRONMENT: &str = "staging";
+/// The example's log.
+const ORIGIN: &str = "counterfoil.example/payables";
+/// What marks a directory as the example's.
+const MARK: &str = "demo.json";
+/// Where the example's data are, for the books to read.
+const BOOKS: &str = "targets/books";
+/// Which cases are traps: for the summary alone, no agent and no target reads it.
+pub(super) const ANSWERS: &str = "demo-answers.csv";
+/// How long the approvers' certifications last.
+const CERTIFIED_MINUTES: u32 = 365 * 24 * 60;
+
+/// What the example was set up with.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Shape {
+    pub(super) seed: Option<u64>,
+    pub(super) rows: usize,
+}
+
+impl Shape {
+    pub(super) fn read(dir: &Path) -> Result<Self, Failure> {
+        let file = dir.join(MARK);
+        let bytes = fs::read(&file).map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
+        serde_json::from_slice(&bytes).map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))
+    }
+}
+
+/// Makes the directory with its data and target systems, or finds that it is there. Returns whether it was made.
+pub(super) fn prepare(demo: &Demo) -> Result<bool, Failure> {
+    let dir = &demo.dir;
+    let fresh = !DataDir::exists(dir);
+    if fresh {
+        DataDir::init(dir, ORIGIN)?;
+    }
+    if dir.join(MARK).exists() {
+        let shape = Shape::read(dir)?;
+        if demo.seed.is_some() && demo.seed != shape.seed {
+            return Err(Failure::usage(format!(
+                "`{}` was set up with {}; leave `--seed` out, or name another directory",
+                dir.display(),
+                shape.seed.map_or("the shipped data".to_owned(), |s| format!("seed {s}"))
+            )));
+        }
+    } else {
+        data(demo)?;
+    }
+    bank(dir)?;
+    targets(demo)?;
+    Ok(fresh)
+}
+
+/// The example's data: shipped, or generated from a seed. The mark comes last, so that it means that all is there.
+fn data(demo: &Demo) -> Result<(), Failure> {
+    let dir = &demo.dir;
+    let books = dir.join(BOOKS);
+    let io = |e: std::io::Error| Failure::unavailable(format!("`{}`: {e}", books.display()));
+    fs::create_dir_all(&books).map_err(io)?;
+    let files = match demo.seed {
+        None => payables::data_files(),
+        Some(seed) => payables::generate(seed, demo.cases.unwrap_or(0).max(500)).files(),
+    };
+    let answers = match demo.seed {
+        None => payables::answers_file(),
+        Some(seed) => payables::generate(seed, demo.cases.unwrap_or(0).max(500)).answers_file(),
+    };
+    for (name, content) in &files {
+        fs::write(books.join(name), content).map_err(io)?;
+    }
+    fs::write(dir.join(ANSWERS), answers).map_err(io)?;
+    let shape = Shape {
+        seed: demo.seed,
+        rows: rows(dir)?.len(),
+    };
+    let mark = serde_json::to_vec(&shape).map_err(Failure::unavailable)?;
+    secret::write_secret(&dir.join(MARK), &mark)?;
+    Ok(())
+}
+
+fn bank(dir: &Path) -> Result<(), Failure> {
+    let token = keys::token(&dir.join("keys/targets/treasury.token"))?;
+    treasury::init(&dir.join("targets/treasury.db"), &token).map_err(Failure::unavailable)
+}
+
+fn targets(demo: &Demo) -> Result<(), Failure> {
+    let text = format!(
+        r#"# Target systems: MCP servers that the engine starts, with secrets that no agent sees.
+[treasury]
+program = "{{self}}"
+args = ["treasury", "--db", "{{dir}}/targets/treasury.db", "--delay-ms", "{}"]
+secrets = {{ TREASURY_TOKEN = "keys/targets/treasury.token" }}
+
+[books]
+program = "{{self}}"
+args = ["books", "--data", "{{dir}}/{BOOKS}"]
+"#,
+        demo.treasury_delay_ms
+    );
+    secret::write_secret(&demo.dir.join(TARGETS), text.as_bytes())?;
+    Ok(())
+}
+
+/// One invoice as it came in.
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) source: Vec<u8>,
+}
+
+/// The invoices in the order of their rows.
+pub(super) fn rows(dir: &Path) -> Result<Vec<Row>, Failure> {
+    let invoices = payables::sources(&dir.join(BOOKS)).map_err(Failure::usage)?;
+    let rows = invoices.into_iter().map(|(id, source)| Row { id, source });
+    Ok(rows.collect())
+}
+
+/// Everybody, the release, its promotion and the signatures under its threshold; what is there already is left alone.
+pub(super) async fn people_and_release(site: &mut Site, dir: &Path) -> Result<(), Failure> {
+    for new in people(dir)? {
+        if !site.engine.read(|s| s.principals.contains_key(&new.id)) {
+            submit(site, Request::AddPrincipal(new)).await?;
+        }
+    }
+    for person in ["amira", "bram"] {
+        let (principal, course) = (named::<PrincipalId>(person)?, named("payment-approval")?);
+        let now = site.engine.now();
+        let certified = site
+            .engine
+            .read(|s| s.principals.get(&principal).is_some_and(|p| p.is_certified(&course, now)));
+        if !certified {
+            let certify = Certify {
+                principal,
+                course,
+                expires: now.plus_minutes(CERTIFIED_MINUTES),
+            };
+            submit(site, Request::Certify(certify)).await?;
+        }
+    }
+    site.reseat(dir)?;
+    release(site, dir).await
+}
+
+async fn release(site: &mut Site, dir: &Path) -> Result<(), Failure> {
+    let environment: Environment = named(ENVIRONMENT)?;
+    if site.engine.read(|s| s.environments.contains_key(&environment)) {
+        return Ok(());
+    }
+    let release = Release::from_files(payables::release_files()).map_err(Failure::usage)?;
+    let door = Door::Here(Box::new(site.share()));
+    let state = crate::commands::state_of_door(&door, dir)?;
+    releases::build(&door, &state, &release).await?;
+    for (threshold, digest) in release.thresholds() {
+        for person in ["carla", "dmitri"] {
+            let signer: PrincipalId = named(person)?;
+            let signed = state.thresholds.get(&threshold.id).and_then(|t| t.signers.get(digest));
+            if signed.is_none_or(|s| !s.contains(&signer)) {
+                let key = keys::signing_key(&keys::person_file(dir, &signer))?;
+                releases::sign_threshold(&door, &state, &release, threshold.id.as_str(), &signer, &key).await?;
+            }
+        }
+    }
+    let promote = Promote {
+        environment,
+        release: release.digest(),
+    };
+    door.submit(As::Admin, Request::Promote(promote)).await?;
+    Ok(())
+}
+
+async fn submit(site: &Site, request: Request) -> Result<(), Failure> {
+    site.engine.submit(&engine::Seat::admin(), request).await?;
+    Ok(())
+}
+
+/// The example's people and agents.
+fn people(dir: &Path) -> Result<Vec<NewPrincipal>, Failure> {
+    let humans = BTreeMap::from([
+        ("olivia", Role::Owner),
+        ("rashid", Role::Owner),
+        ("ines", Role::Owner),
+        ("carla", Role::Owner),
+        ("dmitri", Role::Owner),
+        ("amira", Role::Approver),
+        ("bram", Role::Approver),
+    ]);
+    let agents = [
+        ("analyst", "olivia", Role::Analyst),
+        ("reviewer", "rashid", Role::Reviewer),
+        ("executor", "ines", Role::Executor),
+    ];
+    let mut people = Vec::new();
+    for (id, role) in humans {
+        people.push(keys::new_human(dir, &named(id)?, vec![role])?);
+    }
+    for (id, owner, role) in agents {
+        people.push(keys::new_agent(dir, &named(id)?, &named(owner)?, vec![role])?);
+    }
+    Ok(people)
+}
