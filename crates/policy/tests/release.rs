@@ -1,0 +1,389 @@
+//! A release from outside: what it answers, and what is said of a wrong one.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use duty::{
+    action::Action,
+    facts::{Facts, Scalar},
+    name::{Environment, PrincipalId},
+    release::{Ask, Permission, Rules, Tier},
+    request::Stance,
+};
+use policy::Release;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+const POLICY: &str = "# Pay\n\n<!-- document: PAY, edition: 3 -->\n\n## One\n\n### PAY-1.1 Small payments\n\nSmall payments may go without a human.\n\n### PAY-1.2 Large payments\n\nLarge ones need two approvers.\n";
+
+const TEAM: &str = r#"
+name = "t"
+[[agent]]
+id = "ana"
+duty = "prepare"
+owner = "olivia"
+permission_set = "permissions/ana.cedar"
+prompt = "prompts/ana.md"
+model = { kind = "rules", table = "tables/ana.cedar" }
+reads = [{ tool = "books.read", args = { id = "$case.subject" } }]
+action = { tool = "bank.pay", args = { cents = "$facts.inv.cents" } }
+[[agent]]
+id = "rev"
+duty = "review"
+owner = "rashid"
+permission_set = "permissions/rev.cedar"
+prompt = "prompts/rev.md"
+model = { kind = "rules", table = "tables/rev.cedar" }
+[[agent]]
+id = "exe"
+duty = "execute"
+owner = "ines"
+permission_set = "permissions/exe.cedar"
+prompt = "prompts/exe.md"
+[[tool]]
+name = "books.read"
+effect = false
+facts_as = "inv"
+facts = ["cents"]
+[[tool]]
+name = "bank.pay"
+effect = true
+idempotency = "key"
+[approval.low]
+humans = 1
+role = "approver"
+certification = "pay"
+expires_minutes = 60
+clause = "PAY-1.1"
+[approval.elevated]
+humans = 1
+role = "approver"
+certification = "pay"
+expires_minutes = 60
+clause = "PAY-1.2"
+[approval.high]
+humans = 2
+role = "approver"
+certification = "pay"
+expires_minutes = 60
+clause = "PAY-1.2"
+[recommendation]
+min_confidence = 80
+clause = "PAY-1.1"
+[grant]
+expires_minutes = 10
+"#;
+
+const TABLE: &str = r#"
+@id("small") @priority("1") @recommend("proceed") @confidence("95") @query("small payments") @cite("PAY-1.1")
+@clause("PAY-1.1") @rationale("Small.")
+permit (principal, action, resource) when { context.facts.inv.cents <= 100 };
+@id("rest") @priority("9") @recommend("refer") @confidence("90") @query("large payments") @cite("PAY-1.2")
+@clause("PAY-1.2") @rationale("Not small.")
+permit (principal, action, resource);
+"#;
+
+const EXECUTOR: &str = r#"
+@id("pay") @clause("PAY-1.1") @why("may pay")
+permit (principal == Agent::"exe", action == Action::"bank.pay", resource) when { context.args.cents > 0 };
+@id("too-much") @clause("PAY-1.2") @why("too much")
+forbid (principal, action == Action::"bank.pay", resource) when { context.args.cents > 1000 || context.facts.inv.cents > 1000 };
+"#;
+
+const RISK: &str = r#"
+@id("small") @tier("low") @clause("PAY-1.1") @why("small")
+permit (principal, action, resource) when { context.args.cents <= 100 };
+@id("medium") @tier("elevated") @clause("PAY-1.2") @why("medium")
+permit (principal, action, resource) when { context.args.cents > 50 };
+"#;
+
+fn files() -> BTreeMap<String, String> {
+    let reader = "@id(\"read\") @clause(\"PAY-1.1\")\npermit (principal, action == Action::\"books.read\", resource);";
+    [
+        ("team.toml", TEAM),
+        ("risk.cedar", RISK),
+        ("permissions/ana.cedar", reader),
+        ("permissions/rev.cedar", reader),
+        ("permissions/exe.cedar", EXECUTOR),
+        ("tables/ana.cedar", TABLE),
+        ("tables/rev.cedar", TABLE),
+        ("prompts/ana.md", "Prepare."),
+        ("prompts/rev.md", "Review."),
+        ("prompts/exe.md", "Execute."),
+        ("policies/pay.md", POLICY),
+    ]
+    .into_iter()
+    .map(|(path, text)| (path.to_owned(), text.to_owned()))
+    .collect()
+}
+
+fn changed(path: &str, text: &str) -> Result<Release, policy::ReleaseErrors> {
+    let mut files = files();
+    files.insert(path.to_owned(), text.to_owned());
+    Release::from_files(files)
+}
+
+#[track_caller]
+fn wrong(path: &str, text: &str, says: &[&str]) {
+    let message = changed(path, text).unwrap_err().to_string();
+    for words in says {
+        assert!(message.contains(words), "`{words}` is not in: {message}");
+    }
+}
+
+fn pay(cents: Value) -> Action {
+    let arguments = json!({ "cents": cents }).as_object().unwrap().clone();
+    let tool = "bank.pay".to_owned();
+    Action { tool, arguments }
+}
+
+fn facts(cents: i64) -> Facts {
+    let mut facts = Facts::default();
+    facts.insert("inv", "cents", Scalar::Int(cents));
+    facts
+}
+
+fn asked<T>(who: &str, action: &Action, facts: &Facts, ask: impl FnOnce(&Ask<'_>) -> T) -> T {
+    let (principal, environment): (PrincipalId, Environment) =
+        (who.parse().unwrap(), "dev".parse().unwrap());
+    ask(&Ask {
+        principal: &principal,
+        action,
+        case: "c1",
+        subject: "s",
+        environment: &environment,
+        facts,
+    })
+}
+
+#[test]
+fn permits_forbids_and_takes_faults_for_refusals() {
+    let release = Release::from_files(files()).unwrap();
+    let permission = |cents: Value, facts: &Facts| {
+        asked("exe", &pay(cents), facts, |ask| release.permission(ask))
+    };
+    assert!(
+        matches!(permission(json!(5), &facts(5)), Permission::Allow(hit) if hit.rule == "permissions/exe.cedar#pay")
+    );
+    assert!(matches!(
+        permission(json!(2000), &facts(5)),
+        Permission::Forbid(_)
+    ));
+    // The forbid cannot be evaluated without its fact: Cedar would pass over it.
+    assert!(matches!(
+        permission(json!(5), &Facts::default()),
+        Permission::Fault(_)
+    ));
+    assert!(matches!(
+        permission(json!(1.5), &facts(5)),
+        Permission::Fault(_)
+    ));
+    assert!(matches!(
+        permission(Value::Null, &facts(5)),
+        Permission::Fault(_)
+    ));
+    let as_analyst = asked("ana", &pay(json!(5)), &facts(5), |ask| {
+        release.permission(ask)
+    });
+    assert_eq!(as_analyst, Permission::Silent);
+    let stranger = asked("zed", &pay(json!(5)), &facts(5), |ask| {
+        release.permission(ask)
+    });
+    assert_eq!(stranger, Permission::Silent);
+}
+
+#[test]
+fn the_highest_tier_wins_and_doubt_is_high() {
+    let release = Release::from_files(files()).unwrap();
+    let tier = |action: &Action| asked("exe", action, &facts(1), |ask| release.risk(ask).tier);
+    assert_eq!(tier(&pay(json!(50))), Tier::Low);
+    assert_eq!(tier(&pay(json!(60))), Tier::Elevated);
+    assert_eq!(tier(&pay(json!("much"))), Tier::High);
+    let empty = Action {
+        tool: "bank.pay".to_owned(),
+        arguments: Map::new(),
+    };
+    assert_eq!(tier(&empty), Tier::High);
+}
+
+#[test]
+fn tables_decide_by_row_and_refer_where_a_row_cannot_be_evaluated() {
+    let release = Release::from_files(files()).unwrap();
+    let decide = |facts: &Facts| {
+        let (agent, env) = ("ana".parse().unwrap(), "dev".parse().unwrap());
+        release
+            .decide_table(&agent, &env, &"c1".parse().unwrap(), "s", facts)
+            .unwrap()
+    };
+    let small = decide(&facts(100));
+    assert_eq!(
+        (small.row.as_str(), small.stance, small.confidence),
+        ("small", Stance::Proceed, 95)
+    );
+    assert_eq!(decide(&facts(101)).row, "rest");
+    let lost = decide(&Facts::default());
+    assert_eq!((lost.stance, lost.confidence), (Stance::Refer, 0));
+    assert!(lost.problem.is_some());
+}
+
+#[test]
+fn retrieval_finds_by_meaningful_words() {
+    let release = Release::from_files(files()).unwrap();
+    let found = release
+        .search("payments that are large, who approves?", 8)
+        .unwrap();
+    assert_eq!(found[0].clause.id, "PAY-1.2");
+    assert!(release.search("", 8).unwrap().is_empty());
+}
+
+#[test]
+fn a_wrong_release_is_told_what_where_and_what_to_do() {
+    let twice = POLICY.replace("PAY-1.2", "PAY-1.1");
+    wrong(
+        "policies/pay.md",
+        &twice,
+        &["policies/pay.md:11", "policies/pay.md:7 too"],
+    );
+    wrong("team.toml", "name = ", &["team.toml:1"]);
+    wrong(
+        "team.toml",
+        &TEAM.replace("humans = 2", "human = 2"),
+        &["team.toml:", "human"],
+    );
+    wrong(
+        "team.toml",
+        &TEAM.replace("\"review\"", "\"prepare\""),
+        &["2 agents prepare", "0 agents review"],
+    );
+    wrong(
+        "team.toml",
+        &TEAM.replace("humans = 2", "humans = 0"),
+        &["[approval.high]", "at least 1"],
+    );
+    wrong(
+        "team.toml",
+        &TEAM.replace("tables/rev.cedar", "tables/x.cedar"),
+        &["`tables/x.cedar`", "used by no agent"],
+    );
+    wrong(
+        "team.toml",
+        &TEAM.replace(
+            "clause = \"PAY-1.1\"\n[grant]",
+            "clause = \"PAY-9\"\n[grant]",
+        ),
+        &["PAY-9"],
+    );
+    wrong(
+        "risk.cedar",
+        &RISK.replace("@tier(\"low\")", ""),
+        &["risk.cedar#small", "@tier"],
+    );
+    wrong("risk.cedar", "permit (principal", &["risk.cedar"]);
+    wrong(
+        "permissions/exe.cedar",
+        &EXECUTOR.replace("@id(\"pay\")", ""),
+        &["no `@id"],
+    );
+    wrong(
+        "tables/ana.cedar",
+        &TABLE.replace("PAY-1.2", "PAY-7.7"),
+        &["PAY-7.7"],
+    );
+    wrong(
+        "tables/ana.cedar",
+        &TABLE.replace("@priority(\"9\")", "@priority(\"1\")"),
+        &["same priority"],
+    );
+    wrong("notes.txt", "x", &["does not belong"]);
+    wrong("prompts/ana.md", &"x".repeat(70_000), &["70000 bytes"]);
+}
+
+#[test]
+fn a_wrong_threshold_is_refused() {
+    let good = r#"
+id = "small"
+title = "Small"
+owner = "carla"
+tool = "bank.pay"
+tier = "low"
+scope = 'context.args.cents <= 100'
+sum_field = "cents"
+key_field = "to"
+starts = "2026-01-01T00:00:00.000Z"
+expires = "2027-01-01T00:00:00.000Z"
+clause = "PAY-1.1"
+signatures = 2
+single_limit = 100
+near_percent = 95
+[caps.all]
+window_minutes = 60
+count = 3
+sum = 250
+[caps.per_key]
+window_minutes = 60
+count = 2
+sum = 150
+"#;
+    let path = "thresholds/small.toml";
+    let release = changed(path, good).unwrap();
+    let (threshold, _) = &release.thresholds()[0];
+    let scope = |action: &Action| {
+        asked("exe", action, &facts(1), |ask| {
+            release.in_scope(threshold, ask)
+        })
+    };
+    assert_eq!(scope(&pay(json!(100))), Ok(true));
+    assert_eq!(scope(&pay(json!(101))), Ok(false));
+    assert!(scope(&pay(json!("x"))).is_err());
+    wrong(
+        path,
+        &good.replace(
+            "'context.args.cents <= 100'",
+            "'true }; permit (principal, action, resource) when { true'",
+        ),
+        &["more than one condition"],
+    );
+    wrong(
+        path,
+        &good.replace(
+            "window_minutes = 60\ncount = 3",
+            "window_minutes = 0\ncount = 3",
+        ),
+        &["cap of zero"],
+    );
+    wrong(
+        path,
+        &good.replace("2027", "2025"),
+        &["ends before it starts"],
+    );
+    wrong(
+        path,
+        &good.replace("\"bank.pay\"", "\"books.read\""),
+        &["no effect"],
+    );
+    wrong(
+        path,
+        &good.replace("tier = \"low\"", "tier = \"high\""),
+        &["that takes humans"],
+    );
+    wrong("thresholds/other.toml", good, &["file of its own name"]);
+}
+
+proptest! {
+    #[test]
+    fn any_query_is_safe_and_ranks_the_same(query in ".{0,80}") {
+        let release = Release::from_files(files()).unwrap();
+        prop_assert_eq!(release.search(&query, 8).unwrap(), release.search(&query, 8).unwrap());
+    }
+
+    #[test]
+    fn any_argument_gets_an_answer(name in "[a-z_]{1,8}", text in ".{0,20}", n in any::<i64>()) {
+        let release = Release::from_files(files()).unwrap();
+        let arguments = json!({"cents": n, name: {"__entity": {"type": text, "id": n}}});
+        let action = Action { tool: "bank.pay".to_owned(), arguments: arguments.as_object().unwrap().clone() };
+        asked("exe", &action, &facts(1), |ask| {
+            let _ = release.permission(ask);
+            let _ = release.risk(ask);
+        });
+    }
+}
