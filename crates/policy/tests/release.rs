@@ -14,7 +14,7 @@ use policy::Release;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-const POLICY: &str = "# Pay\n\n<!-- document: PAY, edition: 3 -->\n\n## One\n\n### PAY-1.1 Small payments\n\nSmall payments may go without a human.\n\n### PAY-1.2 Large payments\n\nLarge ones need two approvers.\n";
+const POLICY: &str = "# Pay\n\n<!-- document: PAY, edition: 3 -->\n\n## One\n\n### PAY-1.1 Small payments\n\nSmall payments may go without a human.\n\n### PAY-1.2 Large payments\n\nLarge ones need two approvers.\n\n### PAY-1.3 Books\n\nEvery invoice is kept for ten years.\n";
 
 const TEAM: &str = r#"
 name = "t"
