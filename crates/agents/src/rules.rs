@@ -44,13 +44,10 @@ impl RuleModel {
         if let Some(read) = next_read(plan, view, &facts) {
             return Ok(Step::Call(read));
         }
-        let verdict = self.release.decide_table(
-            &self.agent,
-            &view.environment,
-            view.case.as_str(),
-            &view.subject,
-            &facts,
-        );
+        let verdict = self
+            .release
+            .decide_table(&self.agent, &view.environment, &view.case, &view.subject, &facts)
+            .ok_or("the release gives this agent no table")?;
         let found = match &view.found {
             Some((query, found)) if *query == verdict.query => found,
             _ => return Ok(Step::Retrieve(verdict.query)),

@@ -1,3 +1,21 @@
-//! The shell round the core: load, decide, append, act.
+//! The shell round the core: authenticate, decide, append, act.
+//!
+//! The way of one request: [`Engine::submit`] decides it under a short lock, gives its records their place in the journal,
+//! and answers only when they are durable. Whatever has an effect ([`Engine::execute`]) happens after that (I1).
 
+mod act;
+pub mod clock;
+mod docket;
+mod error;
+mod library;
+mod recover;
+mod seat;
+mod shell;
 pub mod target;
+
+pub use act::{Called, Executed};
+pub use docket::Waiting;
+pub use error::EngineError;
+pub use recover::Recovered;
+pub use seat::{ADMIN, ENGINE, LOCAL_SUFFIX, Seat, new_services};
+pub use shell::{Engine, Options};
