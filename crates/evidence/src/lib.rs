@@ -1,1 +1,34 @@
-//! evidence
+//!
+//! Everything starts from a copy of a log, held by somebody who need not trust whoever made it. [`verify`](verify())
+//! checks every byte and every signature; [`reperform`](reperform()) decides every request again; [`Index`] answers
+//!
+//! | module | what |
+//! |---|---|
+//! | [`source`] | opens a data directory, a copy of a log, or its URL |
+//! | [`reader`] | records in order |
+//! | [`verify`](mod@verify) | every byte, record, signature and snapshot |
+//! | [`reperform`](mod@reperform) | every decision, recommendation and retrieval again |
+//! | [`exceptions`](mod@exceptions) | what waits for triage |
+
+mod error;
+mod library;
+mod pretend;
+mod rerun;
+mod vault;
+mod walk;
+mod words;
+
+pub mod exceptions;
+pub mod reader;
+pub mod reperform;
+pub mod source;
+pub mod verify;
+
+pub use error::EvidenceError;
+pub use exceptions::{ExceptionLine, exceptions};
+pub use reader::{for_each_record, head};
+pub use reperform::{Disagreement, ReperformError, ReperformOptions, ReperformReport, reperform};
+pub use source::{Opened, open, open_at};
+pub use vault::Vault;
+pub use verify::{Fault, VerifyReport, verify};
+pub use words::describe;

@@ -1,0 +1,224 @@
+//! Running the built-in agents again: the same snapshots, the same table, the same retrieval.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+};
+
+use duty::{
+    canonical::Digest,
+    facts::Facts,
+    name::{CaseId, PrincipalId},
+    release::Rules,
+    request::{Recommend, Retrieve},
+    state::{CallAnswer, Case},
+};
+use policy::{Release, TableVerdict};
+use serde_json::{Value, json};
+
+use crate::{EvidenceError, Vault};
+
+/// What the models of the built-in rule model begin with; the digest of the table follows.
+const RULES: &str = "rules/";
+
+/// How many clauses a retrieval records.
+const FOUND: usize = 8;
+
+/// Retrievals that are remembered; cases of a kind ask the same.
+const REMEMBERED: usize = 4096;
+
+/// What running a step again comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rerun {
+    /// The same.
+    Same,
+    /// Something else.
+    Differs {
+        /// What the record says.
+        recorded: Value,
+        /// What came out now.
+        again: Value,
+        /// From what.
+        inputs: Value,
+    },
+    /// A snapshot that is needed is not here.
+    NotHere,
+    /// The model is not the built-in rule model.
+    OtherModel,
+}
+
+/// Runs steps again.
+pub(crate) struct Rerunner<'a> {
+    vault: Option<&'a Vault>,
+    found: RefCell<HashMap<(Digest, String), Rc<Vec<(String, i64)>>>>,
+}
+
+impl<'a> Rerunner<'a> {
+    pub(crate) fn new(vault: Option<&'a Vault>) -> Self {
+        Self {
+            vault,
+            found: RefCell::default(),
+        }
+    }
+
+    /// One recommendation, from the snapshots of the agent's own answers.
+    pub(crate) fn recommendation(
+        &self,
+        release: &Release,
+        agent: &PrincipalId,
+        case: &Case,
+        recorded: &Recommend,
+    ) -> Result<Rerun, EvidenceError> {
+        if !recorded.model.starts_with(RULES) {
+            return Ok(Rerun::OtherModel);
+        }
+        let Some(facts) = self.facts(release, agent, case)? else {
+            return Ok(Rerun::NotHere);
+        };
+        let verdict = release.decide_table(agent, &case.env, &recorded.case, &case.subject, &facts);
+        let Some(verdict) = verdict else {
+            return Ok(differs(
+                recorded,
+                Value::from("the release gives this agent no table"),
+                &facts,
+            ));
+        };
+        let plan = release.agent(agent).and_then(|plan| plan.action.as_ref());
+        let action = plan.and_then(|template| template.fill(&case.subject, &facts));
+        let same = recorded.stance == verdict.stance
+            && recorded.confidence == verdict.confidence
+            && recorded.row.as_deref() == Some(verdict.row.as_str())
+            && recorded.rationale == rationale(&verdict)
+            && recorded.action == action
+            && well_cited(agent, case, recorded, &verdict);
+        if same {
+            return Ok(Rerun::Same);
+        }
+        let again = json!({
+            "stance": verdict.stance,
+            "confidence": verdict.confidence,
+            "row": verdict.row,
+            "rationale": rationale(&verdict),
+            "action": action,
+            "query": verdict.query,
+            "may_cite": verdict.cite,
+        });
+        Ok(differs(recorded, again, &facts))
+    }
+
+    /// One retrieval, over the clauses of the release.
+    pub(crate) fn retrieval(&self, release: &Release, recorded: &Retrieve) -> Rerun {
+        let was: Vec<_> = recorded
+            .ranking
+            .iter()
+            .map(|r| (r.clause.id.clone(), r.score_milli))
+            .collect();
+        let inputs = json!({ "query": recorded.query, "release": release.digest() });
+        match self.search(release, &recorded.query) {
+            Ok(found) if *found == was => Rerun::Same,
+            Ok(found) => Rerun::Differs {
+                recorded: json!(was),
+                again: json!(*found),
+                inputs,
+            },
+            Err(why) => Rerun::Differs {
+                recorded: json!(was),
+                again: Value::from(format!("retrieval failed: {why}")),
+                inputs,
+            },
+        }
+    }
+
+    fn search(&self, release: &Release, query: &str) -> Result<Rc<Vec<(String, i64)>>, String> {
+        let key = (release.digest(), query.to_owned());
+        if let Some(found) = self.found.borrow().get(&key) {
+            return Ok(Rc::clone(found));
+        }
+        let found = release.search(query, FOUND)?;
+        let found = found.into_iter().map(|f| (f.clause.id, f.score_milli));
+        let found: Rc<Vec<_>> = Rc::new(found.collect());
+        let mut cache = self.found.borrow_mut();
+        if cache.len() >= REMEMBERED {
+            cache.clear();
+        }
+        cache.insert(key, Rc::clone(&found));
+        Ok(found)
+    }
+
+    /// All scalar fields of the agent's own answers, by the namespace of their tool; none where a snapshot is not here.
+    fn facts(
+        &self,
+        release: &Release,
+        agent: &PrincipalId,
+        case: &Case,
+    ) -> Result<Option<Facts>, EvidenceError> {
+        let mut facts = Facts::default();
+        for call in case.calls.iter().filter(|c| c.agent == *agent) {
+            let Some(CallAnswer::Snapshot(commitment)) = &call.answer else {
+                continue;
+            };
+            let bytes = match self.vault {
+                Some(vault) => vault.get(commitment)?,
+                None => None,
+            };
+            let Some(bytes) = bytes else {
+                return Ok(None);
+            };
+            let tool = release.team().tools.get(&call.action.tool);
+            let namespace = tool.and_then(|t| t.facts_as.as_deref());
+            if let (Some(namespace), Ok(Value::Object(fields))) =
+                (namespace, serde_json::from_slice(&bytes))
+            {
+                facts.replace(&Facts::of_answer(namespace, &fields, None));
+            }
+        }
+        Ok(Some(facts))
+    }
+}
+
+/// What the rule model says where a row could not be evaluated.
+fn rationale(verdict: &TableVerdict) -> String {
+    match &verdict.problem {
+        None => verdict.rationale.clone(),
+        Some(problem) => format!("{} ({problem})", verdict.rationale),
+    }
+}
+
+/// The agent looked for what the row says, and cites of what it found only what the row says, or else the best found.
+fn well_cited(
+    agent: &PrincipalId,
+    case: &Case,
+    recorded: &Recommend,
+    verdict: &TableVerdict,
+) -> bool {
+    let Some(last) = case.retrieved.get(agent).and_then(|r| r.last()) else {
+        return false;
+    };
+    let wanted: BTreeSet<_> = verdict
+        .cite
+        .iter()
+        .filter(|id| last.clauses.contains(id))
+        .collect();
+    last.query == verdict.query
+        && recorded.clauses.iter().all(|cited| {
+            if wanted.is_empty() {
+                last.clauses.first() == Some(&cited.id)
+            } else {
+                wanted.contains(&cited.id)
+            }
+        })
+}
+
+fn differs(recorded: &Recommend, again: Value, facts: &Facts) -> Rerun {
+    Rerun::Differs {
+        recorded: json!(recorded),
+        again,
+        inputs: json!({ "facts": facts }),
+    }
+}
+
+/// The case of a request, in the state before it.
+pub(crate) fn case_of<'s>(state: &'s duty::state::State, id: &CaseId) -> Option<&'s Case> {
+    state.cases.get(id)
+}

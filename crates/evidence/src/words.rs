@@ -1,0 +1,177 @@
+//! One line for a record, for people.
+
+use duty::{
+    record::{Basis, Body, Record},
+    request::Request,
+    statement::Choice,
+};
+
+/// What a record says, in one line without its time and number.
+#[must_use]
+pub fn describe(record: &Record) -> String {
+    let who = &record.actor.id;
+    match &record.body {
+        Body::RequestRefused(b) => format!("refused `{who}`: {}", b.refusal),
+        Body::CallPermitted(b) => match &b.request {
+            Request::Call(r) => format!(
+                "`{who}` calls {} ({}; rule {})",
+                r.action.tool, b.call, b.rule.rule
+            ),
+            _ => odd(record),
+        },
+        Body::VerdictReached(b) => {
+            let tier = b.tier.map_or("no tier", |t| t.word());
+            let why: Vec<_> = b.reasons.iter().map(|r| r.why.as_str()).collect();
+            format!("verdict: {} ({tier}): {}", b.route.word(), why.join("; "))
+        }
+        Body::ThresholdApplied(b) => format!(
+            "threshold `{}` covers {}: {} of {} reserved, {} in all",
+            b.threshold, b.grant, b.amount, b.key, b.used.all_sum
+        ),
+        Body::ThresholdReleased(b) => {
+            format!("room under `{}` for {} is free again", b.threshold, b.grant)
+        }
+        Body::ApprovalRequested(b) => format!(
+            "{} human{} must sign {} ({} risk) before {}",
+            b.humans,
+            if b.humans == 1 { "" } else { "s" },
+            b.approval,
+            b.tier.word(),
+            b.expires
+        ),
+        Body::OverrideRecorded(b) => format!(
+            "override: a human says {} where the agents say {}",
+            choice(b.decision),
+            b.agents
+        ),
+        Body::GrantIssued(b) => format!(
+            "grant {} on {}, until {}",
+            b.grant,
+            basis(&b.basis),
+            b.expires
+        ),
+        Body::ExceptionRaised(b) => {
+            format!("exception {} ({}): {}", b.exception, b.sort.word(), b.text)
+        }
+        Body::CaseClosed(b) => format!("closed: {}: {}", b.outcome.word(), b.why),
+        Body::ApprovalGiven(b) => match &b.request {
+            Request::Approve(r) => format!(
+                "`{}` says {} to {} ({} of {}){}",
+                r.statement.signer,
+                choice(r.statement.decision),
+                r.statement.approval,
+                b.have,
+                b.need,
+                reason(&r.statement.reason)
+            ),
+            _ => odd(record),
+        },
+        Body::GrantUsed(b) => match &b.request {
+            Request::UseGrant(r) => format!("`{who}` uses {} to call {}", r.grant, r.action.tool),
+            _ => odd(record),
+        },
+        Body::ApprovalExpired(b) => format!("{} expired", b.approval),
+        Body::GrantExpired(b) => format!("{} expired unused", b.grant),
+        body => body
+            .request()
+            .map_or_else(|| odd(record), |r| asked(record, r)),
+    }
+}
+
+fn asked(record: &Record, request: &Request) -> String {
+    let who = &record.actor.id;
+    match request {
+        Request::OpenLog(r) => format!("the log `{}` began", r.origin),
+        Request::AddPrincipal(r) => {
+            let roles: Vec<_> = r.roles.iter().map(|r| r.word()).collect();
+            format!("`{}` added as {}", r.id, roles.join(", "))
+        }
+        Request::RevokePrincipal(r) => format!("`{}` revoked: {}", r.principal, r.reason),
+        Request::Certify(r) => format!(
+            "`{}` certified in `{}` until {}",
+            r.principal, r.course, r.expires
+        ),
+        Request::RecordFile(r) => format!("a file of {} bytes recorded", r.content.len()),
+        Request::BuildRelease(r) => format!("a release of {} files built", r.files.len()),
+        Request::Promote(r) => format!(
+            "`{}` points at release {}",
+            r.environment,
+            r.release.short()
+        ),
+        Request::SignThreshold(r) => {
+            format!(
+                "`{}` signed threshold `{}`",
+                r.statement.signer, r.statement.threshold
+            )
+        }
+        Request::OpenCase(r) => format!("case `{}` opened about `{}`", r.case, r.subject),
+        Request::Answer(r) => match &r.problem {
+            Some(problem) => format!("{} was not answered: {problem}", r.call),
+            None => format!("{} was answered", r.call),
+        },
+        Request::Retrieve(r) => {
+            let ids: Vec<_> = r.ranking.iter().map(|c| c.clause.id.as_str()).collect();
+            format!(
+                "`{who}` looked for \"{}\" and found {}",
+                r.query,
+                list(&ids)
+            )
+        }
+        Request::Recommend(r) => format!(
+            "`{who}` recommends to {} ({} %{}): {}",
+            r.stance.word(),
+            r.confidence,
+            r.row
+                .as_ref()
+                .map(|row| format!(", row {row}"))
+                .unwrap_or_default(),
+            r.rationale
+        ),
+        Request::RecordOutcome(r) => format!("{}: {}: {}", r.grant, r.outcome.word(), r.detail),
+        Request::Triage(r) => format!(
+            "`{}` triaged {}: {}",
+            r.statement.signer, r.statement.exception, r.statement.finding
+        ),
+        Request::Call(_) | Request::Approve(_) | Request::UseGrant(_) | Request::Expire(_) => {
+            odd(record)
+        }
+    }
+}
+
+pub(crate) fn choice(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Approve => "yes",
+        Choice::Reject => "no",
+    }
+}
+
+pub(crate) fn basis(basis: &Basis) -> String {
+    match basis {
+        Basis::Threshold { threshold, .. } => format!("threshold `{threshold}`"),
+        Basis::Approval { approval, signers } => {
+            let signers: Vec<_> = signers.iter().map(|s| format!("`{s}`")).collect();
+            format!("approval {approval} signed by {}", signers.join(", "))
+        }
+    }
+}
+
+pub(crate) fn list(items: &[&str]) -> String {
+    if items.is_empty() {
+        "nothing".to_owned()
+    } else {
+        items.join(", ")
+    }
+}
+
+fn reason(reason: &str) -> String {
+    if reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {reason}")
+    }
+}
+
+/// A record whose request is not of its kind: the fold refuses such a one; here it is only named.
+fn odd(record: &Record) -> String {
+    record.body.kind().to_owned()
+}
