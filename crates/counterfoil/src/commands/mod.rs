@@ -131,3 +131,14 @@ fn folded(dir: &Path) -> Result<(State, BTreeMap<Digest, String>), Failure> {
     .map_err(Failure::unavailable)?;
     Ok((state, contents))
 }
+
+/// The index over a log: kept in a data directory, in memory for a bare copy; caught up with what is published.
+pub(crate) fn index(place: &str) -> Result<evidence::Index, Failure> {
+    let opened = evidence::open_at(place).map_err(Failure::unavailable)?;
+    let mut index = match &opened.dir {
+        Some(dir) => evidence::Index::open(dir).map_err(Failure::unavailable)?,
+        None => evidence::Index::in_memory().map_err(Failure::unavailable)?,
+    };
+    index.catch_up(&*opened.source).map_err(Failure::unavailable)?;
+    Ok(index)
+}

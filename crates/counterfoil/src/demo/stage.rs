@@ -131,9 +131,31 @@ pub(super) struct Row {
 
 /// The invoices in the order of their rows.
 pub(super) fn rows(dir: &Path) -> Result<Vec<Row>, Failure> {
-    let invoices = payables::sources(&dir.join(BOOKS)).map_err(Failure::usage)?;
-    let rows = invoices.into_iter().map(|(id, source)| Row { id, source });
-    Ok(rows.collect())
+    let file = dir.join(BOOKS).join("invoices.csv");
+    let text = fs::read(&file).map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_slice());
+    let broken = |e: csv::Error| Failure::usage(format!("`{}`: {e}", file.display()));
+    let header_end = reader
+        .byte_headers()
+        .map_err(broken)
+        .map(|_| ())
+        .and_then(|()| offset(&file, reader.position().byte()))?;
+    let (mut rows, mut record) = (Vec::new(), csv::ByteRecord::new());
+    loop {
+        let start = offset(&file, reader.position().byte())?;
+        if !reader.read_byte_record(&mut record).map_err(broken)? {
+            return Ok(rows);
+        }
+        let end = offset(&file, reader.position().byte())?;
+        let id = String::from_utf8_lossy(record.get(0).unwrap_or_default()).into_owned();
+        // The source is the row as it came in, byte for byte, under its header.
+        let source = [&text[..header_end], &text[start..end]].concat();
+        rows.push(Row { id, source });
+    }
+}
+
+fn offset(file: &Path, byte: u64) -> Result<usize, Failure> {
+    usize::try_from(byte).map_err(|_| Failure::usage(format!("`{}` is too large", file.display())))
 }
 
 /// Everybody, the release, its promotion and the signatures under its threshold; what is there already is left alone.

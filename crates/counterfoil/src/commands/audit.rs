@@ -1,0 +1,118 @@
+//! `audit`: query, re-perform.
+
+use evidence::{Query as IndexQuery, ReperformError, ReperformOptions, ReperformReport};
+
+use crate::{
+    cli::{AuditCommand, Query},
+    fail::{Failure, named},
+    show::{self, Listing},
+};
+
+pub(crate) fn run(command: AuditCommand) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Query(query) => run_query(query),
+        AuditCommand::Reperform {
+            source,
+            dir,
+            release,
+            form,
+        } => {
+            let place = source.unwrap_or_else(|| dir.dir.display().to_string());
+            let opened = evidence::open_at(&place).map_err(Failure::unavailable)?;
+            let snapshots = opened.dir.as_ref().map(|d| d.join("snapshots"));
+            let options = ReperformOptions {
+                release,
+                snapshots: snapshots.filter(|d| d.is_dir()),
+            };
+            match evidence::reperform(&*opened.source, &options) {
+                Ok(report) if report.differing == 0 => {
+                    print_report(&report, form.json);
+                    Ok(())
+                }
+                Ok(report) => {
+                    print_report(&report, form.json);
+                    Err(Failure::check(format!(
+                        "{} of {} decisions come out otherwise under this release; the first: {}",
+                        report.differing,
+                        report.decisions,
+                        report.differences.first().map(ToString::to_string).unwrap_or_default()
+                    )))
+                }
+                Err(ReperformError::Disagrees(d)) => {
+                    if form.json {
+                        show::json(&d);
+                    }
+                    Err(Failure::check(format!("re-performance disagrees: {d}")))
+                }
+                Err(other) => Err(Failure::unavailable(other)),
+            }
+        }
+    }
+}
+
+fn print_report(report: &ReperformReport, as_json: bool) {
+    if as_json {
+        show::json(report);
+        return;
+    }
+    show::line(&format!(
+        "re-performed {} decisions in {} records, {} of them refusals, {} verdicts",
+        report.decisions, report.records, report.refusals, report.verdicts
+    ));
+    show::line(&format!(
+        "recommendations run again from their snapshots: {} ({} without their snapshots, {} of other models)",
+        report.recommendations, report.recommendations_not_here, report.recommendations_other
+    ));
+    show::line(&format!("retrievals run again: {}", report.retrievals));
+    if report.differing == 0 {
+        show::line("all agree");
+    }
+}
+
+fn run_query(query: Query) -> Result<(), Failure> {
+    let place = query.source.clone().unwrap_or_else(|| query.dir.dir.display().to_string());
+    let index = super::index(&place)?;
+    let field = match &query.field {
+        None => None,
+        Some(text) => {
+            let (path, value) = text
+                .split_once('=')
+                .ok_or_else(|| Failure::usage("`--field` is written `namespace.field=value`"))?;
+            Some((path.to_owned(), value.to_owned()))
+        }
+    };
+    let time = |text: &Option<String>| text.as_deref().map(named::<duty::time::Time>).transpose();
+    let wanted = IndexQuery {
+        clause: query.clause.clone(),
+        agent: query.agent.clone(),
+        principal: query.principal.clone(),
+        case: query.case.clone(),
+        tier: query.tier.clone(),
+        kind: query.kind.clone(),
+        outcome: query.outcome.clone(),
+        field,
+        from: time(&query.from)?,
+        to: time(&query.to)?,
+        limit: query.limit,
+    };
+    let rows = index.query(&wanted).map_err(Failure::unavailable)?;
+    let mut listing = Listing::new(query.form.json, &["seq", "time", "kind", "case", "actor", "what"]);
+    for row in &rows {
+        listing.row(
+            row,
+            vec![
+                row.seq.to_string(),
+                row.time.to_string(),
+                row.kind.clone(),
+                row.case.clone().unwrap_or_default(),
+                row.actor.clone(),
+                row.what.clone(),
+            ],
+        );
+    }
+    listing.print("no record fits");
+    if rows.len() == query.limit && !query.form.json {
+        eprintln!("there may be more: raise `--limit`");
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! `case`: list, show, replay.
+
+use crate::{
+    cli::CaseCommand,
+    fail::{Failure, named},
+    show::{self, Listing},
+};
+
+pub(crate) fn run(command: CaseCommand) -> Result<(), Failure> {
+    match command {
+        CaseCommand::List { dir, outcome, form } => {
+            let index = super::index(&dir.dir.display().to_string())?;
+            let mut listing = Listing::new(form.json, &["case", "subject", "tier", "route", "stage", "opened"]);
+            for case in index.cases(outcome.as_deref()).map_err(Failure::unavailable)? {
+                let cells = vec![
+                    case.id.clone(),
+                    case.subject.clone(),
+                    case.tier.clone().unwrap_or_default(),
+                    case.route.clone().unwrap_or_default(),
+                    case.stage.clone(),
+                    case.opened.to_string(),
+                ];
+                listing.row(&case, cells);
+            }
+            listing.print("no cases");
+            Ok(())
+        }
+        CaseCommand::Show { id, dir, form } => {
+            let opened = evidence::open_at(&dir.dir.display().to_string()).map_err(Failure::unavailable)?;
+            let story = evidence::case_story(&*opened.source, &named(&id)?).map_err(Failure::usage)?;
+            if form.json {
+                show::json(&story);
+            } else {
+                show::line(&story.to_string());
+            }
+            Ok(())
+        }
+        CaseCommand::Replay { id, dir, form } => {
+            let opened = evidence::open_at(&dir.dir.display().to_string()).map_err(Failure::unavailable)?;
+            let vault = opened.vault();
+            let steps = evidence::replay(&*opened.source, vault.as_ref(), &named(&id)?).map_err(Failure::usage)?;
+            for step in &steps {
+                if form.json {
+                    show::json(step);
+                } else {
+                    show::line(&step.to_string());
+                }
+            }
+            Ok(())
+        }
+    }
+}
