@@ -316,7 +316,7 @@ fn the_agents_disagree_on_some_and_are_unsure_of_some() {
 }
 
 #[test]
-fn every_row_of_a_table_and_every_tier_is_used_by_some_invoice() {
+fn every_row_of_a_table_decides_some_invoice() {
     let house = House::open();
     let mut used: Vec<String> = Vec::new();
     for row in rows() {
