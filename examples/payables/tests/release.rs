@@ -170,6 +170,7 @@ impl House {
         match self.release.permission(&ask) {
             Permission::Allow(_) => {}
             Permission::Forbid(hit) => course.refused_by = Some(hit.rule),
+            Permission::Silent => course.refused_by = Some("no permit".to_owned()),
             other => panic!("{subject}: {other:?}"),
         }
         course.end = self.route(&course, &ask, both_refuse);
@@ -242,6 +243,60 @@ fn so_does_every_invoice_of_other_seeds_and_sizes() {
             "seed {seed}: {} misplaced:\n{}",
             wrong.len(),
             wrong.join("\n")
+        );
+    }
+}
+
+#[test]
+fn a_weakened_rule_does_not_go_unnoticed() {
+    for (file, from, to, kind) in [
+        (
+            "permissions/executor.cedar",
+            "vendor.sanctioned == false",
+            "vendor.sanctioned != false || true",
+            "sanctioned",
+        ),
+        (
+            "permissions/executor.cedar",
+            "25000000",
+            "99000000",
+            "limit-ceiling",
+        ),
+        (
+            "tables/reviewer.cedar",
+            "context.facts.invoice.currency != context.facts.vendor.currency",
+            "false",
+            "wrong-currency",
+        ),
+        (
+            "risk.cedar",
+            "context.args.amount_cents > 2500000 ",
+            "false ",
+            "limit-elevated",
+        ),
+        (
+            "risk.cedar",
+            "context.facts.related.days_since_account_change > 10",
+            "true",
+            "account-changed",
+        ),
+    ] {
+        let mut files = release_files();
+        let text = files.get_mut(file).unwrap();
+        assert!(text.contains(from), "{file} does not say `{from}`");
+        *text = text.replace(from, to);
+        if kind == "account-changed" {
+            *text = text.replace(
+                "days_since_account_change <= 10",
+                "days_since_account_change <= -1000",
+            );
+        }
+        let mut house = House::open();
+        house.release = Release::from_files(files).unwrap();
+        let wrong = misplaced(&house, &answers());
+        assert!(
+            wrong.iter().any(|w| w.contains(kind)),
+            "{file} without `{from}`: {wrong:?}"
         );
     }
 }
