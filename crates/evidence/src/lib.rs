@@ -1,6 +1,8 @@
+//! What an auditor runs: verification, re-performance, queries, and the story of a case.
 //!
 //! Everything starts from a copy of a log, held by somebody who need not trust whoever made it. [`verify`](verify())
 //! checks every byte and every signature; [`reperform`](reperform()) decides every request again; [`Index`] answers
+//! questions fast and can be thrown away; [`case_story`] and [`replay`] tell one case from its beginning to its end.
 //!
 //! | module | what |
 //! |---|---|
@@ -8,6 +10,8 @@
 //! | [`reader`] | records in order |
 //! | [`verify`](mod@verify) | every byte, record, signature and snapshot |
 //! | [`reperform`](mod@reperform) | every decision, recommendation and retrieval again |
+//! | [`index`] | a projection for queries |
+//! | [`story`], [`replay`](mod@replay) | one case |
 //! | [`exceptions`](mod@exceptions) | what waits for triage |
 
 mod error;
@@ -19,16 +23,22 @@ mod walk;
 mod words;
 
 pub mod exceptions;
+pub mod index;
 pub mod reader;
 pub mod reperform;
+pub mod replay;
 pub mod source;
+pub mod story;
 pub mod verify;
 
 pub use error::EvidenceError;
 pub use exceptions::{ExceptionLine, exceptions};
+pub use index::{CaseFilter, CaseRow, Index, Query, Row, Summary};
 pub use reader::{for_each_record, head};
 pub use reperform::{Disagreement, ReperformError, ReperformOptions, ReperformReport, reperform};
+pub use replay::{Step, replay};
 pub use source::{Opened, open, open_at};
+pub use story::{Story, case_story};
 pub use vault::Vault;
 pub use verify::{Fault, VerifyReport, verify};
 pub use words::describe;
