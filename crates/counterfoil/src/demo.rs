@@ -34,7 +34,7 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     run_cases(&site, dir, wanted, demo.json).await?;
     site.engine.expire().await?;
     let size = site.engine.journal().committed();
-    site.engine.journal().wait_published(size).await;
+    site.engine.journal().wait_published(size).await?;
     let summary = summary::of(dir)?;
     let url = listener.as_ref().map(serve::url).transpose()?;
     if demo.json {

@@ -16,7 +16,7 @@ pub(crate) struct Listing {
 impl Listing {
     pub(crate) fn new(json: bool, header: &[&str]) -> Self {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(header);
+        table.load_style(presets::NOTHING).set_header(header);
         Self {
             json,
             lines: Vec::new(),

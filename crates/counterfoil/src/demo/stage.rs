@@ -8,6 +8,7 @@ use duty::{
     release::Rules,
     request::{Certify, Promote, Request},
 };
+use payables::generate::{DEFAULT_COUNT, DEFAULT_SEED, generate};
 use policy::Release;
 use serde::{Deserialize, Serialize};
 use store::{DataDir, secret};
@@ -79,18 +80,13 @@ fn data(demo: &Demo) -> Result<(), Failure> {
     let books = dir.join(BOOKS);
     let io = |e: std::io::Error| Failure::unavailable(format!("`{}`: {e}", books.display()));
     fs::create_dir_all(&books).map_err(io)?;
-    let files = match demo.seed {
-        None => payables::data_files(),
-        Some(seed) => payables::generate(seed, demo.cases.unwrap_or(0).max(500)).files(),
-    };
-    let answers = match demo.seed {
-        None => payables::answers_file(),
-        Some(seed) => payables::generate(seed, demo.cases.unwrap_or(0).max(500)).answers_file(),
-    };
-    for (name, content) in &files {
+    let count = demo.cases.unwrap_or(0).max(DEFAULT_COUNT);
+    // The shipped data is what the default seed gives.
+    let data = generate(demo.seed.unwrap_or(DEFAULT_SEED), count);
+    for (name, content) in &data.files {
         fs::write(books.join(name), content).map_err(io)?;
     }
-    fs::write(dir.join(ANSWERS), answers).map_err(io)?;
+    fs::write(dir.join(ANSWERS), data.answers_csv()).map_err(io)?;
     let shape = Shape {
         seed: demo.seed,
         rows: rows(dir)?.len(),

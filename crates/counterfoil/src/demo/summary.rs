@@ -183,7 +183,7 @@ impl Summary {
 
     pub(super) fn print(&self, dir: &Path, url: Option<&str>) {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
+        table.load_style(presets::NOTHING);
         let list = |map: &BTreeMap<String, usize>| {
             let parts: Vec<_> = map.iter().map(|(k, n)| format!("{n} {k}")).collect();
             parts.join(", ")
