@@ -1,1 +1,33 @@
-//! store
+//! The embedded store: one data directory, one owner, plain files.
+//!
+//! ```text
+//! append -> queue -> committer: write-ahead log, one fdatasync a batch -> tickets resolve (durable)
+//!                              \-> publisher, every 200 ms: bundles, tiles, then the signed checkpoint (published)
+//! ```
+//!
+//! Opening a [`Journal`] *is* recovery: the published log is verified whole, the write-ahead log is read on from there,
+//! and what was committed but not published is published before anything new is taken.
+//!
+//! | what fails | what is true afterwards |
+//! |---|---|
+//! | the process, or the machine, at any instant | every record whose ticket resolved is in the log after the next start |
+//! | a write or sync (disk full, I/O error) | the journal is poisoned: nothing more is taken until it is opened again |
+//! | a ticket's own write | its records are in the log whole or not at all; the next start tells which |
+
+mod datadir;
+mod disk;
+mod error;
+mod journal;
+mod publish;
+mod recover;
+pub mod secret;
+mod snapshots;
+mod wal;
+
+pub use datadir::DataDir;
+pub use error::StoreError;
+pub use journal::{Journal, Ticket};
+pub use snapshots::Snapshots;
+
+#[cfg(test)]
+mod tests;

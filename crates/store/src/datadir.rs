@@ -1,0 +1,306 @@
+//! The data directory and its one owner.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ledger::{Checkpoint, Signer, Verifier, hash, note, tile};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::StoreError;
+use crate::disk::{Disk, at};
+use crate::secret::{random, random_token, read_secret, refuse_exposed, write_secret};
+use crate::wal;
+
+/// The version of the layout this program writes and reads.
+const LAYOUT: u32 = 1;
+
+const MANIFEST: &str = "counterfoil.json";
+const VKEY: &str = "log.vkey";
+const KEYS: &str = "keys";
+const LOG_KEY: &str = "keys/log.key";
+const LOCK: &str = "lock";
+/// Where a data directory is put together inside one that is empty but there already.
+const STAGE: &str = ".init";
+
+/// A data directory, owned by this process as long as this value, or a journal opened on it, lives.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    origin: String,
+    signer: Arc<Signer>,
+    lock: Arc<File>,
+}
+
+/// What `counterfoil.json` says.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    layout: u32,
+    origin: String,
+}
+
+impl DataDir {
+    /// Makes a data directory with an empty log of this origin: keys, a signed checkpoint of size 0, and places for the
+    /// rest. `path` must be absent or empty. It is made whole or not at all: what an interrupted call left is cleared by
+    /// the next one.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`], [`StoreError::Key`] for an origin that is no key name, or that of the system.
+    pub fn init(path: &Path, origin: &str) -> Result<(), StoreError> {
+        note::check_name(origin).map_err(|why| StoreError::Key(format!("origin: {why}")))?;
+        let stage = stage(path)?;
+        let made = build(&stage, origin).and_then(|()| settle(&stage, path));
+        match made {
+            Err(_) if stage.parent() == Some(path) => clear(path)?,
+            Err(_) if stage.exists() => fs::remove_dir_all(&stage).map_err(at(&stage))?,
+            _ => {}
+        }
+        made
+    }
+
+    /// Whether there is a data directory at `path`.
+    #[must_use]
+    pub fn exists(path: &Path) -> bool {
+        path.join(MANIFEST).is_file()
+    }
+
+    /// Takes a data directory for this process alone.
+    ///
+    /// # Errors
+    /// [`StoreError::NotADataDirectory`], [`StoreError::Locked`], [`StoreError::ReadOnly`], [`StoreError::Exposed`] keys,
+    /// or [`StoreError::Corrupt`] where key and verifier key disagree.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let manifest = read_manifest(path)?;
+        let lock = lock(path)?;
+        let keys = path.join(KEYS);
+        let mode = fs::metadata(&keys).map_err(at(&keys))?.permissions().mode();
+        refuse_exposed(&keys, mode, 0o700)?;
+        let key = path.join(LOG_KEY);
+        let text = read_secret(&key)?;
+        let text =
+            std::str::from_utf8(&text).map_err(|why| StoreError::corrupt(key.display(), why))?;
+        let signer =
+            Signer::from_text(text).map_err(|why| StoreError::corrupt(key.display(), why))?;
+        let place = path.join(VKEY);
+        let vkey = fs::read_to_string(&place).map_err(at(&place))?;
+        let public =
+            Verifier::from_vkey(&vkey).map_err(|why| StoreError::corrupt(place.display(), why))?;
+        if public != signer.verifier() || public.name() != manifest.origin {
+            let why = format!(
+                "the verifier key `{public}`, `{LOG_KEY}` and `{MANIFEST}` are not of one log"
+            );
+            return Err(StoreError::corrupt(place.display(), why));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            origin: manifest.origin,
+            signer: Arc::new(signer),
+            lock: Arc::new(lock),
+        })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Origin of its log.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Verifier key of its log, as text.
+    #[must_use]
+    pub fn vkey(&self) -> String {
+        self.signer.verifier().vkey()
+    }
+
+    /// The log's key.
+    pub(crate) fn signer(&self) -> &Arc<Signer> {
+        &self.signer
+    }
+
+    /// Keeps the directory locked while it lives.
+    pub(crate) fn hold(&self) -> Arc<File> {
+        Arc::clone(&self.lock)
+    }
+}
+
+/// The log directory of the data directory at `path`.
+pub(crate) fn log(path: &Path) -> PathBuf {
+    path.join("log")
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest, StoreError> {
+    let refuse = |why: String| StoreError::NotADataDirectory {
+        path: path.to_owned(),
+        why,
+    };
+    let place = path.join(MANIFEST);
+    let text = fs::read(&place).map_err(|why| match why.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => refuse(format!(
+            "it has no `{MANIFEST}`; make one with `counterfoil init`, or name another"
+        )),
+        _ => at(&place)(why),
+    })?;
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|why| refuse(format!("`{MANIFEST}`: {why}")))?;
+    if manifest.layout == LAYOUT {
+        Ok(manifest)
+    } else {
+        Err(refuse(format!(
+            "its layout is {} and this program knows {LAYOUT}; use the version of counterfoil that wrote it",
+            manifest.layout
+        )))
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let place = path.join(LOCK);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&place)
+        .map_err(|why| match why.kind() {
+            io::ErrorKind::PermissionDenied => StoreError::ReadOnly {
+                path: path.to_owned(),
+                why: why.to_string(),
+            },
+            _ => at(path)(why),
+        })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(why)) => Err(at(&place)(why)),
+    }
+}
+
+/// Where to put the directory together: beside `path`, or inside it where it is there already (it may be a mount, which
+/// cannot be replaced).
+fn stage(path: &Path) -> Result<PathBuf, StoreError> {
+    let taken = |why: &str| StoreError::Taken {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    };
+    if DataDir::exists(path) {
+        return Err(taken("it is a data directory already"));
+    }
+    let stage = path.join(STAGE);
+    match fs::read_dir(path) {
+        Ok(mut entries) => {
+            if stage.is_dir() {
+                // Only an interrupted `init` leaves the stage there without a manifest, in a directory empty before.
+                clear(path)?;
+            } else if entries.next().is_some() {
+                return Err(taken("it is not empty"));
+            }
+            Ok(stage)
+        }
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
+            let name = path
+                .file_name()
+                .ok_or_else(|| taken("it has no name"))?
+                .to_string_lossy();
+            let parent = parent(path);
+            fs::create_dir_all(parent).map_err(at(parent))?;
+            Ok(parent.join(format!(".{name}.{}", &random_token()?[..16])))
+        }
+        Err(why) if why.kind() == io::ErrorKind::NotADirectory => Err(taken("it is a file")),
+        Err(why) => Err(at(path)(why)),
+    }
+}
+
+/// Removes what an interrupted call left, the stage itself last.
+fn clear(path: &Path) -> Result<(), StoreError> {
+    for piece in PIECES {
+        let piece = path.join(piece);
+        if piece.is_dir() {
+            fs::remove_dir_all(&piece).map_err(at(&piece))?;
+        } else if piece.exists() {
+            fs::remove_file(&piece).map_err(at(&piece))?;
+        }
+    }
+    let stage = path.join(STAGE);
+    fs::remove_dir_all(&stage).map_err(at(&stage))
+}
+
+/// What a data directory holds from the start; the manifest, which makes it one, comes last.
+const PIECES: [&str; 7] = [KEYS, "log", "wal", "snapshots", "targets", VKEY, MANIFEST];
+
+fn build(stage: &Path, origin: &str) -> Result<(), StoreError> {
+    let disk = Disk::default();
+    fs::create_dir(stage).map_err(at(stage))?;
+    for directory in ["log", "wal", "snapshots", "targets"] {
+        let directory = stage.join(directory);
+        fs::create_dir(&directory).map_err(at(&directory))?;
+    }
+    let keys = stage.join(KEYS);
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&keys)
+        .map_err(at(&keys))?;
+    let seed = Zeroizing::new(random::<32>()?);
+    let signer =
+        Signer::from_seed(origin, &seed).map_err(|why| StoreError::Key(why.to_string()))?;
+    write_secret(
+        &stage.join(LOG_KEY),
+        Zeroizing::new(signer.to_secret_text()).as_bytes(),
+    )?;
+    let head = Checkpoint {
+        origin: origin.to_owned(),
+        size: 0,
+        root: hash::empty_root(),
+        extensions: Vec::new(),
+    };
+    let head = head
+        .sign(&signer)
+        .map_err(|why| StoreError::Key(why.to_string()))?;
+    let manifest = Manifest {
+        layout: LAYOUT,
+        origin: origin.to_owned(),
+    };
+    let manifest =
+        serde_json::to_string(&manifest).map_err(|why| StoreError::Key(why.to_string()))?;
+    let temporary = stage.join("temporary");
+    wal::Writer::begin(&disk, &stage.join("wal"), signer.verifier().id(), 0)?;
+    disk.put(&temporary, &stage.join("log").join(tile::CHECKPOINT), &head)?;
+    disk.put(
+        &temporary,
+        &stage.join(VKEY),
+        format!("{}\n", signer.verifier()).as_bytes(),
+    )?;
+    disk.put(
+        &temporary,
+        &stage.join(MANIFEST),
+        format!("{manifest}\n").as_bytes(),
+    )
+}
+
+fn settle(stage: &Path, path: &Path) -> Result<(), StoreError> {
+    let disk = Disk::default();
+    if stage.parent() == Some(path) {
+        for piece in PIECES {
+            disk.rename(&stage.join(piece), &path.join(piece))?;
+            disk.sync_dir(path)?;
+        }
+        fs::remove_dir(stage).map_err(at(stage))
+    } else {
+        disk.rename(stage, path)?;
+        disk.sync_dir(parent(path))
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}

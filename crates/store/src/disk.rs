@@ -1,0 +1,140 @@
+//! Every change to the disk that recovery must survive goes through [`Disk`], so that tests can stop it at each.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use crate::StoreError;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// The way to the disk. In tests it can be told to fail for good after so many operations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk {
+    #[cfg(test)]
+    pub(crate) left: Option<Arc<AtomicI64>>,
+}
+
+impl Disk {
+    /// Makes a file that is not there yet.
+    pub(crate) fn create(&self, path: &Path) -> Result<File> {
+        let make = || OpenOptions::new().write(true).create_new(true).open(path);
+        self.step().and_then(|()| make()).map_err(at(path))
+    }
+
+    /// Writes all bytes at the file's position. A write that fails may have written some.
+    pub(crate) fn write(&self, file: &mut File, bytes: &[u8], path: &Path) -> Result<()> {
+        if let Err(full) = self.step() {
+            // As a full disk does it: the first part is written.
+            file.write_all(&bytes[..bytes.len() / 2])
+                .map_err(at(path))?;
+            return Err(at(path)(full));
+        }
+        file.write_all(bytes).map_err(at(path))
+    }
+
+    /// Forces a file's bytes and length to the device.
+    pub(crate) fn sync(&self, file: &File, path: &Path) -> Result<()> {
+        self.step()
+            .and_then(|()| file.sync_data())
+            .map_err(at(path))
+    }
+
+    /// Forces a directory's entries to the device.
+    pub(crate) fn sync_dir(&self, path: &Path) -> Result<()> {
+        self.step()
+            .and_then(|()| File::open(path)?.sync_all())
+            .map_err(at(path))
+    }
+
+    /// Puts a file in the place of another, in one step.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.step()
+            .and_then(|()| fs::rename(from, to))
+            .map_err(at(to))
+    }
+
+    /// Cuts a file and forces that to the device.
+    pub(crate) fn truncate(&self, path: &Path, length: u64) -> Result<()> {
+        let cut = || -> io::Result<()> {
+            let file = OpenOptions::new().write(true).open(path)?;
+            file.set_len(length)?;
+            file.sync_all()
+        };
+        self.step().and_then(|()| cut()).map_err(at(path))
+    }
+
+    /// Removes a file; one that is gone already is fine.
+    pub(crate) fn remove(&self, path: &Path) -> Result<()> {
+        self.step()
+            .and_then(|()| gone_is_fine(fs::remove_file(path)))
+            .map_err(at(path))
+    }
+
+    /// Removes a directory with all that is in it; one that is gone already is fine.
+    pub(crate) fn remove_dir(&self, path: &Path) -> Result<()> {
+        self.step()
+            .and_then(|()| gone_is_fine(fs::remove_dir_all(path)))
+            .map_err(at(path))
+    }
+
+    /// Makes a directory and those above it. Adds to `changed` the directories that got a new entry and need a sync.
+    pub(crate) fn make_dir(&self, path: &Path, changed: &mut Vec<PathBuf>) -> Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.make_dir(parent, changed)?;
+            changed.push(parent.to_owned());
+        }
+        self.step()
+            .and_then(|()| fs::create_dir(path))
+            .map_err(at(path))
+    }
+
+    /// Writes a small file in one step: into `temporary`, synced, then renamed to `path`, whose directory is synced.
+    pub(crate) fn put(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = self.create(temporary)?;
+        self.write(&mut file, bytes, temporary)?;
+        self.sync(&file, temporary)?;
+        self.rename(temporary, path)?;
+        self.sync_dir(path.parent().unwrap_or(Path::new(".")))
+    }
+
+    #[cfg(not(test))]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "tests make it fail"
+    )]
+    fn step(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn step(&self) -> io::Result<()> {
+        match &self.left {
+            Some(left) if left.fetch_sub(1, Ordering::SeqCst) <= 0 => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Turns a system error at `path` into ours.
+pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> StoreError {
+    move |error| StoreError::io(path, &error)
+}
+
+fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,143 @@
+//! What can go wrong in the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the store refused or failed. Each message says what, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another process owns the data directory.
+    #[error("`{path}` is in use by another process; stop it, or send it the request over HTTP")]
+    Locked {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// There is no data directory, or not one this program knows.
+    #[error("`{path}` is no data directory: {why}")]
+    NotADataDirectory {
+        /// The path given.
+        path: PathBuf,
+        /// What is missing or wrong, and what to do.
+        why: String,
+    },
+    /// A data directory cannot be made where something is already.
+    #[error("`{path}` is taken: {why}; name a directory that is empty or not there yet")]
+    Taken {
+        /// The path given.
+        path: PathBuf,
+        /// What is there.
+        why: String,
+    },
+    /// The data directory cannot be written.
+    #[error(
+        "`{path}` cannot be written: {why}; make the directory writable for this user, or mount it so"
+    )]
+    ReadOnly {
+        /// What could not be written.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// No space is left.
+    #[error(
+        "no space is left to write `{path}`: {why}; free some and start again, nothing acknowledged is lost"
+    )]
+    Full {
+        /// What could not be written.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// Stored bytes are not what they must be.
+    #[error(
+        "the data directory is damaged or was changed at {place}: {why}; keep a copy and restore a good one"
+    )]
+    Corrupt {
+        /// File and place in it.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Any other failure of the system.
+    #[error("`{path}`: {why}; put it right and start again")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// A private file can be read by others.
+    #[error(
+        "`{path}` can be read or written by other users (mode {mode:o}); run `chmod {want:o} {path}` and replace the secret if it leaked"
+    )]
+    Exposed {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// What they must be.
+        want: u32,
+    },
+    /// The journal stopped after a failure; the records were not taken.
+    #[error("the journal has stopped: {why}")]
+    Stopped {
+        /// The failure that stopped it.
+        why: String,
+    },
+    /// More records wait than memory should hold; the records were not taken.
+    #[error("{bytes} bytes of records wait for the disk already; try again in a moment")]
+    Busy {
+        /// Bytes waiting.
+        bytes: usize,
+    },
+    /// A record, or a group of records, is too long; none was taken.
+    #[error("{what} of {bytes} bytes is longer than the {most} that fit; send less at once")]
+    TooLong {
+        /// "a record" or "a group of records".
+        what: &'static str,
+        /// Its bytes.
+        bytes: usize,
+        /// The most allowed.
+        most: usize,
+    },
+    /// A group does not begin where the log ends; none was taken.
+    #[error(
+        "the group begins at record {first} and the log goes on at {next}: whoever appends lost count"
+    )]
+    OutOfOrder {
+        /// First record of the group.
+        first: u64,
+        /// The record that comes next.
+        next: u64,
+    },
+    /// The reader of the log refused a record.
+    #[error("record {index} of the log is refused: {why}")]
+    Refused {
+        /// Number of the record.
+        index: u64,
+        /// The reader's reason.
+        why: String,
+    },
+    /// An origin, key or random source is unusable.
+    #[error("{0}")]
+    Key(String),
+}
+
+impl StoreError {
+    /// The error of an operation on `path`.
+    pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
+        let (path, why) = (path.to_owned(), error.to_string());
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, why },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path, why },
+            _ => Self::Io { path, why },
+        }
+    }
+
+    pub(crate) fn corrupt(place: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
+        Self::Corrupt {
+            place: place.to_string(),
+            why: why.to_string(),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The journal: records in, durable, then published.
+
+mod threads;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use ledger::verify::OnEntry;
+use tokio::sync::{oneshot, watch};
+
+use crate::disk::Disk;
+use crate::recover::{Recovered, recover};
+use crate::wal::Group;
+use crate::{DataDir, StoreError};
+
+/// Bytes that may wait for the write-ahead log before appending is refused, and for publishing before the write-ahead
+/// log waits: memory stays bounded however fast records come.
+const MOST_QUEUED: usize = 256 << 20;
+const MOST_UNPUBLISHED: usize = 64 << 20;
+
+/// The log of a data directory, open for appending.
+///
+/// Dropping it stops at once: what is durable is published by the next start. [`Journal::close`] publishes first.
+pub struct Journal {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// The promise that appended records will be durable.
+#[must_use = "records are not durable before their ticket says so"]
+pub struct Ticket(oneshot::Receiver<Result<(), StoreError>>);
+
+impl Journal {
+    /// Opens the log: verifies what is published, reads the write-ahead log on from there, publishes the rest. Every
+    /// record of the log goes to `on_record`, from number 0, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for a log, checkpoint or write-ahead log that was damaged, changed, or put back from an
+    /// older copy; [`StoreError::Refused`] with `on_record`'s reason; or that of the system.
+    pub fn open(dir: &DataDir, on_record: &mut OnEntry<'_>) -> Result<Self, StoreError> {
+        Self::open_on(&Disk::default(), dir, on_record)
+    }
+
+    pub(crate) fn open_on(
+        disk: &Disk,
+        dir: &DataDir,
+        on_record: &mut OnEntry<'_>,
+    ) -> Result<Self, StoreError> {
+        let Recovered {
+            writer,
+            publisher,
+            note,
+        } = recover(disk, dir, on_record)?;
+        let size = writer.next();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                enqueued: size,
+                committed: size,
+                ..State::default()
+            }),
+            changed: Condvar::new(),
+            published: watch::Sender::new(Published {
+                size,
+                note,
+                failure: None,
+            }),
+            _lock: dir.hold(),
+        });
+        let closed = writer.closed();
+        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(run)
+                .map_err(crate::disk::at(dir.path()))
+        };
+        let mut journal = Self {
+            shared: Arc::clone(&shared),
+            threads: Vec::new(),
+        };
+        let (committing, publishing) = (Arc::clone(&shared), shared);
+        let run = Box::new(move || threads::commit(&committing, writer));
+        journal.threads.push(start("journal-commit", run)?);
+        let disk = disk.clone();
+        let run = Box::new(move || threads::publish(&publishing, publisher, &closed, &disk));
+        journal.threads.push(start("journal-publish", run)?);
+        Ok(journal)
+    }
+
+    /// Enqueues records that are appended in one piece, whole or not at all. `first` must be the number of the record
+    /// that comes next; calls are in the log in the order they are made. Never waits for the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::OutOfOrder`], [`StoreError::TooLong`], [`StoreError::Busy`], [`StoreError::Stopped`]. Nothing was
+    /// taken then.
+    pub fn append(&self, first: u64, records: Vec<Vec<u8>>) -> Result<Ticket, StoreError> {
+        let group = Group::new(first, &records)?;
+        drop(records);
+        let (done, ticket) = oneshot::channel();
+        let mut state = self.shared.lock();
+        if let Some(why) = &state.failure {
+            return Err(StoreError::Stopped {
+                why: why.to_string(),
+            });
+        }
+        if first != state.enqueued {
+            return Err(StoreError::OutOfOrder {
+                first,
+                next: state.enqueued,
+            });
+        }
+        if state.queued > MOST_QUEUED {
+            return Err(StoreError::Busy {
+                bytes: state.queued,
+            });
+        }
+        state.enqueued = group.end();
+        state.queued += group.payload.len();
+        state.queue.push_back((group, done));
+        drop(state);
+        self.shared.changed.notify_all();
+        Ok(Ticket(ticket))
+    }
+
+    /// Records that are durable.
+    #[must_use]
+    pub fn committed(&self) -> u64 {
+        self.shared.lock().committed
+    }
+
+    /// Size of the published checkpoint.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.shared.published.borrow().size
+    }
+
+    /// Note of the published checkpoint.
+    #[must_use]
+    pub fn checkpoint(&self) -> Vec<u8> {
+        self.shared.published.borrow().note.clone()
+    }
+
+    /// Waits until a checkpoint of at least `size` records is published. The future borrows nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`] where that will not happen before the next start.
+    pub fn wait_published(
+        &self,
+        size: u64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let mut published = self.shared.published.subscribe();
+        async move {
+            let seen = published
+                .wait_for(|now| now.size >= size || now.failure.is_some())
+                .await;
+            let stopped = |why: &str| {
+                Err(StoreError::Stopped {
+                    why: why.to_owned(),
+                })
+            };
+            match seen {
+                Ok(now) if now.size >= size => Ok(()),
+                Ok(now) => stopped(now.failure.as_deref().unwrap_or_default()),
+                Err(_) => stopped("it was closed"),
+            }
+        }
+    }
+
+    /// As [`Journal::wait_published`], for threads.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`].
+    pub fn wait_published_blocking(&self, size: u64) -> Result<(), StoreError> {
+        let mut state = self.shared.lock();
+        while self.published() < size {
+            if let Some(why) = &state.failure {
+                return Err(StoreError::Stopped {
+                    why: why.to_string(),
+                });
+            }
+            state = self.shared.wait(state);
+        }
+        Ok(())
+    }
+
+    /// The failure that stopped the journal, if one did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.shared.lock().failure.as_ref().map(ToString::to_string)
+    }
+
+    /// Publishes all that was appended, and stops.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`] with the failure that stopped the journal before it could publish.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.stop(Stop::Publish);
+        match self.failure() {
+            Some(why) => Err(StoreError::Stopped { why }),
+            None => Ok(()),
+        }
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        self.shared.lock().stop.get_or_insert(stop);
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            if let Err(panic) = thread.join() {
+                self.shared.fail(&StoreError::Stopped {
+                    why: threads::reason(&*panic),
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.stop(Stop::AtOnce);
+    }
+}
+
+impl Ticket {
+    /// Waits until the records are durable.
+    ///
+    /// # Errors
+    /// The failure of the write. The records may then be in the log or not: the next start tells, and takes a group
+    /// whole or not at all.
+    pub async fn durable(self) -> Result<(), StoreError> {
+        self.0.await.unwrap_or_else(|_| Err(dropped()))
+    }
+
+    /// As [`Ticket::durable`], for threads. Not to be called from async code, where it panics.
+    ///
+    /// # Errors
+    /// As [`Ticket::durable`].
+    pub fn durable_blocking(self) -> Result<(), StoreError> {
+        self.0.blocking_recv().unwrap_or_else(|_| Err(dropped()))
+    }
+}
+
+fn dropped() -> StoreError {
+    StoreError::Stopped {
+        why: "it was closed before the records were written".to_owned(),
+    }
+}
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// After publishing everything.
+    Publish,
+    /// After the batch being written.
+    AtOnce,
+}
+
+/// What journal, committer and publisher share.
+struct Shared {
+    state: Mutex<State>,
+    /// Signalled at every change of the state that another thread may wait for.
+    changed: Condvar,
+    published: watch::Sender<Published>,
+    /// The data directory stays locked as long as any thread may write to it.
+    _lock: Arc<File>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Number of the record after the last one enqueued, and after the last durable one.
+    enqueued: u64,
+    committed: u64,
+    /// Groups to be made durable, and their bytes.
+    queue: VecDeque<(Group, oneshot::Sender<Result<(), StoreError>>)>,
+    queued: usize,
+    /// Durable groups to be published, and their bytes with those being published.
+    durable: Vec<Group>,
+    unpublished: usize,
+    failure: Option<Arc<str>>,
+    stop: Option<Stop>,
+    /// Whether the committer has ended, so that nothing more becomes durable.
+    ended: bool,
+}
+
+struct Published {
+    size: u64,
+    note: Vec<u8>,
+    failure: Option<Arc<str>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that holds the lock can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops the journal for good. The first reason stays.
+    fn fail(&self, error: &StoreError) {
+        let why = {
+            let mut state = self.lock();
+            Arc::clone(
+                state
+                    .failure
+                    .get_or_insert_with(|| error.to_string().into()),
+            )
+        };
+        self.published.send_modify(|published| {
+            published.failure.get_or_insert(why);
+        });
+        self.changed.notify_all();
+    }
+}

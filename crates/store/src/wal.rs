@@ -1,0 +1,34 @@
+//! The write-ahead log: segments of frames, each frame a group of records that is in the log whole or not at all.
+//!
+//! ```text
+//! segment  wal/<first record, 20 digits>.wal
+//!   header   "CFWL" | version u32 | key id 4 | first record u64 | nonce 8 | CRC-32 u32
+//!   frame    "CFWF" | payload bytes u32 | CRC-32 u32 | base u64 | first record u64 | records u32 | payload
+//! ```
+//!
+//! Numbers are big-endian; the payload is the records as in an entry bundle. A frame's CRC-32 begins with the segment's
+//! random nonce, so no record can hold bytes that pass for a frame. `base` is where in the segment the frame's batch
+//! begins: all before it was on the device when the batch was written. That tells a torn tail (never acknowledged,
+//! dropped) from damage to acknowledged records (refused): damage is no tail if a frame with a later base follows.
+
+mod frame;
+mod reader;
+mod writer;
+
+pub(crate) use frame::Group;
+pub(crate) use reader::Reader;
+pub(crate) use writer::{Closed, Writer};
+
+use std::path::{Path, PathBuf};
+
+/// Bytes after which a segment is closed and the next one begun.
+const SEGMENT: u64 = 8 << 20;
+
+/// Where files are written before they are renamed to their places in the log or the write-ahead log.
+pub(crate) fn temporary(wal: &Path) -> PathBuf {
+    wal.join("tmp")
+}
+
+fn segment_path(wal: &Path, first: u64) -> PathBuf {
+    wal.join(format!("{first:020}.wal"))
+}

@@ -1,0 +1,148 @@
+//! Headers of segments and frames, as bytes.
+
+use ledger::bundle;
+
+use crate::StoreError;
+
+pub(super) const HEADER: usize = 4 + 4 + 4 + 8 + NONCE + 4;
+pub(super) const FRAME: usize = 4 + 4 + 4 + 8 + 8 + 4;
+pub(super) const FRAME_MAGIC: &[u8; 4] = b"CFWF";
+const SEGMENT_MAGIC: &[u8; 4] = b"CFWL";
+const VERSION: u32 = 1;
+const NONCE: usize = 8;
+
+/// The most payload of one group.
+const LARGEST_GROUP: usize = 32 << 20;
+
+/// Records that are appended in one piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Number of the first record.
+    pub(crate) first: u64,
+    /// How many records.
+    pub(crate) count: u32,
+    /// The records, as in an entry bundle.
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Group {
+    /// Encodes records; refuses what is too long to be stored.
+    pub(crate) fn new(first: u64, records: &[Vec<u8>]) -> Result<Self, StoreError> {
+        let bytes = records.iter().map(|record| record.len() + 2).sum();
+        if bytes > LARGEST_GROUP {
+            return Err(StoreError::TooLong {
+                what: "a group of records",
+                bytes,
+                most: LARGEST_GROUP,
+            });
+        }
+        let mut payload = Vec::with_capacity(bytes);
+        for record in records {
+            bundle::push(&mut payload, record).map_err(|_| StoreError::TooLong {
+                what: "a record",
+                bytes: record.len(),
+                most: bundle::LONGEST,
+            })?;
+        }
+        let count =
+            u32::try_from(records.len()).expect("INVARIANT: each record takes 2 of at most 32 MiB");
+        Ok(Self {
+            first,
+            count,
+            payload,
+        })
+    }
+
+    /// The record after the group.
+    pub(crate) fn end(&self) -> u64 {
+        self.first + u64::from(self.count)
+    }
+
+    /// The records.
+    pub(crate) fn records(&self) -> Result<Vec<&[u8]>, StoreError> {
+        bundle::parse(&self.payload, self.count as usize)
+            .map_err(|why| StoreError::corrupt(format!("the group of record {}", self.first), why))
+    }
+}
+
+/// Header of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) key: [u8; 4],
+    pub(super) first: u64,
+    pub(super) nonce: [u8; NONCE],
+}
+
+impl Segment {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER);
+        bytes.extend_from_slice(SEGMENT_MAGIC);
+        bytes.extend_from_slice(&VERSION.to_be_bytes());
+        bytes.extend_from_slice(&self.key);
+        bytes.extend_from_slice(&self.first.to_be_bytes());
+        bytes.extend_from_slice(&self.nonce);
+        let crc = crc32fast::hash(&bytes);
+        bytes.extend_from_slice(&crc.to_be_bytes());
+        bytes
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let key = take(bytes, 8)?;
+        let first = u64::from_be_bytes(take(bytes, 12)?);
+        let nonce = take(bytes, 20)?;
+        let segment = Self { key, first, nonce };
+        bytes.starts_with(&segment.to_bytes()).then_some(segment)
+    }
+
+    /// Appends the frame of `group`, whose batch begins at `base` of the segment.
+    pub(super) fn write(&self, batch: &mut Vec<u8>, base: u64, group: &Group) {
+        let start = batch.len();
+        batch.extend_from_slice(FRAME_MAGIC);
+        let length =
+            u32::try_from(group.payload.len()).expect("INVARIANT: groups are at most 32 MiB");
+        batch.extend_from_slice(&length.to_be_bytes());
+        batch.extend_from_slice(&[0; 4]);
+        batch.extend_from_slice(&base.to_be_bytes());
+        batch.extend_from_slice(&group.first.to_be_bytes());
+        batch.extend_from_slice(&group.count.to_be_bytes());
+        batch.extend_from_slice(&group.payload);
+        let crc = self.crc(&batch[start..]);
+        batch[start + 8..start + 12].copy_from_slice(&crc.to_be_bytes());
+    }
+
+    /// The frame at `place` of the segment's bytes, if a whole one is there: its batch's base, its group, its end.
+    pub(super) fn frame(&self, bytes: &[u8], place: usize) -> Option<(u64, Group, usize)> {
+        let rest = bytes.get(place..)?;
+        if !rest.starts_with(FRAME_MAGIC) {
+            return None;
+        }
+        let length = u32::from_be_bytes(take(rest, 4)?) as usize;
+        let frame = rest.get(..FRAME.checked_add(length)?)?;
+        if u32::from_be_bytes(take(frame, 8)?) != self.crc(frame) {
+            return None;
+        }
+        let group = Group {
+            first: u64::from_be_bytes(take(frame, 20)?),
+            count: u32::from_be_bytes(take(frame, 28)?),
+            payload: frame[FRAME..].to_vec(),
+        };
+        Some((
+            u64::from_be_bytes(take(frame, 12)?),
+            group,
+            place + frame.len(),
+        ))
+    }
+
+    /// CRC-32 of the nonce and a frame without its own CRC field.
+    fn crc(&self, frame: &[u8]) -> u32 {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&self.nonce);
+        crc.update(&frame[..8]);
+        crc.update(&frame[12..]);
+        crc.finalize()
+    }
+}
+
+fn take<const N: usize>(bytes: &[u8], place: usize) -> Option<[u8; N]> {
+    bytes.get(place..)?.first_chunk().copied()
+}

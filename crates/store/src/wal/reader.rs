@@ -1,0 +1,190 @@
+//! Reading segments: recovery's side.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::frame::{FRAME_MAGIC, Group, HEADER, Segment};
+use super::{Writer, segment_path, temporary};
+use crate::StoreError;
+use crate::disk::{Disk, at};
+
+/// Reads the groups of a write-ahead log in order, one segment in memory at a time.
+pub(crate) struct Reader {
+    disk: Disk,
+    wal: PathBuf,
+    key: [u8; 4],
+    /// First records of the segments not yet read.
+    ahead: VecDeque<u64>,
+    /// First records of those that were begun to be read.
+    read: Vec<u64>,
+    now: Open,
+    first: u64,
+    /// Record after the last group read.
+    next: u64,
+    /// Whether the last segment is whole up to its end.
+    torn: bool,
+}
+
+struct Open {
+    segment: Segment,
+    path: PathBuf,
+    bytes: Vec<u8>,
+    place: usize,
+}
+
+impl Reader {
+    /// Opens the write-ahead log in `wal`, which must belong to the log key `key`.
+    pub(crate) fn open(disk: &Disk, wal: &Path, key: [u8; 4]) -> Result<Self, StoreError> {
+        let mut ahead = segments(wal)?;
+        let Some(first) = ahead.pop_front() else {
+            let why = "it has no segment, so records that were acknowledged may be gone";
+            return Err(StoreError::corrupt(wal.display(), why));
+        };
+        Ok(Self {
+            disk: disk.clone(),
+            now: Open::read(wal, key, first)?,
+            wal: wal.to_owned(),
+            key,
+            ahead,
+            read: vec![first],
+            first,
+            next: first,
+            torn: false,
+        })
+    }
+
+    /// The first record it holds.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The record after the last group read.
+    pub(crate) fn end(&self) -> u64 {
+        self.next
+    }
+
+    /// The next group; `None` at the end.
+    pub(crate) fn group(&mut self) -> Result<Option<Group>, StoreError> {
+        loop {
+            let open = &mut self.now;
+            match open.segment.frame(&open.bytes, open.place) {
+                Some((_, group, end)) => {
+                    if group.first != self.next {
+                        let why = format!(
+                            "record {} stands where record {} must",
+                            group.first, self.next
+                        );
+                        return Err(StoreError::corrupt(open.here(), why));
+                    }
+                    open.place = end;
+                    self.next = group.end();
+                    return Ok(Some(group));
+                }
+                None if open.place < open.bytes.len() => {
+                    if !self.ahead.is_empty() || open.goes_on() {
+                        let why = "the frame is damaged, and acknowledged records follow it";
+                        return Err(StoreError::corrupt(open.here(), why));
+                    }
+                    self.torn = true;
+                    return Ok(None);
+                }
+                None => match self.ahead.pop_front() {
+                    None => return Ok(None),
+                    Some(first) if first == self.next => {
+                        self.now = Open::read(&self.wal, self.key, first)?;
+                        self.read.push(first);
+                    }
+                    Some(first) => {
+                        let why = format!(
+                            "it ends before record {} and the next segment begins at {first}",
+                            self.next
+                        );
+                        return Err(StoreError::corrupt(open.path.display(), why));
+                    }
+                },
+            }
+        }
+    }
+
+    /// Readies the log for writing, once all its records are read and published: cuts the torn tail off, begins a fresh
+    /// segment and removes the older ones.
+    pub(crate) fn finish(self) -> Result<Writer, StoreError> {
+        if self.torn {
+            self.disk.truncate(&self.now.path, self.now.place as u64)?;
+        }
+        let writer = if self.now.segment.first == self.next {
+            Writer::resume(&self.disk, &self.wal, self.now.segment)?
+        } else {
+            Writer::begin(&self.disk, &self.wal, self.key, self.next)?
+        };
+        for first in self.read {
+            if first != self.next {
+                self.disk.remove(&segment_path(&self.wal, first))?;
+            }
+        }
+        Ok(writer)
+    }
+}
+
+impl Open {
+    fn read(wal: &Path, key: [u8; 4], first: u64) -> Result<Self, StoreError> {
+        let path = segment_path(wal, first);
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        let segment = Segment::parse(&bytes).ok_or_else(|| {
+            StoreError::corrupt(
+                path.display(),
+                "its header is damaged, or of another version",
+            )
+        })?;
+        if segment.key != key || segment.first != first {
+            return Err(StoreError::corrupt(
+                path.display(),
+                "it is the segment of another log or place",
+            ));
+        }
+        Ok(Self {
+            segment,
+            path,
+            bytes,
+            place: HEADER,
+        })
+    }
+
+    /// Whether a frame of a later batch follows the damaged one: then what is damaged here was acknowledged.
+    fn goes_on(&self) -> bool {
+        let rest = &self.bytes[self.place..];
+        rest.windows(FRAME_MAGIC.len())
+            .enumerate()
+            .filter(|(_, window)| window == FRAME_MAGIC)
+            .filter_map(|(offset, _)| self.segment.frame(&self.bytes, self.place + offset))
+            .any(|(base, _, _)| base > self.place as u64)
+    }
+
+    fn here(&self) -> String {
+        format!("{} byte {}", self.path.display(), self.place)
+    }
+}
+
+fn segments(wal: &Path) -> Result<VecDeque<u64>, StoreError> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(wal).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    for entry in entries.map_err(at(wal))? {
+        let path = entry.path();
+        if path == temporary(wal) {
+            continue;
+        }
+        let name = entry.file_name();
+        let first = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".wal"))
+            .and_then(|digits| digits.parse().ok())
+            .filter(|first| segment_path(wal, *first) == path);
+        found.push(
+            first.ok_or_else(|| StoreError::corrupt(path.display(), "the file is no segment"))?,
+        );
+    }
+    found.sort_unstable();
+    Ok(found.into())
+}
