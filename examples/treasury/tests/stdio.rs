@@ -1,6 +1,9 @@
 //! The real program, spoken to in JSON-RPC over its stdin and stdout.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, like the tests")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
 
 use std::{
     io::{BufRead, BufReader, Write},
