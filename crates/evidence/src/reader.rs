@@ -48,11 +48,14 @@ pub(crate) fn for_each_owned(
     })
 }
 
+/// Is given an entry's place and bytes.
+type OnEntry<'a> = dyn FnMut(u64, &[u8]) -> Result<(), EvidenceError> + 'a;
+
 /// Hands every entry from `from` on to `f`, as bytes.
 pub(crate) fn for_each_entry(
     source: &dyn Source,
     from: u64,
-    f: &mut dyn FnMut(u64, &[u8]) -> Result<(), EvidenceError>,
+    f: &mut OnEntry<'_>,
 ) -> Result<u64, EvidenceError> {
     let size = head(source)?.size;
     for index in from / WIDTH..size.div_ceil(WIDTH) {

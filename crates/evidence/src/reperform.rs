@@ -260,16 +260,12 @@ impl Performer<'_> {
             _ => self.report.recommendations += 1,
         }
         match result {
-            Rerun::Differs {
-                recorded,
-                again,
-                inputs,
-            } => self.differ(Disagreement {
+            Rerun::Differs(difference) => self.differ(Disagreement {
                 seq: head.seq,
                 what,
-                recorded,
-                again,
-                inputs,
+                recorded: difference.recorded,
+                again: difference.again,
+                inputs: difference.inputs,
             }),
             Rerun::Same | Rerun::NotHere | Rerun::OtherModel => Ok(()),
         }

@@ -155,7 +155,9 @@ fn agent(
     };
     Ok(Some(match result {
         Rerun::Same => Again::Same,
-        Rerun::Differs { again, .. } => Again::Differs { again },
+        Rerun::Differs(difference) => Again::Differs {
+            again: difference.again,
+        },
         Rerun::NotHere => Again::Cannot {
             why: "a snapshot that the agent saw is not here".to_owned(),
         },

@@ -28,30 +28,47 @@ const FOUND: usize = 8;
 /// Retrievals that are remembered; cases of a kind ask the same.
 const REMEMBERED: usize = 4096;
 
+/// A step that comes out otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// What the record says.
+    pub(crate) recorded: Value,
+    /// What came out now.
+    pub(crate) again: Value,
+    /// From what.
+    pub(crate) inputs: Value,
+}
+
 /// What running a step again comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rerun {
     /// The same.
     Same,
     /// Something else.
-    Differs {
-        /// What the record says.
-        recorded: Value,
-        /// What came out now.
-        again: Value,
-        /// From what.
-        inputs: Value,
-    },
+    Differs(Box<Difference>),
     /// A snapshot that is needed is not here.
     NotHere,
     /// The model is not the built-in rule model.
     OtherModel,
 }
 
+impl Rerun {
+    fn differs(recorded: Value, again: Value, inputs: Value) -> Self {
+        Self::Differs(Box::new(Difference {
+            recorded,
+            again,
+            inputs,
+        }))
+    }
+}
+
+/// Ids of clauses with their scores, best first.
+type Ranking = Vec<(String, i64)>;
+
 /// Runs steps again.
 pub(crate) struct Rerunner<'a> {
     vault: Option<&'a Vault>,
-    found: RefCell<HashMap<(Digest, String), Rc<Vec<(String, i64)>>>>,
+    found: RefCell<HashMap<(Digest, String), Rc<Ranking>>>,
 }
 
 impl<'a> Rerunner<'a> {
@@ -117,27 +134,22 @@ impl<'a> Rerunner<'a> {
         let inputs = json!({ "query": recorded.query, "release": release.digest() });
         match self.search(release, &recorded.query) {
             Ok(found) if *found == was => Rerun::Same,
-            Ok(found) => Rerun::Differs {
-                recorded: json!(was),
-                again: json!(*found),
-                inputs,
-            },
-            Err(why) => Rerun::Differs {
-                recorded: json!(was),
-                again: Value::from(format!("retrieval failed: {why}")),
-                inputs,
-            },
+            Ok(found) => Rerun::differs(json!(was), json!(*found), inputs),
+            Err(why) => {
+                let again = Value::from(format!("retrieval failed: {why}"));
+                Rerun::differs(json!(was), again, inputs)
+            }
         }
     }
 
-    fn search(&self, release: &Release, query: &str) -> Result<Rc<Vec<(String, i64)>>, String> {
+    fn search(&self, release: &Release, query: &str) -> Result<Rc<Ranking>, String> {
         let key = (release.digest(), query.to_owned());
         if let Some(found) = self.found.borrow().get(&key) {
             return Ok(Rc::clone(found));
         }
         let found = release.search(query, FOUND)?;
         let found = found.into_iter().map(|f| (f.clause.id, f.score_milli));
-        let found: Rc<Vec<_>> = Rc::new(found.collect());
+        let found: Rc<Ranking> = Rc::new(found.collect());
         let mut cache = self.found.borrow_mut();
         if cache.len() >= REMEMBERED {
             cache.clear();
@@ -211,11 +223,7 @@ fn well_cited(
 }
 
 fn differs(recorded: &Recommend, again: Value, facts: &Facts) -> Rerun {
-    Rerun::Differs {
-        recorded: json!(recorded),
-        again,
-        inputs: json!({ "facts": facts }),
-    }
+    Rerun::differs(json!(recorded), again, json!({ "facts": facts }))
 }
 
 /// The case of a request, in the state before it.

@@ -30,6 +30,9 @@ struct Entry {
 /// A record with its place; the error says why the entry is none.
 type Read = (u64, u64, Result<Record, String>);
 
+/// Where a worker's batches go, and where they come back.
+type Worker = (SyncSender<Vec<Entry>>, Receiver<Vec<Read>>);
+
 /// Runs `ledger`'s check, with every entry read strictly and inspected in order.
 ///
 /// A fault of a record is told before a fault of the files: it says more.
@@ -83,7 +86,7 @@ fn work(todo: &Receiver<Vec<Entry>>, done: &SyncSender<Vec<Read>>) {
 
 /// Batches on their way to the cores and back, always in order: batch `n` is with worker `n % workers`.
 struct Line<'a> {
-    workers: Vec<(SyncSender<Vec<Entry>>, Receiver<Vec<Read>>)>,
+    workers: Vec<Worker>,
     batch: Vec<Entry>,
     byte: u64,
     sent: usize,

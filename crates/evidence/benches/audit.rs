@@ -1,0 +1,127 @@
+//! How fast an auditor is: records verified, decisions performed again, records indexed, each per second.
+//!
+//! `cargo bench -p evidence`; the number of cases may follow `--` (22 records each; 3,000 where none is given).
+
+#[path = "../tests/audit/world.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod world;
+
+use std::time::Instant;
+
+use duty::statement::Choice;
+use evidence::{Index, Query, ReperformOptions, Vault, case_story, open, reperform, verify};
+
+use crate::world::{Invoice, World, log_key, name};
+
+fn main() {
+    let cases = std::env::args()
+        .find_map(|a| a.parse::<usize>().ok())
+        .unwrap_or(3_000);
+    let dir = tempfile::tempdir().unwrap();
+    let world = generated(dir.path(), cases);
+    let count = world.records.len();
+    let bytes: usize = world
+        .records
+        .iter()
+        .map(|r| r.to_bytes().unwrap().len())
+        .sum();
+    println!(
+        "{cases} cases, {count} records, {} bytes on average",
+        bytes / count
+    );
+    let decisions = world.records.iter().filter(|r| r.cause.is_none()).count();
+    drop(world);
+    let source = open(&dir.path().display().to_string()).unwrap();
+    let snapshots = dir.path().join("snapshots");
+    let vkey = log_key().verifier().vkey();
+
+    rate("verify, log alone", "records", count, || {
+        verify(&*source, &vkey, None, None).unwrap();
+    });
+    rate("verify, with snapshots", "records", count, || {
+        verify(&*source, &vkey, None, Some(&snapshots)).unwrap();
+    });
+    rate("reperform, log alone", "decisions", decisions, || {
+        reperform(&*source, &ReperformOptions::default()).unwrap();
+    });
+    let options = ReperformOptions {
+        release: None,
+        snapshots: Some(snapshots.clone()),
+    };
+    rate("reperform, with agents", "decisions", decisions, || {
+        reperform(&*source, &options).unwrap();
+    });
+    let mut index = Index::open(dir.path()).unwrap();
+    rate("index", "records", count, || {
+        index.catch_up(&*source).unwrap();
+    });
+    let by_field = Query {
+        field: Some(("vendor.id".to_owned(), "V-7".to_owned())),
+        ..Query::default()
+    };
+    let by_clause = Query {
+        clause: Some("PAY-4.1".to_owned()),
+        agent: Some("reviewer".to_owned()),
+        newest_first: true,
+        limit: Some(100),
+        ..Query::default()
+    };
+    let by_time = Query {
+        limit: Some(100),
+        kind: Some("verdict.reached".to_owned()),
+        newest_first: true,
+        ..Query::default()
+    };
+    for (what, query) in [
+        ("field", by_field),
+        ("clause and agent", by_clause),
+        ("kind, newest 100", by_time),
+    ] {
+        let start = Instant::now();
+        let found = index.query(&query).unwrap().len();
+        println!("query by {what}: {found} rows in {:?}", start.elapsed());
+    }
+    let start = Instant::now();
+    case_story(&*source, Some(&index), &name("case-7")).unwrap();
+    println!("story of a case, with the index: {:?}", start.elapsed());
+    let start = Instant::now();
+    evidence::replay(&*source, Some(&Vault::new(snapshots)), &name("case-7")).unwrap();
+    println!("replay of a case: {:?}", start.elapsed());
+}
+
+fn rate(what: &str, unit: &str, count: usize, f: impl FnOnce()) {
+    let start = Instant::now();
+    f();
+    let elapsed = start.elapsed();
+    println!(
+        "{what}: {:.0} {unit}/s ({count} in {elapsed:?})",
+        count as f64 / elapsed.as_secs_f64()
+    );
+}
+
+/// One case in ten needs a signature, one in a hundred two.
+fn generated(dir: &std::path::Path, cases: usize) -> World {
+    let mut world = World::new(dir);
+    for n in 0..cases {
+        let id = format!("case-{n}");
+        let amount = match n % 100 {
+            0 => 9_000_000,
+            n if n % 10 == 0 => 900_000,
+            n => 40_000 + n as i64,
+        };
+        world.judged(&id, &Invoice::of(amount, &format!("V-{}", n % 500)));
+        for person in ["bob", "gus"] {
+            let waits = world
+                .state
+                .cases
+                .get(&name(&id))
+                .is_some_and(|c| c.grant.is_none());
+            if waits {
+                world.approve(&id, person, Choice::Approve);
+            }
+        }
+        world.execute(&id);
+    }
+    world.publish(&log_key());
+    world
+}

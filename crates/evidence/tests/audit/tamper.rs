@@ -1,0 +1,294 @@
+//! Whatever is changed in a copy is found, and the place is said.
+
+use std::{fs, path::Path};
+
+use duty::{
+    record::{Body, Record},
+    request::Request,
+    statement::Choice,
+};
+use evidence::{Fault, VerifyReport, open_at, verify};
+use ledger::Signer;
+
+use crate::world::{Invoice, World, log_key, publish};
+
+fn check(dir: &Path) -> Result<VerifyReport, Fault> {
+    let opened = open_at(&dir.display().to_string()).unwrap();
+    let vkey = log_key().verifier().vkey();
+    let snapshots = dir.join("snapshots");
+    verify(&*opened.source, &vkey, None, Some(&snapshots))
+}
+
+fn entries(world: &World) -> Vec<Vec<u8>> {
+    world
+        .records
+        .iter()
+        .map(|r| r.to_bytes().unwrap())
+        .collect()
+}
+
+/// Re-hashes and re-signs the log with the right key after `change`, and says what is found.
+#[track_caller]
+fn forged(change: impl FnOnce(&mut Vec<Record>)) -> Fault {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::busy(dir.path());
+    change(&mut world.records);
+    world.publish(&log_key());
+    check(dir.path()).expect_err("the forgery should be found")
+}
+
+fn place(records: &[Record], kind: &str) -> usize {
+    records.iter().position(|r| r.body.kind() == kind).unwrap()
+}
+
+#[test]
+fn a_log_as_it_should_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::busy(dir.path());
+    world.publish(&log_key());
+    let report = check(dir.path()).unwrap();
+    assert_eq!(report.size, world.records.len() as u64);
+    // Two under the threshold, bob and gus on three cases, gus on a fourth, one triage.
+    let signed = world.records.iter().filter(|r| {
+        !matches!(r.body, Body::RequestRefused(_))
+            && matches!(
+                r.body.request(),
+                Some(Request::Approve(_) | Request::SignThreshold(_) | Request::Triage(_))
+            )
+    });
+    assert_eq!(report.signatures, signed.count() as u64);
+    assert_eq!(report.signatures, 7);
+    assert_eq!(report.refusals, 1);
+    assert_eq!(report.files, world.release.files().len() as u64);
+    assert!(report.snapshots > 50 && report.absent == 0, "{report:?}");
+    assert_eq!(report.first, Some(world.records[0].time));
+    assert!(report.warnings.is_empty());
+}
+
+#[test]
+fn every_changed_byte_of_the_log_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::busy(dir.path());
+    for n in 0..20 {
+        world.judged(&format!("more-{n}"), &Invoice::of(50_000, "V-1"));
+    }
+    world.publish(&log_key());
+    let source = open_at(&dir.path().display().to_string()).unwrap().source;
+    let files = source.list().unwrap().unwrap();
+    // Checkpoint, full and partial bundles, and tiles of two levels.
+    assert!(files.len() >= 6, "{files:?}");
+    let mut seed = 1_u64;
+    let mut random = move |below: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    for n in 0..120 {
+        let path = dir.path().join("log").join(&files[n % files.len()]);
+        let right = fs::read(&path).unwrap();
+        let mut wrong = right.clone();
+        let at = random(right.len());
+        wrong[at] ^= 1 << random(8);
+        fs::write(&path, &wrong).unwrap();
+        let fault = check(dir.path()).expect_err("a changed byte should be found");
+        assert!(!fault.unreadable, "{fault}");
+        fs::write(&path, &right).unwrap();
+    }
+    check(dir.path()).unwrap();
+}
+
+#[test]
+fn every_changed_snapshot_is_found_and_an_absent_one_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::busy(dir.path());
+    world.publish(&log_key());
+    let all = check(dir.path()).unwrap().snapshots;
+    let vault = evidence::Vault::new(dir.path().join("snapshots"));
+    let commitment = world.records.iter().find_map(|r| match r.body.request() {
+        Some(Request::Answer(a)) => a.snapshot,
+        _ => None,
+    });
+    let path = vault.path(&commitment.unwrap());
+    let right = fs::read(&path).unwrap();
+    for at in [0, 10, 40, right.len() - 1] {
+        let mut wrong = right.clone();
+        wrong[at] ^= 1;
+        fs::write(&path, wrong).unwrap();
+        let fault = check(dir.path()).unwrap_err();
+        assert!(
+            fault.place.contains(&commitment.unwrap().to_string()),
+            "{fault}"
+        );
+    }
+    fs::remove_file(&path).unwrap();
+    let report = check(dir.path()).unwrap();
+    assert_eq!((report.snapshots, report.absent), (all - 1, 1));
+    fs::write(&path, right).unwrap();
+    world.keep(b"kept, and then the process ended");
+    let report = check(dir.path()).unwrap();
+    assert_eq!((report.snapshots, report.absent), (all + 1, 0));
+    assert_eq!(report.warnings.len(), 1);
+}
+
+#[test]
+fn another_key_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::busy(dir.path());
+    world.publish(&Signer::from_seed(crate::world::ORIGIN, &[8; 32]).unwrap());
+    let fault = check(dir.path()).unwrap_err();
+    assert_eq!(fault.place, "checkpoint");
+    let other = Signer::from_seed("other.example/log", &[7; 32]).unwrap();
+    publish(&dir.path().join("log"), &entries(&world), &other);
+    assert_eq!(check(dir.path()).unwrap_err().place, "checkpoint");
+}
+
+#[test]
+fn a_log_cut_short_or_rewritten_is_found_by_whoever_kept_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::busy(dir.path());
+    world.publish(&log_key());
+    let kept = fs::read(dir.path().join("log/checkpoint")).unwrap();
+    let since = |dir: &Path| {
+        let opened = open_at(&dir.display().to_string()).unwrap();
+        verify(
+            &*opened.source,
+            &log_key().verifier().vkey(),
+            Some(&kept),
+            None,
+        )
+    };
+    world.judged("later", &Invoice::of(41_000, "V-1"));
+    world.publish(&log_key());
+    since(dir.path()).unwrap();
+    let mut cut = entries(&world);
+    cut.truncate(100);
+    publish(&dir.path().join("log"), &cut, &log_key());
+    assert!(since(dir.path()).unwrap_err().why.contains("truncated"));
+    let other = tempfile::tempdir().unwrap();
+    let mut rewritten = World::new(other.path());
+    for n in 0..20 {
+        rewritten.judged(&format!("other-{n}"), &Invoice::of(1_000, "V-9"));
+    }
+    rewritten.publish(&log_key());
+    assert!(check(other.path()).is_ok());
+    assert!(since(other.path()).unwrap_err().why.contains("rewritten"));
+}
+
+#[test]
+fn swapped_records_are_found() {
+    let fault = forged(|records| records.swap(30, 31));
+    assert_eq!(fault.record, Some(30));
+    let fault = forged(|records| {
+        records.swap(30, 31);
+        records[30].seq = 30;
+        records[31].seq = 31;
+    });
+    assert!(
+        fault.record == Some(30) || fault.record == Some(31),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_human_signature_that_is_not_theirs_is_found() {
+    // The log's owner holds the log's key, and still cannot sign for bob.
+    let fault = forged(|records| {
+        let at = place(records, "approval.given");
+        let Body::ApprovalGiven(body) = &mut records[at].body else {
+            panic!()
+        };
+        let Request::Approve(signed) = &mut body.request else {
+            panic!()
+        };
+        signed.statement.reason = "looked at it twice".to_owned();
+    });
+    assert!(fault.why.contains("signature"), "{fault}");
+    assert!(fault.place.starts_with("tile/entries/"), "{fault}");
+    // gus signs in bob's name.
+    let fault = forged(|records| {
+        let at = place(records, "approval.given");
+        let Body::ApprovalGiven(body) = &mut records[at].body else {
+            panic!()
+        };
+        let Request::Approve(signed) = &mut body.request else {
+            panic!()
+        };
+        *signed = crate::world::sign(signed.statement.clone(), "gus");
+    });
+    assert!(fault.why.contains("signature"), "{fault}");
+}
+
+#[test]
+fn a_yes_turned_no_a_changed_file_and_a_group_torn_apart_are_found() {
+    let fault = forged(|records| {
+        let at = place(records, "approval.given");
+        let Body::ApprovalGiven(body) = &mut records[at].body else {
+            panic!()
+        };
+        let Request::Approve(signed) = &mut body.request else {
+            panic!()
+        };
+        signed.statement.decision = Choice::Reject;
+    });
+    assert!(fault.why.contains("signature"), "{fault}");
+    let fault = forged(|records| {
+        let at = place(records, "file.recorded");
+        let Body::FileRecorded(body) = &mut records[at].body else {
+            panic!()
+        };
+        let Request::RecordFile(file) = &mut body.request else {
+            panic!()
+        };
+        file.content.push('!');
+    });
+    assert!(fault.why.contains("the file has the digest"), "{fault}");
+    let fault = forged(|records| {
+        let at = place(records, "release.built");
+        let Body::ReleaseBuilt(body) = &mut records[at].body else {
+            panic!()
+        };
+        let Request::BuildRelease(build) = &mut body.request else {
+            panic!()
+        };
+        let last = build.files.keys().next_back().unwrap().clone();
+        build.files.remove(&last);
+    });
+    assert!(fault.why.contains("the release has the digest"), "{fault}");
+    let fault = forged(|records| {
+        let at = place(records, "verdict.reached");
+        records[at].cause = Some(0);
+    });
+    assert!(fault.why.contains("cause"), "{fault}");
+    let fault = forged(|records| {
+        let at = place(records, "grant.issued");
+        records[at].time = records[at + 1].time;
+    });
+    assert!(fault.why.contains("time"), "{fault}");
+}
+
+#[test]
+fn bytes_that_are_no_record_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    for change in [
+        |bytes: Vec<u8>| [b" ", &bytes[..]].concat(),
+        |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap();
+            text.replacen("\"v\":1", "\"v\":2", 1).into_bytes()
+        },
+        |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap();
+            text.replacen("{\"actor\"", "{\"a\":1,\"actor\"", 1)
+                .into_bytes()
+        },
+        |_| b"not a record".to_vec(),
+    ] {
+        let mut entries = entries(&world);
+        let last = entries.pop().unwrap();
+        entries.push(change(last));
+        publish(&dir.path().join("log"), &entries, &log_key());
+        let fault = check(dir.path()).unwrap_err();
+        assert_eq!(fault.record, Some(entries.len() as u64 - 1), "{fault}");
+    }
+}

@@ -1,0 +1,517 @@
+//! A log made by the core over the example's release, as the engine and the built-in team would make it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use base64::Engine as _;
+use duty::{
+    Decision,
+    action::Action,
+    canonical::{self, Digest},
+    decide, differs,
+    facts::Facts,
+    name::CaseId,
+    principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
+    record::{Body, Record},
+    release::Rules,
+    release_for,
+    request::{
+        Answer, BuildRelease, Call, Certify, FoundBy, OpenCase, OpenLog, Outcome, Promote, Ranked,
+        Recommend, RecordFile, RecordOutcome, Request, Retrieve, Submission, UseGrant,
+    },
+    state::{CallAnswer, State},
+    statement::{ApprovalStatement, Choice, Signed, ThresholdStatement, TriageStatement},
+    time::Time,
+};
+use ed25519_dalek::{Signer as _, SigningKey};
+use ledger::{Checkpoint, Frontier, Signer, bundle::BundleError};
+use policy::Release;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The log's origin.
+pub(crate) const ORIGIN: &str = "test.example/payables";
+
+/// 2026-06-01T00:00:00.000Z.
+const START: i64 = 1_780_272_000_000;
+
+/// The example's release.
+pub(crate) fn release_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/payables/release")
+}
+
+/// The key that signs checkpoints.
+pub(crate) fn log_key() -> Signer {
+    Signer::from_seed(ORIGIN, &[7; 32]).unwrap()
+}
+
+/// A name from text.
+pub(crate) fn name<T: std::str::FromStr<Err = String>>(s: &str) -> T {
+    s.parse().unwrap()
+}
+
+fn key(person: &str) -> SigningKey {
+    SigningKey::from_bytes(&[person.as_bytes()[0]; 32])
+}
+
+/// A statement signed with the key of `person`.
+pub(crate) fn sign<T: Serialize>(statement: T, person: &str) -> Signed<T> {
+    let bytes = canonical::to_vec(&statement).unwrap();
+    let signature = key(person).sign(&bytes).to_bytes();
+    Signed {
+        statement,
+        signature: base64::prelude::BASE64_STANDARD.encode(signature),
+    }
+}
+
+/// An invoice as the books know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Invoice {
+    pub(crate) amount: i64,
+    pub(crate) vendor: String,
+    pub(crate) sanctioned: bool,
+    pub(crate) related: String,
+}
+
+impl Invoice {
+    /// One that nothing is wrong with.
+    pub(crate) fn of(amount: i64, vendor: &str) -> Self {
+        Self {
+            amount,
+            vendor: vendor.to_owned(),
+            sanctioned: false,
+            related: String::new(),
+        }
+    }
+
+    fn answer(&self, tool: &str, row: &str) -> Value {
+        let amount = self.amount;
+        match tool {
+            "books.invoice_read" => json!({
+                "found": true, "malformed": false, "problem": "", "row": row, "number": "N-1", "vendor_id": self.vendor,
+                "has_order": true, "order_id": "PO-1", "amount_cents": amount, "currency": "EUR",
+                "invoice_date": "2026-05-20", "received_date": "2026-05-22", "memo": "for the garden",
+            }),
+            "books.vendor_read" => json!({
+                "found": true, "id": self.vendor, "name": "Jane Doe Ltd", "status": "active", "sanctioned": self.sanctioned,
+                "account": "A-1", "currency": "EUR", "account_changed_on": "", "related_principal": self.related,
+                "country": "DE", "onboarded_on": "2020-01-01",
+            }),
+            "books.order_read" => json!({
+                "found": true, "id": "PO-1", "vendor_id": self.vendor, "amount_cents": amount, "currency": "EUR", "open": true,
+            }),
+            "books.receipt_read" => json!({
+                "found": true, "order_id": "PO-1", "received_cents": amount, "complete": true,
+                "last_received_on": "2026-05-21",
+            }),
+            "books.related_read" => json!({
+                "found": true, "row": row, "duplicates": 0, "duplicate_of": "", "same_number": false, "split_count": 1,
+                "split_sum_cents": amount, "split_limit_cents": 250_000, "order_billed_cents": amount,
+                "days_since_account_change": 900, "days_since_onboarding": 2000, "invoice_age_days": 12,
+                "usual_amount_cents": amount, "previous_count": 9, "memo_instructs": false,
+            }),
+            other => panic!("the books have no {other}"),
+        }
+    }
+}
+
+/// A log so far.
+pub(crate) struct World {
+    pub(crate) dir: PathBuf,
+    pub(crate) release: Release,
+    pub(crate) state: State,
+    pub(crate) records: Vec<Record>,
+    pub(crate) clock: i64,
+    salts: u64,
+}
+
+impl World {
+    /// A log with everybody in it, the example's release in force, and its threshold signed. Snapshots go to `dir`.
+    pub(crate) fn new(dir: &Path) -> Self {
+        let mut world = Self {
+            dir: dir.to_owned(),
+            release: Release::from_dir(&release_dir()).unwrap(),
+            state: State::default(),
+            records: Vec::new(),
+            clock: START,
+            salts: 0,
+        };
+        let service = |id: &str, role| NewPrincipal {
+            id: name(id),
+            kind: PrincipalKind::Service,
+            roles: vec![role],
+            owner: None,
+            credentials: vec![Credential {
+                id: name(&format!("{id}-1")),
+                proof: Proof::Local,
+            }],
+        };
+        let principals = vec![
+            service("admin", Role::Admin),
+            service("engine", Role::Service),
+        ];
+        let origin = ORIGIN.to_owned();
+        world.must("admin", Request::OpenLog(OpenLog { origin, principals }));
+        for (person, role) in [
+            ("olivia", Role::Owner),
+            ("rashid", Role::Owner),
+            ("ines", Role::Owner),
+            ("carla", Role::Owner),
+            ("dmitri", Role::Owner),
+            ("bob", Role::Approver),
+            ("gus", Role::Approver),
+        ] {
+            let public = PublicKey::from_bytes(key(person).verifying_key().as_bytes()).unwrap();
+            let proof = Proof::Ed25519 { public };
+            world.add(person, PrincipalKind::Human, role, None, proof);
+        }
+        for (agent, role, owner) in [
+            ("analyst", Role::Analyst, "olivia"),
+            ("reviewer", Role::Reviewer, "rashid"),
+            ("executor", Role::Executor, "ines"),
+        ] {
+            let sha256 = Digest::of_bytes(agent.as_bytes());
+            world.add(
+                agent,
+                PrincipalKind::Agent,
+                role,
+                Some(name(owner)),
+                Proof::Token { sha256 },
+            );
+        }
+        for person in ["bob", "gus"] {
+            let certify = Certify {
+                principal: name(person),
+                course: name("payment-approval"),
+                expires: Time::from_millis(START + 400 * 86_400_000),
+            };
+            world.must("admin", Request::Certify(certify));
+        }
+        for content in world.release.files().clone().into_values() {
+            world.must("admin", Request::RecordFile(RecordFile { content }));
+        }
+        let files = world.release.manifest();
+        world.must("admin", Request::BuildRelease(BuildRelease { files }));
+        let promote = Promote {
+            environment: name("staging"),
+            release: world.release.digest(),
+        };
+        world.must("admin", Request::Promote(promote));
+        let (threshold, digest) = world.release.thresholds()[0].clone();
+        for person in ["carla", "dmitri"] {
+            let statement = ThresholdStatement {
+                statement: ThresholdStatement::TYPE.to_owned(),
+                log: ORIGIN.to_owned(),
+                threshold: threshold.id.clone(),
+                digest,
+                signer: name(person),
+                credential: name(&format!("{person}-1")),
+            };
+            world.must(person, Request::SignThreshold(sign(statement, person)));
+        }
+        world
+    }
+
+    fn add(
+        &mut self,
+        id: &str,
+        kind: PrincipalKind,
+        role: Role,
+        owner: Option<duty::name::PrincipalId>,
+        proof: Proof,
+    ) {
+        let new = NewPrincipal {
+            id: name(id),
+            kind,
+            roles: vec![role],
+            owner,
+            credentials: vec![Credential {
+                id: name(&format!("{id}-1")),
+                proof,
+            }],
+        };
+        self.must("admin", Request::AddPrincipal(new));
+    }
+
+    /// Decides and appends; time goes on by a second.
+    pub(crate) fn ask(&mut self, who: &str, request: Request) -> Decision {
+        let submission = Submission {
+            clock: Time::from_millis(self.clock),
+            principal: name(who),
+            credential: name(&format!("{who}-1")),
+            request,
+        };
+        let rules: Option<&dyn Rules> = Some(&self.release);
+        let rules =
+            rules.filter(|r| Some(r.digest()) == release_for(&self.state, &submission.request));
+        let decision = decide(&self.state, rules, &submission);
+        for record in &decision.records {
+            self.state.apply(record).unwrap();
+        }
+        self.records.extend(decision.records.iter().cloned());
+        self.clock += 1_000;
+        decision
+    }
+
+    /// As [`World::ask`], and it must not be refused.
+    #[track_caller]
+    pub(crate) fn must(&mut self, who: &str, request: Request) -> Vec<Record> {
+        let decision = self.ask(who, request);
+        if let Some(refusal) = &decision.refusal {
+            panic!("refused: {refusal}");
+        }
+        decision.records
+    }
+
+    /// Keeps bytes as a snapshot.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> Digest {
+        self.salts += 1;
+        let salt = *Digest::of_bytes(&self.salts.to_be_bytes()).as_bytes();
+        let (file, commitment) = ledger::snapshot::write(&salt, bytes);
+        let commitment = Digest::from_bytes(commitment);
+        let name = commitment.to_string();
+        let dir = self.dir.join("snapshots").join(&name[..2]);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(name), file).unwrap();
+        commitment
+    }
+
+    /// A case through both agents; it then has ended, has a grant, or waits for humans.
+    pub(crate) fn judged(&mut self, id: &str, invoice: &Invoice) {
+        let snapshot = self.keep(format!("invoice {id}\n").as_bytes());
+        let open = OpenCase {
+            case: name(id),
+            environment: name("staging"),
+            subject: format!("R-{id}"),
+            snapshot,
+        };
+        self.must("engine", Request::OpenCase(open));
+        self.recommend(id, "analyst", Duty::Prepare, invoice);
+        self.recommend(id, "reviewer", Duty::Review, invoice);
+    }
+
+    fn recommend(&mut self, id: &str, agent: &str, duty: Duty, invoice: &Invoice) {
+        let case_id: CaseId = name(id);
+        let plan = self.release.agent(&name(agent)).unwrap().clone();
+        let subject = format!("R-{id}");
+        let mut facts = Facts::default();
+        for read in &plan.reads {
+            if let Some(action) = read.fill(&subject, &facts) {
+                self.call(id, agent, action, invoice, &mut facts);
+            }
+        }
+        let verdict = self
+            .release
+            .decide_table(&name(agent), &name("staging"), &case_id, &subject, &facts)
+            .unwrap();
+        let found = self.release.search(&verdict.query, 8).unwrap();
+        let ranking: Vec<_> = found
+            .into_iter()
+            .map(|f| Ranked {
+                clause: f.clause,
+                score_milli: f.score_milli,
+            })
+            .collect();
+        let clauses = ranking
+            .iter()
+            .map(|r| r.clause.clone())
+            .filter(|c| verdict.cite.contains(&c.id))
+            .collect();
+        let retrieve = Retrieve {
+            case: case_id.clone(),
+            query: verdict.query,
+            ranking,
+        };
+        self.must(agent, Request::Retrieve(retrieve));
+        let case = &self.state.cases[&case_id];
+        let own = case.calls.iter().filter(|c| c.agent.as_str() == agent);
+        let answers = own.filter_map(|c| match c.answer {
+            Some(CallAnswer::Snapshot(digest)) => Some(digest),
+            _ => None,
+        });
+        let recommend = Recommend {
+            case: case_id,
+            duty,
+            stance: verdict.stance,
+            action: plan.action.as_ref().and_then(|a| a.fill(&subject, &facts)),
+            confidence: verdict.confidence,
+            rationale: verdict.rationale,
+            clauses,
+            model: self
+                .release
+                .team()
+                .agent(&name(agent))
+                .unwrap()
+                .model
+                .clone()
+                .unwrap(),
+            row: Some(verdict.row),
+            inputs: std::iter::once(case.snapshot).chain(answers).collect(),
+        };
+        self.must(agent, Request::Recommend(recommend));
+    }
+
+    fn call(
+        &mut self,
+        id: &str,
+        agent: &str,
+        action: Action,
+        invoice: &Invoice,
+        facts: &mut Facts,
+    ) {
+        let answer = invoice.answer(&action.tool, &format!("R-{id}"));
+        let tool = self.release.team().tools[&action.tool].clone();
+        let call = Call {
+            case: name(id),
+            action,
+        };
+        let records = self.must(agent, Request::Call(call));
+        let Body::CallPermitted(permitted) = &records[0].body else {
+            panic!("not permitted")
+        };
+        let fields = answer.as_object().unwrap();
+        facts.replace(&Facts::of_answer(
+            tool.facts_as.as_deref().unwrap(),
+            fields,
+            None,
+        ));
+        let answer = Answer {
+            call: permitted.call.clone(),
+            snapshot: Some(self.keep(&serde_json::to_vec(&answer).unwrap())),
+            facts: tool.facts_of(fields),
+            problem: None,
+        };
+        self.must("engine", Request::Answer(answer));
+    }
+
+    /// What `person` would sign on the waiting case.
+    pub(crate) fn statement(&self, id: &str, person: &str, decision: Choice) -> ApprovalStatement {
+        let case = &self.state.cases[&name::<CaseId>(id)];
+        let approval = case.approval.clone().unwrap();
+        ApprovalStatement {
+            statement: ApprovalStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            approval: approval.id,
+            case: name(id),
+            action: approval.digest,
+            release: case.release,
+            env: case.env.clone(),
+            expires: approval.expires,
+            decision,
+            overrides: differs(case, decision),
+            reason: "looked at it".to_owned(),
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        }
+    }
+
+    /// `person` says yes or no.
+    pub(crate) fn approve(&mut self, id: &str, person: &str, decision: Choice) {
+        let statement = self.statement(id, person, decision);
+        self.must(person, Request::Approve(sign(statement, person)));
+    }
+
+    /// The executor uses the grant, and the target says that it was done.
+    pub(crate) fn execute(&mut self, id: &str) {
+        let case = &self.state.cases[&name::<CaseId>(id)];
+        let grant = case.grant.clone().unwrap().id;
+        let action = case.action().cloned().unwrap();
+        let using = UseGrant {
+            grant: grant.clone(),
+            action,
+        };
+        self.must("executor", Request::UseGrant(using));
+        let snapshot = Some(self.keep(br#"{"transfer":"T-1"}"#));
+        let outcome = RecordOutcome {
+            grant,
+            outcome: Outcome::Succeeded,
+            found_by: FoundBy::Answer,
+            detail: "done".to_owned(),
+            snapshot,
+        };
+        self.must("engine", Request::RecordOutcome(outcome));
+    }
+
+    /// `person` triages an exception.
+    pub(crate) fn triage(&mut self, exception: &str, person: &str) {
+        let statement = TriageStatement {
+            statement: TriageStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            exception: name(exception),
+            finding: "it is in order".to_owned(),
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        };
+        self.must(person, Request::Triage(sign(statement, person)));
+    }
+
+    /// A bit of everything: under a threshold, one signature, two signatures where the agents disagree, a refusal by policy,
+    /// an override, a refused request, a triaged exception, a case that waits.
+    pub(crate) fn busy(dir: &Path) -> Self {
+        let mut world = Self::new(dir);
+        for n in 0..3 {
+            let id = format!("small-{n}");
+            world.judged(&id, &Invoice::of(40_000 + n, "V-1"));
+            world.execute(&id);
+        }
+        world.judged("mid", &Invoice::of(900_000, "V-2"));
+        world.approve("mid", "bob", Choice::Approve);
+        world.execute("mid");
+        let mut related = Invoice::of(9_000_000, "V-3");
+        related.related = "zoe".to_owned();
+        world.judged("big", &related);
+        world.approve("big", "bob", Choice::Approve);
+        let again = world.statement("big", "bob", Choice::Approve);
+        let refused = world.ask("bob", Request::Approve(sign(again, "bob")));
+        assert!(refused.refusal.is_some(), "nobody signs twice");
+        world.approve("big", "gus", Choice::Approve);
+        world.execute("big");
+        let mut sanctioned = Invoice::of(50_000, "V-4");
+        sanctioned.sanctioned = true;
+        world.judged("sanctioned", &sanctioned);
+        world.judged("no", &Invoice::of(800_000, "V-2"));
+        world.approve("no", "gus", Choice::Reject);
+        world.judged("waits", &Invoice::of(700_000, "V-2"));
+        let exception = world.state.exceptions.keys().next().unwrap().to_string();
+        world.triage(&exception, "olivia");
+        world
+    }
+
+    /// Writes the log under `dir/log`, signed by `signer`.
+    pub(crate) fn publish(&self, signer: &Signer) {
+        let entries: Vec<_> = self.records.iter().map(|r| r.to_bytes().unwrap()).collect();
+        publish(&self.dir.join("log"), &entries, signer);
+    }
+}
+
+/// Writes a log of these entries; what was there before is gone.
+pub(crate) fn publish(log: &Path, entries: &[Vec<u8>], signer: &Signer) {
+    if log.exists() {
+        fs::remove_dir_all(log).unwrap();
+    }
+    let write = |path: String, bytes: &[u8]| {
+        let path = log.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let mut tree = Frontier::new();
+    for entry in entries {
+        tree.push::<BundleError>(entry, &mut |path, bytes| {
+            write(path.to_string(), bytes);
+            Ok(())
+        })
+        .unwrap();
+    }
+    for (path, bytes) in tree.partials() {
+        write(path.to_string(), &bytes);
+    }
+    let checkpoint = Checkpoint {
+        origin: signer.verifier().name().to_owned(),
+        size: tree.size(),
+        root: tree.root(),
+        extensions: Vec::new(),
+    };
+    write("checkpoint".to_owned(), &checkpoint.sign(signer).unwrap());
+}
