@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p evidence`; the number of cases may follow `--` (22 records each; 3,000 where none is given).
 
+#![expect(clippy::unwrap_used, reason = "a bench that fails should stop")]
+
 #[path = "../tests/audit/world.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod world;

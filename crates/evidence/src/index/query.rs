@@ -190,6 +190,9 @@ impl Where {
     }
 }
 
+/// The first record not before a time.
+const FIRST_AT: &str = "coalesce((SELECT seq FROM records WHERE time >= ? ORDER BY time, seq LIMIT 1), 9223372036854775807)";
+
 pub(super) fn records(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Row>> {
     let mut w = Where::default();
     w.add("r.kind = ?", query.kind.clone());
@@ -197,16 +200,25 @@ pub(super) fn records(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Ro
     w.add("r.case_id = ?", query.case.clone());
     w.add("r.env = ?", query.env.clone());
     w.add("r.refusal = ?", query.refusal.clone());
-    w.add("r.time >= ?", query.from.map(Time::millis));
-    w.add("r.time < ?", query.to.map(Time::millis));
+    // Time never goes back along the log, so a span of time is a span of places.
     w.add(
-        "r.seq IN (SELECT seq FROM record_clauses WHERE clause = ?)",
-        query.clause.clone(),
+        &format!("r.seq >= {FIRST_AT}"),
+        query.from.map(Time::millis),
     );
-    w.add(
-        "r.seq IN (SELECT seq FROM principals WHERE principal = ?)",
-        query.principal.clone(),
-    );
+    w.add(&format!("r.seq < {FIRST_AT}"), query.to.map(Time::millis));
+    // One table gives the records in the log's order, so that a limit ends the search early.
+    let from = match (&query.clause, &query.principal) {
+        (Some(_), _) => "record_clauses d CROSS JOIN records r ON r.seq = d.seq",
+        (None, Some(_)) => "principals d CROSS JOIN records r ON r.seq = d.seq",
+        (None, None) => "records r",
+    };
+    w.add("d.clause = ?", query.clause.clone());
+    let principal = if query.clause.is_some() {
+        "EXISTS (SELECT 1 FROM principals p WHERE p.principal = ? AND p.seq = r.seq)"
+    } else {
+        "d.principal = ?"
+    };
+    w.add(principal, query.principal.clone());
     w.add("c.tier = ?", query.tier.clone());
     w.add("c.outcome = ?", query.outcome.clone());
     w.field("r.case_id", query.field.as_ref());
@@ -214,8 +226,9 @@ pub(super) fn records(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Ro
         "SELECT r.seq, r.time, r.kind, r.case_id, r.env, r.actor, r.role, r.owner, r.release, r.refusal, c.tier,
                 c.outcome, r.text,
                 (SELECT group_concat(clause, ' ') FROM record_clauses WHERE seq = r.seq)
-         FROM records r LEFT JOIN cases c ON c.id = r.case_id{} ORDER BY r.seq {} LIMIT {}",
+         FROM {from} LEFT JOIN cases c ON c.id = r.case_id{} ORDER BY {} {} LIMIT {}",
         w.sql(),
+        if from == "records r" { "r.seq" } else { "d.seq" },
         if query.newest_first { "DESC" } else { "ASC" },
         query.limit.unwrap_or(MOST).min(MOST),
     );

@@ -28,8 +28,7 @@ CREATE INDEX records_refusal ON records (refusal, seq) WHERE refusal IS NOT NULL
 CREATE TABLE record_clauses (clause TEXT NOT NULL, seq INTEGER NOT NULL, version TEXT NOT NULL,
     PRIMARY KEY (clause, seq)) WITHOUT ROWID;
 CREATE INDEX record_clauses_seq ON record_clauses (seq);
-CREATE TABLE principals (principal TEXT NOT NULL, seq INTEGER NOT NULL, part TEXT NOT NULL,
-    PRIMARY KEY (principal, seq, part)) WITHOUT ROWID;
+CREATE TABLE principals (principal TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (principal, seq)) WITHOUT ROWID;
 CREATE TABLE fields (path TEXT NOT NULL, value TEXT NOT NULL, case_id TEXT NOT NULL, seq INTEGER NOT NULL,
     PRIMARY KEY (path, value, case_id)) WITHOUT ROWID;
 CREATE TABLE cases (

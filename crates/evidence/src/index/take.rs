@@ -48,10 +48,10 @@ pub(super) fn take(db: &Connection, record: &Record) -> Result<()> {
 /// Who had a part in a record: as actor, as signer, as owner of the agent that acted.
 fn people(db: &Connection, record: &Record) -> Result<()> {
     let seq = record.seq.cast_signed();
-    let mut insert = db.prepare_cached("INSERT OR IGNORE INTO principals VALUES (?1, ?2, ?3)")?;
-    insert.execute(params![record.actor.id.as_str(), seq, "actor"])?;
+    let mut insert = db.prepare_cached("INSERT OR IGNORE INTO principals VALUES (?1, ?2)")?;
+    insert.execute(params![record.actor.id.as_str(), seq])?;
     if let Some(owner) = &record.actor.owner {
-        insert.execute(params![owner.as_str(), seq, "owner"])?;
+        insert.execute(params![owner.as_str(), seq])?;
     }
     let signer = match record.body.request() {
         Some(Request::Approve(s)) => Some(s.statement.signer()),
@@ -60,7 +60,7 @@ fn people(db: &Connection, record: &Record) -> Result<()> {
         _ => None,
     };
     if let Some(signer) = signer {
-        insert.execute(params![signer.as_str(), seq, "signer"])?;
+        insert.execute(params![signer.as_str(), seq])?;
     }
     Ok(())
 }

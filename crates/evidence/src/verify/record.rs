@@ -121,7 +121,10 @@ impl Inspector {
     /// Digests in the record are those of what it holds; the log's origin is the checkpoint's.
     fn contained(&mut self, record: &Record) -> Result<(), String> {
         match (&record.body, record.body.request()) {
-            (Body::LogOpened(_), Some(Request::OpenLog(r))) if r.origin != self.report.origin => {
+            (Body::LogOpened(_), Some(Request::OpenLog(r))) => {
+                if r.origin == self.report.origin {
+                    return Ok(());
+                }
                 Err(format!(
                     "the log was opened as `{}`, and its checkpoint is of `{}`",
                     r.origin, self.report.origin
@@ -161,6 +164,14 @@ impl Inspector {
                 b.digest,
                 r.action.digest().map_err(|e| e.to_string())?,
             ),
+            (
+                Body::LogOpened(_)
+                | Body::FileRecorded(_)
+                | Body::ReleaseBuilt(_)
+                | Body::RecommendationMade(_)
+                | Body::GrantUsed(_),
+                _,
+            ) => Err("its request is not of its kind".to_owned()),
             _ => Ok(()),
         }
     }

@@ -1,5 +1,10 @@
 //! A log made by the core over the example's release, as the engine and the built-in team would make it.
 
+#[path = "world/invoice.rs"]
+mod invoice;
+#[path = "world/publish.rs"]
+mod publish;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -26,10 +31,12 @@ use duty::{
     time::Time,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
-use ledger::{Checkpoint, Frontier, Signer, bundle::BundleError};
+use ledger::Signer;
 use policy::Release;
 use serde::Serialize;
-use serde_json::{Value, json};
+
+pub(crate) use invoice::Invoice;
+pub(crate) use publish::publish;
 
 /// The log's origin.
 pub(crate) const ORIGIN: &str = "test.example/payables";
@@ -63,57 +70,6 @@ pub(crate) fn sign<T: Serialize>(statement: T, person: &str) -> Signed<T> {
     Signed {
         statement,
         signature: base64::prelude::BASE64_STANDARD.encode(signature),
-    }
-}
-
-/// An invoice as the books know it.
-#[derive(Clone, Debug)]
-pub(crate) struct Invoice {
-    pub(crate) amount: i64,
-    pub(crate) vendor: String,
-    pub(crate) sanctioned: bool,
-    pub(crate) related: String,
-}
-
-impl Invoice {
-    /// One that nothing is wrong with.
-    pub(crate) fn of(amount: i64, vendor: &str) -> Self {
-        Self {
-            amount,
-            vendor: vendor.to_owned(),
-            sanctioned: false,
-            related: String::new(),
-        }
-    }
-
-    fn answer(&self, tool: &str, row: &str) -> Value {
-        let amount = self.amount;
-        match tool {
-            "books.invoice_read" => json!({
-                "found": true, "malformed": false, "problem": "", "row": row, "number": "N-1", "vendor_id": self.vendor,
-                "has_order": true, "order_id": "PO-1", "amount_cents": amount, "currency": "EUR",
-                "invoice_date": "2026-05-20", "received_date": "2026-05-22", "memo": "for the garden",
-            }),
-            "books.vendor_read" => json!({
-                "found": true, "id": self.vendor, "name": "Jane Doe Ltd", "status": "active", "sanctioned": self.sanctioned,
-                "account": "A-1", "currency": "EUR", "account_changed_on": "", "related_principal": self.related,
-                "country": "DE", "onboarded_on": "2020-01-01",
-            }),
-            "books.order_read" => json!({
-                "found": true, "id": "PO-1", "vendor_id": self.vendor, "amount_cents": amount, "currency": "EUR", "open": true,
-            }),
-            "books.receipt_read" => json!({
-                "found": true, "order_id": "PO-1", "received_cents": amount, "complete": true,
-                "last_received_on": "2026-05-21",
-            }),
-            "books.related_read" => json!({
-                "found": true, "row": row, "duplicates": 0, "duplicate_of": "", "same_number": false, "split_count": 1,
-                "split_sum_cents": amount, "split_limit_cents": 250_000, "order_billed_cents": amount,
-                "days_since_account_change": 900, "days_since_onboarding": 2000, "invoice_age_days": 12,
-                "usual_amount_cents": amount, "previous_count": 9, "memo_instructs": false,
-            }),
-            other => panic!("the books have no {other}"),
-        }
     }
 }
 
@@ -484,34 +440,4 @@ impl World {
         let entries: Vec<_> = self.records.iter().map(|r| r.to_bytes().unwrap()).collect();
         publish(&self.dir.join("log"), &entries, signer);
     }
-}
-
-/// Writes a log of these entries; what was there before is gone.
-pub(crate) fn publish(log: &Path, entries: &[Vec<u8>], signer: &Signer) {
-    if log.exists() {
-        fs::remove_dir_all(log).unwrap();
-    }
-    let write = |path: String, bytes: &[u8]| {
-        let path = log.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    };
-    let mut tree = Frontier::new();
-    for entry in entries {
-        tree.push::<BundleError>(entry, &mut |path, bytes| {
-            write(path.to_string(), bytes);
-            Ok(())
-        })
-        .unwrap();
-    }
-    for (path, bytes) in tree.partials() {
-        write(path.to_string(), &bytes);
-    }
-    let checkpoint = Checkpoint {
-        origin: signer.verifier().name().to_owned(),
-        size: tree.size(),
-        root: tree.root(),
-        extensions: Vec::new(),
-    };
-    write("checkpoint".to_owned(), &checkpoint.sign(signer).unwrap());
 }
