@@ -50,7 +50,7 @@ pub enum EvidenceError {
         /// Why.
         why: String,
     },
-    /// A snapshot that is there cannot be used.
+    /// A snapshot that is there was changed.
     #[error("snapshot {commitment}: {why}; restore `snapshots` from a copy")]
     Snapshot {
         /// Its commitment.
@@ -72,4 +72,22 @@ pub enum EvidenceError {
     /// Whoever reads has had enough.
     #[error("{0}")]
     Stopped(String),
+}
+
+impl EvidenceError {
+    /// Whether the evidence was read and is wrong, rather than not to be read: a check then has failed.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        match self {
+            Self::Record { .. } | Self::Fold(_) | Self::Release { .. } | Self::Snapshot { .. } => {
+                true
+            }
+            Self::NotALog { .. }
+            | Self::File { .. }
+            | Self::ReleaseDir { .. }
+            | Self::Index { .. }
+            | Self::NoCase(_)
+            | Self::Stopped(_) => false,
+        }
+    }
 }

@@ -31,7 +31,7 @@ impl Vault {
     /// The bytes that `commitment` commits to; none where the snapshot is not here.
     ///
     /// # Errors
-    /// [`EvidenceError::Snapshot`] where the file is here and was changed, or cannot be read.
+    /// [`EvidenceError::Snapshot`] where the file is here and was changed; [`EvidenceError::File`] where it cannot be read.
     pub fn get(&self, commitment: &Digest) -> Result<Option<Vec<u8>>, EvidenceError> {
         let fault = |why: String| EvidenceError::Snapshot {
             commitment: commitment.to_string(),
@@ -41,7 +41,13 @@ impl Vault {
         let file = match fs::read(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(fault(format!("`{}`: {e}", path.display()))),
+            Err(e) => {
+                return Err(EvidenceError::File {
+                    path: path.display().to_string(),
+                    place: "the snapshots".to_owned(),
+                    why: e.to_string(),
+                });
+            }
         };
         ledger::snapshot::check(&file, commitment.as_bytes())
             .map(|bytes| Some(bytes.to_vec()))
