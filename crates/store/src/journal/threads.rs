@@ -13,8 +13,9 @@ use crate::publish::Publisher;
 use crate::wal::{Closed, Group, Writer};
 
 /// From one checkpoint to the next, and from the first record after a pause to its checkpoint.
-const BETWEEN: Duration = Duration::from_millis(200);
-const GATHER: Duration = Duration::from_millis(20);
+/// Tests, which wait for many, shorten it.
+const BETWEEN: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 200 });
+const GATHER: Duration = Duration::from_millis(if cfg!(test) { 2 } else { 20 });
 
 /// Unpublished bytes that are reason enough for a checkpoint.
 const ENOUGH: usize = 16 << 20;
