@@ -2,7 +2,7 @@
 //!
 //! Everything starts from a copy of a log, held by somebody who need not trust whoever made it. [`verify`](verify())
 //! checks every byte and every signature; [`reperform`](reperform()) decides every request again; [`Index`] answers
-//! questions fast and can be thrown away; [`case_story`] and [`replay`] tell one case from its beginning to its end.
+//! questions fast and can be thrown away; [`case_story`] and [`replay`](replay()) tell one case from its beginning to its end.
 //!
 //! | module | what |
 //! |---|---|
