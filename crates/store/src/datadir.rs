@@ -95,6 +95,7 @@ impl DataDir {
             );
             return Err(StoreError::corrupt(place.display(), why));
         }
+        crate::snapshots::clear_unfinished(path)?;
         Ok(Self {
             path: path.to_owned(),
             origin: manifest.origin,

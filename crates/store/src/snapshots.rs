@@ -105,6 +105,15 @@ impl Snapshots {
     }
 }
 
+/// Removes what a crash left half-written. Only the owner of the directory may: another process could be writing.
+pub(crate) fn clear_unfinished(path: &Path) -> Result<(), StoreError> {
+    let temporary = path.join("snapshots").join(TEMPORARY);
+    match fs::remove_dir_all(&temporary) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(at(&temporary)(why)),
+        _ => Ok(()),
+    }
+}
+
 /// Like [`Disk::make_dir`], but lets another thread make the same directory at the same time.
 fn make(disk: &Disk, directory: &Path, changed: &mut Vec<PathBuf>) -> Result<(), StoreError> {
     match disk.make_dir(directory, changed) {
