@@ -186,7 +186,7 @@ pub(crate) enum CaseCommand {
 
 /// Who decides, and why.
 #[derive(Debug, Args)]
-pub(crate) struct Sign {
+pub(crate) struct Signing {
     /// Who signs; the key is `keys/people/<id>.pem` of the data directory unless `--key` names another file.
     #[arg(long = "as", value_name = "PERSON")]
     pub(crate) person: String,
@@ -223,7 +223,7 @@ pub(crate) enum ApprovalCommand {
         #[command(flatten)]
         dir: Dir,
         #[command(flatten)]
-        sign: Sign,
+        sign: Signing,
         /// Say that this knowingly goes against the agents' recommendation.
         #[arg(long = "override")]
         overrides: bool,
@@ -235,7 +235,7 @@ pub(crate) enum ApprovalCommand {
         #[command(flatten)]
         dir: Dir,
         #[command(flatten)]
-        sign: Sign,
+        sign: Signing,
     },
 }
 
@@ -363,7 +363,7 @@ pub(crate) enum ThresholdCommand {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
-        sign: Sign,
+        sign: Signing,
     },
 }
 
@@ -386,7 +386,7 @@ pub(crate) enum ExceptionCommand {
         #[command(flatten)]
         dir: Dir,
         #[command(flatten)]
-        sign: Sign,
+        sign: Signing,
     },
 }
 
@@ -446,7 +446,7 @@ pub(crate) struct Query {
     pub(crate) to: Option<String>,
     /// At most so many.
     #[arg(long, default_value_t = 1000)]
-    pub(crate) limit: usize,
+    pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) form: Form,
 }

@@ -58,7 +58,11 @@ impl Door {
     }
 
     /// Asks as a local service; a signed request needs nobody's name.
-    pub(crate) async fn submit(&self, speaker: As, request: Request) -> Result<Vec<Record>, Failure> {
+    pub(crate) async fn submit(
+        &self,
+        speaker: As,
+        request: Request,
+    ) -> Result<Vec<Record>, Failure> {
         match self {
             Self::Here(site) => {
                 let seat = signer(&request).unwrap_or_else(|| match speaker {
@@ -82,7 +86,10 @@ impl Door {
                 records
                     .unwrap_or_default()
                     .iter()
-                    .map(|r| Record::from_bytes_unchecked(r.to_string().as_bytes()).map_err(Failure::unavailable))
+                    .map(|r| {
+                        Record::from_bytes_unchecked(r.to_string().as_bytes())
+                            .map_err(Failure::unavailable)
+                    })
                     .collect()
             }
         }
@@ -126,7 +133,9 @@ impl Door {
 }
 
 fn nothing_waits(id: &ItemId) -> Failure {
-    Failure::usage(format!("no approval `{id}` waits; `approval list` shows those that do"))
+    Failure::usage(format!(
+        "no approval `{id}` waits; `approval list` shows those that do"
+    ))
 }
 
 fn is_locked(dir: &Path) -> bool {

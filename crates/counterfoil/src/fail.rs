@@ -44,7 +44,9 @@ impl From<EngineError> for Failure {
     fn from(e: EngineError) -> Self {
         match &e {
             EngineError::Refused(_) => Self::refused(e),
-            EngineError::TooLong { .. } | EngineError::Canonical(_) | EngineError::Missing(_) => Self::usage(e),
+            EngineError::TooLong { .. } | EngineError::Canonical(_) | EngineError::Missing(_) => {
+                Self::usage(e)
+            }
             EngineError::Store(_)
             | EngineError::Release { .. }
             | EngineError::Fold(_)

@@ -28,7 +28,11 @@ pub(crate) fn agent_file(dir: &Path, id: &PrincipalId) -> PathBuf {
 }
 
 /// A human with a key, made now unless its file is there already (from a run that was cut off).
-pub(crate) fn new_human(dir: &Path, id: &PrincipalId, roles: Vec<Role>) -> Result<NewPrincipal, Failure> {
+pub(crate) fn new_human(
+    dir: &Path,
+    id: &PrincipalId,
+    roles: Vec<Role>,
+) -> Result<NewPrincipal, Failure> {
     let file = person_file(dir, id);
     if !file.exists() {
         let mut seed = zeroize::Zeroizing::new([0_u8; 32]);
@@ -38,7 +42,9 @@ pub(crate) fn new_human(dir: &Path, id: &PrincipalId, roles: Vec<Role>) -> Resul
             secret_key: *seed,
             public_key: None,
         };
-        let pem = pair.to_pkcs8_pem(LineEnding::LF).map_err(Failure::unavailable)?;
+        let pem = pair
+            .to_pkcs8_pem(LineEnding::LF)
+            .map_err(Failure::unavailable)?;
         secret::write_secret(&file, pem.as_bytes())?;
     }
     let public = PublicKey::from_bytes(signing_key(&file)?.verifying_key().as_bytes());
@@ -59,7 +65,14 @@ pub(crate) fn new_agent(
     let proof = Proof::Token {
         sha256: Digest::of_bytes(token.as_bytes()),
     };
-    principal(id, PrincipalKind::Agent, roles, Some(owner.clone()), "token-1", proof)
+    principal(
+        id,
+        PrincipalKind::Agent,
+        roles,
+        Some(owner.clone()),
+        "token-1",
+        proof,
+    )
 }
 
 /// The token in a file, made now unless it is there already.
@@ -70,7 +83,12 @@ pub(crate) fn token(file: &Path) -> Result<String, Failure> {
     let bytes = secret::read_secret(file)?;
     String::from_utf8(bytes.to_vec())
         .map(|t| t.trim().to_owned())
-        .map_err(|_| Failure::usage(format!("`{}` is not a token: restore it or remove it", file.display())))
+        .map_err(|_| {
+            Failure::usage(format!(
+                "`{}` is not a token: restore it or remove it",
+                file.display()
+            ))
+        })
 }
 
 /// The signing key in a PKCS#8 PEM file.

@@ -60,7 +60,14 @@ pub(crate) fn action(action: &Action) -> String {
     let arguments: Vec<_> = action
         .arguments
         .iter()
-        .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .map(|(name, value)| {
+            format!(
+                "{name}={}",
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            )
+        })
         .collect();
     format!("{}({})", action.tool, arguments.join(", "))
 }

@@ -108,7 +108,11 @@ impl Site {
                     };
                     failure.get_or_insert(named);
                 }
-                Err(e) => return Err(Failure::unavailable(format!("a case's task ended badly: {e}"))),
+                Err(e) => {
+                    return Err(Failure::unavailable(format!(
+                        "a case's task ended badly: {e}"
+                    )));
+                }
             }
         }
         failure.map_or(Ok(()), Err)
@@ -136,11 +140,15 @@ impl Site {
     /// Cases that agents can go on with.
     pub(crate) fn movable(&self) -> Vec<Work> {
         self.engine.read(|state| {
-            let movable = state.cases.iter().filter(|(_, case)| match (&case.grant, &case.approval) {
-                (Some(grant), _) => grant.used.is_none(),
-                (None, Some(_)) => false,
-                (None, None) => true,
-            });
+            let movable =
+                state
+                    .cases
+                    .iter()
+                    .filter(|(_, case)| match (&case.grant, &case.approval) {
+                        (Some(grant), _) => grant.used.is_none(),
+                        (None, Some(_)) => false,
+                        (None, None) => true,
+                    });
             movable.map(|(id, _)| Work::go_on(id.clone())).collect()
         })
     }
@@ -190,8 +198,8 @@ fn targets(dir: &Path) -> Result<HashMap<String, Arc<dyn Target>>, Failure> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
         Err(e) => return Err(Failure::unavailable(format!("`{}`: {e}", file.display()))),
     };
-    let configs: BTreeMap<String, TargetConfig> = toml::from_str(&text)
-        .map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
+    let configs: BTreeMap<String, TargetConfig> =
+        toml::from_str(&text).map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
     let mut targets: HashMap<String, Arc<dyn Target>> = HashMap::new();
     for (name, config) in configs {
         targets.insert(name, Arc::new(Upstream::new(launch(dir, config)?)));
@@ -201,7 +209,8 @@ fn targets(dir: &Path) -> Result<HashMap<String, Arc<dyn Target>>, Failure> {
 
 fn launch(dir: &Path, config: TargetConfig) -> Result<Launch, Failure> {
     let program = if config.program == "{self}" {
-        std::env::current_exe().map_err(|e| Failure::unavailable(format!("this program's own path: {e}")))?
+        std::env::current_exe()
+            .map_err(|e| Failure::unavailable(format!("this program's own path: {e}")))?
     } else {
         PathBuf::from(config.program)
     };
@@ -214,7 +223,11 @@ fn launch(dir: &Path, config: TargetConfig) -> Result<Launch, Failure> {
     }
     Ok(Launch {
         program,
-        args: config.args.iter().map(|a| a.replace("{dir}", &home)).collect(),
+        args: config
+            .args
+            .iter()
+            .map(|a| a.replace("{dir}", &home))
+            .collect(),
         env,
         timeout: Duration::from_secs(config.timeout_seconds),
     })

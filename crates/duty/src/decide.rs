@@ -237,6 +237,10 @@ impl<'a> Desk<'a> {
         let case = case_id.as_ref().and_then(|id| self.state.cases.get(id));
         let place = match (&case_id, case) {
             (Some(id), Some(case)) => Place::case(id, case),
+            (Some(id), None) if self.state.closed.contains_key(id) => Place {
+                case: Some(id),
+                ..Place::default()
+            },
             _ => Place::default(),
         };
         let clauses = self.cited(&place, refusal.clause.as_deref());

@@ -403,10 +403,7 @@ fn named_for_agents(files: &BTreeMap<String, String>, team: &TeamFile, problems:
             .values()
             .chain(team.tables.values())
             .any(|p| p == path)
-            || team
-                .plans
-                .keys()
-                .any(|id| *path == format!("prompts/{id}.md"))
+            || team.prompts.contains(path)
     };
     for path in files.keys() {
         let per_agent = ["permissions/", "tables/", "prompts/"]

@@ -1,6 +1,6 @@
 //! `team.toml`: agents bound to duties, tools, who approves what, limits. And `thresholds/*.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duty::{
     canonical::Digest,
@@ -31,6 +31,8 @@ pub(crate) struct TeamFile {
     pub(crate) plans: BTreeMap<PrincipalId, AgentPlan>,
     /// Permission set files by agent.
     pub(crate) permission_sets: BTreeMap<PrincipalId, String>,
+    /// Prompt files.
+    pub(crate) prompts: BTreeSet<String>,
     /// Table files by agent.
     pub(crate) tables: BTreeMap<PrincipalId, String>,
 }
@@ -169,6 +171,7 @@ impl Check<'_> {
             },
             plans: BTreeMap::new(),
             permission_sets: BTreeMap::new(),
+            prompts: BTreeSet::new(),
             tables: BTreeMap::new(),
         };
         for agent in written.agent {
@@ -215,6 +218,7 @@ impl Check<'_> {
         }
         self.needs(&place, &agent.permission_set);
         let prompt = self.needs(&place, &agent.prompt).unwrap_or_default();
+        file.prompts.insert(agent.prompt);
         let model = match agent.model {
             Some(WrittenModel::Rules { table }) => {
                 let text = self.needs(&place, &table);

@@ -10,7 +10,7 @@ use duty::{
 use engine::Waiting;
 
 use crate::{
-    cli::{ApprovalCommand, Sign},
+    cli::{ApprovalCommand, Signing},
     door::{As, Door},
     fail::{Failure, named},
     keys,
@@ -21,7 +21,10 @@ pub(crate) async fn run(command: ApprovalCommand) -> Result<(), Failure> {
     match command {
         ApprovalCommand::List { dir, form } => {
             let door = Door::open(&dir.dir).await?;
-            let mut listing = Listing::new(form.json, &["approval", "subject", "tier", "action", "signed", "expires"]);
+            let mut listing = Listing::new(
+                form.json,
+                &["approval", "subject", "tier", "action", "signed", "expires"],
+            );
             for waiting in door.docket()? {
                 listing.row(&waiting, cells(&waiting));
             }
@@ -44,13 +47,24 @@ pub(crate) async fn run(command: ApprovalCommand) -> Result<(), Failure> {
             sign,
             overrides,
         } => decide(&dir.dir, &id, &sign, Choice::Approve, overrides).await,
-        ApprovalCommand::Reject { id, dir, sign } => decide(&dir.dir, &id, &sign, Choice::Reject, true).await,
+        ApprovalCommand::Reject { id, dir, sign } => {
+            decide(&dir.dir, &id, &sign, Choice::Reject, true).await
+        }
     }
 }
 
-async fn decide(dir: &Path, id: &str, sign: &Sign, choice: Choice, overrides: bool) -> Result<(), Failure> {
+async fn decide(
+    dir: &Path,
+    id: &str,
+    sign: &Signing,
+    choice: Choice,
+    overrides: bool,
+) -> Result<(), Failure> {
     let signer: PrincipalId = named(&sign.person)?;
-    let key = sign.key.clone().unwrap_or_else(|| keys::person_file(dir, &signer));
+    let key = sign
+        .key
+        .clone()
+        .unwrap_or_else(|| keys::person_file(dir, &signer));
     let key = keys::signing_key(&key)?;
     let door = Door::open(dir).await?;
     let waiting = door.waiting(&named::<ItemId>(id)?)?;
@@ -75,7 +89,11 @@ async fn decide(dir: &Path, id: &str, sign: &Sign, choice: Choice, overrides: bo
         Choice::Approve => "approved",
         Choice::Reject => "rejected",
     };
-    let what = if overriding { ", against the agents" } else { "" };
+    let what = if overriding {
+        ", against the agents"
+    } else {
+        ""
+    };
     println!("{id} {word} by {signer}{what}: record {}", records[0].seq);
     door.go_on().await?;
     door.close()
@@ -113,7 +131,12 @@ fn describe(w: &Waiting) {
         println!("            cites {}", clauses.join(", "));
     }
     let have: Vec<_> = w.have.iter().map(ToString::to_string).collect();
-    println!("signed    {} of {} {}", w.have.len(), w.humans, have.join(", "));
+    println!(
+        "signed    {} of {} {}",
+        w.have.len(),
+        w.humans,
+        have.join(", ")
+    );
     println!("expires   {}", w.expires);
     if w.yes_overrides {
         println!("An agent recommends against it: a yes is an override and needs a reason.");

@@ -35,7 +35,11 @@ pub(crate) fn run(command: AuditCommand) -> Result<(), Failure> {
                         "{} of {} decisions come out otherwise under this release; the first: {}",
                         report.differing,
                         report.decisions,
-                        report.differences.first().map(ToString::to_string).unwrap_or_default()
+                        report
+                            .differences
+                            .first()
+                            .map(ToString::to_string)
+                            .unwrap_or_default()
                     )))
                 }
                 Err(ReperformError::Disagrees(d)) => {
@@ -44,6 +48,7 @@ pub(crate) fn run(command: AuditCommand) -> Result<(), Failure> {
                     }
                     Err(Failure::check(format!("re-performance disagrees: {d}")))
                 }
+                Err(ReperformError::Evidence(e)) if e.is_fault() => Err(Failure::check(e)),
                 Err(other) => Err(Failure::unavailable(other)),
             }
         }
@@ -70,7 +75,10 @@ fn print_report(report: &ReperformReport, as_json: bool) {
 }
 
 fn run_query(query: Query) -> Result<(), Failure> {
-    let place = query.source.clone().unwrap_or_else(|| query.dir.dir.display().to_string());
+    let place = query
+        .source
+        .clone()
+        .unwrap_or_else(|| query.dir.dir.display().to_string());
     let index = super::index(&place)?;
     let field = match &query.field {
         None => None,
@@ -93,10 +101,14 @@ fn run_query(query: Query) -> Result<(), Failure> {
         field,
         from: time(&query.from)?,
         to: time(&query.to)?,
-        limit: query.limit,
+        limit: Some(query.limit),
+        ..IndexQuery::default()
     };
     let rows = index.query(&wanted).map_err(Failure::unavailable)?;
-    let mut listing = Listing::new(query.form.json, &["seq", "time", "kind", "case", "actor", "what"]);
+    let mut listing = Listing::new(
+        query.form.json,
+        &["seq", "time", "kind", "case", "actor", "what"],
+    );
     for row in &rows {
         listing.row(
             row,
@@ -106,12 +118,12 @@ fn run_query(query: Query) -> Result<(), Failure> {
                 row.kind.clone(),
                 row.case.clone().unwrap_or_default(),
                 row.actor.clone(),
-                row.what.clone(),
+                row.text.clone(),
             ],
         );
     }
     listing.print("no record fits");
-    if rows.len() == query.limit && !query.form.json {
+    if rows.len() == query.limit as usize && !query.form.json {
         eprintln!("there may be more: raise `--limit`");
     }
     Ok(())

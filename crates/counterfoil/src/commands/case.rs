@@ -1,5 +1,7 @@
 //! `case`: list, show, replay.
 
+use evidence::CaseFilter;
+
 use crate::{
     cli::CaseCommand,
     fail::{Failure, named},
@@ -10,8 +12,16 @@ pub(crate) fn run(command: CaseCommand) -> Result<(), Failure> {
     match command {
         CaseCommand::List { dir, outcome, form } => {
             let index = super::index(&dir.dir.display().to_string())?;
-            let mut listing = Listing::new(form.json, &["case", "subject", "tier", "route", "stage", "opened"]);
-            for case in index.cases(outcome.as_deref()).map_err(Failure::unavailable)? {
+            let filter = CaseFilter {
+                under_way: outcome.as_deref() == Some("open"),
+                outcome: outcome.filter(|o| o != "open"),
+                ..CaseFilter::default()
+            };
+            let mut listing = Listing::new(
+                form.json,
+                &["case", "subject", "tier", "route", "stage", "opened"],
+            );
+            for case in index.cases(&filter).map_err(Failure::unavailable)? {
                 let cells = vec![
                     case.id.clone(),
                     case.subject.clone(),
@@ -26,8 +36,11 @@ pub(crate) fn run(command: CaseCommand) -> Result<(), Failure> {
             Ok(())
         }
         CaseCommand::Show { id, dir, form } => {
-            let opened = evidence::open_at(&dir.dir.display().to_string()).map_err(Failure::unavailable)?;
-            let story = evidence::case_story(&*opened.source, &named(&id)?).map_err(Failure::usage)?;
+            let place = dir.dir.display().to_string();
+            let opened = evidence::open_at(&place).map_err(Failure::unavailable)?;
+            let index = super::index(&place)?;
+            let story = evidence::case_story(&*opened.source, Some(&index), &named(&id)?)
+                .map_err(Failure::usage)?;
             if form.json {
                 show::json(&story);
             } else {
@@ -36,9 +49,11 @@ pub(crate) fn run(command: CaseCommand) -> Result<(), Failure> {
             Ok(())
         }
         CaseCommand::Replay { id, dir, form } => {
-            let opened = evidence::open_at(&dir.dir.display().to_string()).map_err(Failure::unavailable)?;
+            let opened =
+                evidence::open_at(&dir.dir.display().to_string()).map_err(Failure::unavailable)?;
             let vault = opened.vault();
-            let steps = evidence::replay(&*opened.source, vault.as_ref(), &named(&id)?).map_err(Failure::usage)?;
+            let steps = evidence::replay(&*opened.source, vault.as_ref(), &named(&id)?)
+                .map_err(Failure::usage)?;
             for step in &steps {
                 if form.json {
                     show::json(step);

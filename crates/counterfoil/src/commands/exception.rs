@@ -17,11 +17,18 @@ use crate::{
 pub(crate) async fn run(command: ExceptionCommand) -> Result<(), Failure> {
     match command {
         ExceptionCommand::List { dir, all, form } => {
-            let source = evidence::open(&dir.dir.display().to_string()).map_err(Failure::unavailable)?;
+            let source =
+                evidence::open(&dir.dir.display().to_string()).map_err(Failure::unavailable)?;
             let lines = evidence::exceptions(&*source).map_err(Failure::unavailable)?;
-            let mut listing = Listing::new(form.json, &["exception", "sort", "raised", "what", "triaged"]);
+            let mut listing = Listing::new(
+                form.json,
+                &["exception", "sort", "raised", "what", "triaged"],
+            );
             for line in lines.iter().filter(|l| all || l.triage.is_none()) {
-                let triaged = line.triage.as_ref().map(|t| format!("{}: {}", t.by, t.finding));
+                let triaged = line
+                    .triage
+                    .as_ref()
+                    .map(|t| format!("{}: {}", t.by, t.finding));
                 listing.row(
                     line,
                     vec![
@@ -38,7 +45,9 @@ pub(crate) async fn run(command: ExceptionCommand) -> Result<(), Failure> {
         }
         ExceptionCommand::Triage { id, dir, sign } => {
             let signer: PrincipalId = named(&sign.person)?;
-            let file = sign.key.unwrap_or_else(|| keys::person_file(&dir.dir, &signer));
+            let file = sign
+                .key
+                .unwrap_or_else(|| keys::person_file(&dir.dir, &signer));
             let key = keys::signing_key(&file)?;
             let door = Door::open(&dir.dir).await?;
             let state = super::state_of_door(&door, &dir.dir)?;

@@ -30,14 +30,20 @@ fn verify(source: &str, vkey: &str, since: Option<&Path>, as_json: bool) -> Resu
     let vkey = key_text(vkey)?;
     let since = match since {
         Some(file) => {
-            let bytes = std::fs::read(file).map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
+            let bytes = std::fs::read(file)
+                .map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
             Some(bytes)
         }
         None => None,
     };
     let snapshots = opened.dir.as_ref().map(|d| d.join("snapshots"));
     let snapshots = snapshots.filter(|d| d.is_dir());
-    match evidence::verify(&*opened.source, &vkey, since.as_deref(), snapshots.as_deref()) {
+    match evidence::verify(
+        &*opened.source,
+        &vkey,
+        since.as_deref(),
+        snapshots.as_deref(),
+    ) {
         Ok(report) => {
             print_report(&report, as_json);
             Ok(())
@@ -48,7 +54,9 @@ fn verify(source: &str, vkey: &str, since: Option<&Path>, as_json: bool) -> Resu
 
 fn failed(fault: &Fault, as_json: bool) -> Failure {
     if as_json {
-        show::json(&json!({"verified": false, "record": fault.record, "place": fault.place, "why": fault.why}));
+        show::json(
+            &json!({"verified": false, "record": fault.record, "place": fault.place, "why": fault.why}),
+        );
     }
     if fault.unreadable {
         Failure::unavailable(format!("cannot verify: {fault}"))
@@ -63,13 +71,32 @@ fn print_report(report: &VerifyReport, as_json: bool) {
         return;
     }
     let time = |t: &Option<duty::time::Time>| t.map_or("-".to_owned(), |t| t.to_string());
-    show::line(&format!("verified: {} records of `{}`", report.size, report.origin));
+    show::line(&format!(
+        "verified: {} records of `{}`",
+        report.size, report.origin
+    ));
     show::line(&format!("root         {}", report.root));
-    show::line(&format!("from, to     {}, {}", time(&report.first), time(&report.last)));
-    show::line(&format!("decisions    {}, of them {} refusals", report.decisions, report.refusals));
-    show::line(&format!("signatures   {} of humans, all good", report.signatures));
-    show::line(&format!("releases     {} of {} files", report.releases, report.files));
-    show::line(&format!("snapshots    {} here and as committed, {} not here", report.snapshots, report.absent));
+    show::line(&format!(
+        "from, to     {}, {}",
+        time(&report.first),
+        time(&report.last)
+    ));
+    show::line(&format!(
+        "decisions    {}, of them {} refusals",
+        report.decisions, report.refusals
+    ));
+    show::line(&format!(
+        "signatures   {} of humans, all good",
+        report.signatures
+    ));
+    show::line(&format!(
+        "releases     {} of {} files",
+        report.releases, report.files
+    ));
+    show::line(&format!(
+        "snapshots    {} here and as committed, {} not here",
+        report.snapshots, report.absent
+    ));
     for warning in &report.warnings {
         eprintln!("note: {warning}");
     }
@@ -81,6 +108,7 @@ fn key_text(given: &str) -> Result<String, Failure> {
     if !path.is_file() {
         return Ok(given.to_owned());
     }
-    let text = std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("`{given}`: {e}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("`{given}`: {e}")))?;
     Ok(text.trim().to_owned())
 }

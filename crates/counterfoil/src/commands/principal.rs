@@ -49,7 +49,10 @@ async fn add(dir: &Path, id: &str, owner: Option<&str>, roles: &[RoleWord]) -> R
     let roles = roles.iter().map(|r| role(*r)).collect();
     let door = Door::open(dir).await?;
     let (new, file) = match owner {
-        None => (keys::new_human(dir, &id, roles)?, keys::person_file(dir, &id)),
+        None => (
+            keys::new_human(dir, &id, roles)?,
+            keys::person_file(dir, &id),
+        ),
         Some(owner) => (
             keys::new_agent(dir, &id, &named(owner)?, roles)?,
             keys::agent_file(dir, &id),
@@ -57,12 +60,25 @@ async fn add(dir: &Path, id: &str, owner: Option<&str>, roles: &[RoleWord]) -> R
     };
     let records = door.submit(As::Admin, Request::AddPrincipal(new)).await?;
     println!("`{id}` added: record {}", records[0].seq);
-    println!("the secret is in {}; give it to its owner and remove it here", file.display());
+    println!(
+        "the secret is in {}; give it to its owner and remove it here",
+        file.display()
+    );
     door.close()
 }
 
 fn list(state: &State, as_json: bool) {
-    let mut listing = Listing::new(as_json, &["principal", "kind", "roles", "owner", "credentials", "in force"]);
+    let mut listing = Listing::new(
+        as_json,
+        &[
+            "principal",
+            "kind",
+            "roles",
+            "owner",
+            "credentials",
+            "in force",
+        ],
+    );
     for (id, p) in &state.principals {
         let kind = match p.kind {
             PrincipalKind::Agent => "agent",
@@ -71,7 +87,11 @@ fn list(state: &State, as_json: bool) {
         };
         let roles: Vec<_> = p.roles.iter().map(|r| r.word()).collect();
         let credentials: Vec<_> = p.credentials.iter().map(|c| c.id.to_string()).collect();
-        let owner = p.owner.as_ref().map(ToString::to_string).unwrap_or_default();
+        let owner = p
+            .owner
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let value = json!({"id": id, "kind": kind, "roles": roles, "owner": p.owner,
             "credentials": p.credentials, "revoked": p.revoked});
         let force = if p.revoked { "revoked" } else { "yes" };
@@ -116,7 +136,10 @@ pub(crate) async fn certification(command: CertificationCommand) -> Result<(), F
                 expires: SystemClock.now().plus_minutes(days.saturating_mul(24 * 60)),
             });
             let records = door.submit(As::Admin, request).await?;
-            println!("`{person}` is certified in `{course}`: record {}", records[0].seq);
+            println!(
+                "`{person}` is certified in `{course}`: record {}",
+                records[0].seq
+            );
             door.close()
         }
         CertificationCommand::List { dir, form } => {

@@ -48,7 +48,11 @@ pub(crate) async fn run(command: ReleaseCommand) -> Result<(), Failure> {
                 release,
             });
             let records = door.submit(As::Admin, request).await?;
-            println!("`{env}` points at release {}: record {}", release.short(), records[0].seq);
+            println!(
+                "`{env}` points at release {}: record {}",
+                release.short(),
+                records[0].seq
+            );
             door.close()
         }
         ReleaseCommand::List { dir, form } => {
@@ -59,14 +63,21 @@ pub(crate) async fn run(command: ReleaseCommand) -> Result<(), Failure> {
                 let places: Vec<_> = places.map(|(e, _)| e.to_string()).collect();
                 listing.row(
                     &json!({"release": digest, "files": files, "environments": places}),
-                    vec![digest.to_string(), files.len().to_string(), places.join(" ")],
+                    vec![
+                        digest.to_string(),
+                        files.len().to_string(),
+                        places.join(" "),
+                    ],
                 );
             }
             listing.print("no release");
             Ok(())
         }
         ReleaseCommand::Diff { from, to, dir } => {
-            let (from, to) = (named_release(&dir.dir, &from)?, named_release(&dir.dir, &to)?);
+            let (from, to) = (
+                named_release(&dir.dir, &from)?,
+                named_release(&dir.dir, &to)?,
+            );
             diff(&from, &to);
             Ok(())
         }
@@ -83,19 +94,26 @@ pub(crate) async fn build(door: &Door, state: &State, release: &Release) -> Resu
         let digest = Digest::of_bytes(content.as_bytes());
         if !state.files.contains_key(&digest) && sent.insert(digest) {
             let content = content.clone();
-            door.submit(As::Admin, Request::RecordFile(RecordFile { content })).await?;
+            door.submit(As::Admin, Request::RecordFile(RecordFile { content }))
+                .await?;
         }
     }
     let files = release.manifest();
-    door.submit(As::Admin, Request::BuildRelease(BuildRelease { files })).await?;
+    door.submit(As::Admin, Request::BuildRelease(BuildRelease { files }))
+        .await?;
     Ok(())
 }
 
 fn find(state: &State, prefix: &str) -> Result<Digest, Failure> {
-    let mut found = state.releases.keys().filter(|d| d.to_string().starts_with(prefix));
+    let mut found = state
+        .releases
+        .keys()
+        .filter(|d| d.to_string().starts_with(prefix));
     match (found.next(), found.next()) {
         (Some(digest), None) if !prefix.is_empty() => Ok(*digest),
-        (Some(_), _) => Err(Failure::usage(format!("`{prefix}` fits more than one release; give more digits"))),
+        (Some(_), _) => Err(Failure::usage(format!(
+            "`{prefix}` fits more than one release; give more digits"
+        ))),
         (None, _) => Err(Failure::usage(format!(
             "the log holds no release `{prefix}`; `release list` shows them"
         ))),
@@ -105,7 +123,9 @@ fn find(state: &State, prefix: &str) -> Result<Digest, Failure> {
 fn named_release(dir: &Path, name: &str) -> Result<Arc<Release>, Failure> {
     let path = Path::new(name);
     if path.is_dir() {
-        return Release::from_dir(path).map(Arc::new).map_err(Failure::usage);
+        return Release::from_dir(path)
+            .map(Arc::new)
+            .map_err(Failure::usage);
     }
     let state = super::state_of(dir)?;
     super::release_in_log(dir, &state, find(&state, name)?)
@@ -123,7 +143,10 @@ fn diff(from: &Release, to: &Release) {
         }
     }
     let clauses = |r: &Release| -> BTreeMap<String, Digest> {
-        r.clauses().iter().map(|c| (c.id.clone(), c.digest)).collect()
+        r.clauses()
+            .iter()
+            .map(|c| (c.id.clone(), c.digest))
+            .collect()
     };
     let (a, b) = (clauses(from), clauses(to));
     for (id, digest) in &b {
@@ -140,7 +163,9 @@ fn diff(from: &Release, to: &Release) {
 
 fn which(which: &Which) -> Result<Arc<Release>, Failure> {
     if let Some(path) = &which.release {
-        return Release::from_dir(path).map(Arc::new).map_err(Failure::usage);
+        return Release::from_dir(path)
+            .map(Arc::new)
+            .map_err(Failure::usage);
     }
     let state = super::state_of(&which.dir.dir)?;
     let env: Environment = named(&which.env)?;
@@ -160,7 +185,12 @@ pub(crate) fn policy(command: PolicyCommand) -> Result<(), Failure> {
                     "title": c.title, "text": c.text, "digest": c.digest});
                 listing.row(
                     &value,
-                    vec![c.id.clone(), c.version.clone(), c.document.clone(), c.title.clone()],
+                    vec![
+                        c.id.clone(),
+                        c.version.clone(),
+                        c.document.clone(),
+                        c.title.clone(),
+                    ],
                 );
             }
             listing.print("no clauses");
@@ -169,29 +199,46 @@ pub(crate) fn policy(command: PolicyCommand) -> Result<(), Failure> {
         PolicyCommand::Show { id, which: w, form } => {
             let release = which(&w)?;
             let clause = release.clause_text(&id).ok_or_else(|| {
-                Failure::usage(format!("the release has no clause `{id}`; `policy list` shows them"))
+                Failure::usage(format!(
+                    "the release has no clause `{id}`; `policy list` shows them"
+                ))
             })?;
             if form.json {
-                show::json(&json!({"id": clause.id, "version": clause.version, "title": clause.title,
-                    "text": clause.text, "digest": clause.digest}));
+                show::json(
+                    &json!({"id": clause.id, "version": clause.version, "title": clause.title,
+                    "text": clause.text, "digest": clause.digest}),
+                );
             } else {
-                println!("{} {} (version {})", clause.id, clause.title, clause.version);
+                println!(
+                    "{} {} (version {})",
+                    clause.id, clause.title, clause.version
+                );
                 println!("{}", clause.text);
                 println!("digest {}", clause.digest);
             }
             Ok(())
         }
-        PolicyCommand::Search { query, which: w, form } => {
+        PolicyCommand::Search {
+            query,
+            which: w,
+            form,
+        } => {
             let release = which(&w)?;
             let mut listing = Listing::new(form.json, &["clause", "score", "title"]);
             for found in release.search(&query, 8).map_err(Failure::unavailable)? {
-                let title = release.clause_text(&found.clause.id).map(|c| c.title.clone());
+                let title = release
+                    .clause_text(&found.clause.id)
+                    .map(|c| c.title.clone());
                 let value = json!({"clause": found.clause, "score_milli": found.score_milli, "title": title});
                 listing.row(
                     &value,
                     vec![
                         found.clause.id.clone(),
-                        format!("{}.{:03}", found.score_milli / 1000, found.score_milli.rem_euclid(1000)),
+                        format!(
+                            "{}.{:03}",
+                            found.score_milli / 1000,
+                            found.score_milli.rem_euclid(1000)
+                        ),
                         title.unwrap_or_default(),
                     ],
                 );
@@ -206,7 +253,15 @@ pub(crate) fn policy(command: PolicyCommand) -> Result<(), Failure> {
             facts,
             which: w,
             form,
-        } => check(&*which(&w)?, &agent, tool, &arguments, &facts, &w.env, form.json),
+        } => check(
+            &*which(&w)?,
+            &agent,
+            tool,
+            &arguments,
+            &facts,
+            &w.env,
+            form.json,
+        ),
     }
 }
 
@@ -219,8 +274,10 @@ fn check(
     env: &str,
     as_json: bool,
 ) -> Result<(), Failure> {
-    let arguments = serde_json::from_str(arguments).map_err(|e| Failure::usage(format!("the arguments: {e}")))?;
-    let facts: Facts = serde_json::from_str(facts).map_err(|e| Failure::usage(format!("the facts: {e}")))?;
+    let arguments = serde_json::from_str(arguments)
+        .map_err(|e| Failure::usage(format!("the arguments: {e}")))?;
+    let facts: Facts =
+        serde_json::from_str(facts).map_err(|e| Failure::usage(format!("the facts: {e}")))?;
     let action = Action { tool, arguments };
     let principal: PrincipalId = named(agent)?;
     let environment: Environment = named(env)?;
@@ -243,18 +300,31 @@ fn check(
     } else {
         let word = if allowed { "allowed" } else { "not allowed" };
         match &rule {
-            Some(hit) => println!("{word}: {} ({}){}", hit.why, hit.rule, clause(hit.clause.as_deref())),
+            Some(hit) => println!(
+                "{word}: {} ({}){}",
+                hit.why,
+                hit.rule,
+                clause(hit.clause.as_deref())
+            ),
             None => println!("{word}: no rule permits it"),
         }
         println!("risk tier {}", risk.tier.word());
         for hit in &risk.hits {
-            println!("  {} ({}){}", hit.why, hit.rule, clause(hit.clause.as_deref()));
+            println!(
+                "  {} ({}){}",
+                hit.why,
+                hit.rule,
+                clause(hit.clause.as_deref())
+            );
         }
     }
     if allowed {
         Ok(())
     } else {
-        Err(Failure::refused(format!("`{agent}` may not call `{}` so", action.tool)))
+        Err(Failure::refused(format!(
+            "`{agent}` may not call `{}` so",
+            action.tool
+        )))
     }
 }
 
@@ -266,7 +336,17 @@ pub(crate) async fn threshold(command: ThresholdCommand) -> Result<(), Failure> 
     match command {
         ThresholdCommand::List { which: w, form } => {
             let (release, state) = (which(&w)?, super::state_of(&w.dir.dir)?);
-            let mut listing = Listing::new(form.json, &["threshold", "tool", "single limit", "signed by", "in use", "expires"]);
+            let mut listing = Listing::new(
+                form.json,
+                &[
+                    "threshold",
+                    "tool",
+                    "single limit",
+                    "signed by",
+                    "in use",
+                    "expires",
+                ],
+            );
             for (t, digest) in release.thresholds() {
                 let known = state.thresholds.get(&t.id);
                 let signers: Vec<_> = known
@@ -285,7 +365,12 @@ pub(crate) async fn threshold(command: ThresholdCommand) -> Result<(), Failure> 
                         t.id.to_string(),
                         t.tool.clone(),
                         t.single_limit.to_string(),
-                        format!("{} of {}: {}", signers.len(), t.signatures, signers.join(" ")),
+                        format!(
+                            "{} of {}: {}",
+                            signers.len(),
+                            t.signatures,
+                            signers.join(" ")
+                        ),
                         format!("{} actions, {sum} of {}", uses.len(), t.caps.all.sum),
                         t.expires.to_string(),
                     ],
@@ -294,9 +379,16 @@ pub(crate) async fn threshold(command: ThresholdCommand) -> Result<(), Failure> 
             listing.print("no thresholds");
             Ok(())
         }
-        ThresholdCommand::Show { id, which: w, form: _ } => {
+        ThresholdCommand::Show {
+            id,
+            which: w,
+            form: _,
+        } => {
             let release = which(&w)?;
-            let found = release.thresholds().iter().find(|(t, _)| t.id.as_str() == id);
+            let found = release
+                .thresholds()
+                .iter()
+                .find(|(t, _)| t.id.as_str() == id);
             let (threshold, digest) = found.ok_or_else(|| no_threshold(&id))?;
             show::json(&json!({"threshold": threshold, "digest": digest}));
             Ok(())
@@ -304,7 +396,9 @@ pub(crate) async fn threshold(command: ThresholdCommand) -> Result<(), Failure> 
         ThresholdCommand::Sign { id, which: w, sign } => {
             let release = which(&w)?;
             let signer: PrincipalId = named(&sign.person)?;
-            let file = sign.key.unwrap_or_else(|| keys::person_file(&w.dir.dir, &signer));
+            let file = sign
+                .key
+                .unwrap_or_else(|| keys::person_file(&w.dir.dir, &signer));
             let key = keys::signing_key(&file)?;
             let door = Door::open(&w.dir.dir).await?;
             let state = super::state_of_door(&door, &w.dir.dir)?;
@@ -324,7 +418,10 @@ pub(crate) async fn sign_threshold(
     signer: &PrincipalId,
     key: &ed25519_dalek::SigningKey,
 ) -> Result<(), Failure> {
-    let found = release.thresholds().iter().find(|(t, _)| t.id.as_str() == id);
+    let found = release
+        .thresholds()
+        .iter()
+        .find(|(t, _)| t.id.as_str() == id);
     let (threshold, digest) = found.ok_or_else(|| no_threshold(id))?;
     let statement = ThresholdStatement {
         statement: ThresholdStatement::TYPE.to_owned(),
@@ -335,10 +432,13 @@ pub(crate) async fn sign_threshold(
         credential: named::<CredentialId>(&format!("{signer}.key-1"))?,
     };
     let signed = keys::sign(key, statement)?;
-    door.submit(As::Admin, Request::SignThreshold(signed)).await?;
+    door.submit(As::Admin, Request::SignThreshold(signed))
+        .await?;
     Ok(())
 }
 
 fn no_threshold(id: &str) -> Failure {
-    Failure::usage(format!("the release has no threshold `{id}`; `threshold list` shows them"))
+    Failure::usage(format!(
+        "the release has no threshold `{id}`; `threshold list` shows them"
+    ))
 }

@@ -1,6 +1,6 @@
 //! Setting the stage: data, target systems, people with keys, the release and its signed threshold.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use duty::{
     name::{Environment, PrincipalId},
@@ -45,8 +45,10 @@ pub(super) struct Shape {
 impl Shape {
     pub(super) fn read(dir: &Path) -> Result<Self, Failure> {
         let file = dir.join(MARK);
-        let bytes = fs::read(&file).map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
-        serde_json::from_slice(&bytes).map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))
+        let bytes = fs::read(&file)
+            .map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))
     }
 }
 
@@ -57,13 +59,17 @@ pub(super) fn prepare(demo: &Demo) -> Result<bool, Failure> {
     if fresh {
         DataDir::init(dir, ORIGIN)?;
     }
+    // Nothing below may be written into a directory that is another process's, or damaged, or read-only.
+    drop(DataDir::open(dir)?);
     if dir.join(MARK).exists() {
         let shape = Shape::read(dir)?;
         if demo.seed.is_some() && demo.seed != shape.seed {
             return Err(Failure::usage(format!(
                 "`{}` was set up with {}; leave `--seed` out, or name another directory",
                 dir.display(),
-                shape.seed.map_or("the shipped data".to_owned(), |s| format!("seed {s}"))
+                shape
+                    .seed
+                    .map_or("the shipped data".to_owned(), |s| format!("seed {s}"))
             )));
         }
     } else {
@@ -128,8 +134,11 @@ pub(super) struct Row {
 /// The invoices in the order of their rows.
 pub(super) fn rows(dir: &Path) -> Result<Vec<Row>, Failure> {
     let file = dir.join(BOOKS).join("invoices.csv");
-    let text = fs::read(&file).map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_slice());
+    let text =
+        fs::read(&file).map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(text.as_slice());
     let broken = |e: csv::Error| Failure::usage(format!("`{}`: {e}", file.display()));
     let header_end = reader
         .byte_headers()
@@ -161,12 +170,14 @@ pub(super) async fn people_and_release(site: &mut Site, dir: &Path) -> Result<()
             submit(site, Request::AddPrincipal(new)).await?;
         }
     }
-    for person in ["amira", "bram"] {
+    for person in ["amira", "bram", "carla"] {
         let (principal, course) = (named::<PrincipalId>(person)?, named("payment-approval")?);
         let now = site.engine.now();
-        let certified = site
-            .engine
-            .read(|s| s.principals.get(&principal).is_some_and(|p| p.is_certified(&course, now)));
+        let certified = site.engine.read(|s| {
+            s.principals
+                .get(&principal)
+                .is_some_and(|p| p.is_certified(&course, now))
+        });
         if !certified {
             let certify = Certify {
                 principal,
@@ -182,7 +193,10 @@ pub(super) async fn people_and_release(site: &mut Site, dir: &Path) -> Result<()
 
 async fn release(site: &mut Site, dir: &Path) -> Result<(), Failure> {
     let environment: Environment = named(ENVIRONMENT)?;
-    if site.engine.read(|s| s.environments.contains_key(&environment)) {
+    if site
+        .engine
+        .read(|s| s.environments.contains_key(&environment))
+    {
         return Ok(());
     }
     let release = Release::from_files(payables::release_files()).map_err(Failure::usage)?;
@@ -192,10 +206,21 @@ async fn release(site: &mut Site, dir: &Path) -> Result<(), Failure> {
     for (threshold, digest) in release.thresholds() {
         for person in ["carla", "dmitri"] {
             let signer: PrincipalId = named(person)?;
-            let signed = state.thresholds.get(&threshold.id).and_then(|t| t.signers.get(digest));
+            let signed = state
+                .thresholds
+                .get(&threshold.id)
+                .and_then(|t| t.signers.get(digest));
             if signed.is_none_or(|s| !s.contains(&signer)) {
                 let key = keys::signing_key(&keys::person_file(dir, &signer))?;
-                releases::sign_threshold(&door, &state, &release, threshold.id.as_str(), &signer, &key).await?;
+                releases::sign_threshold(
+                    &door,
+                    &state,
+                    &release,
+                    threshold.id.as_str(),
+                    &signer,
+                    &key,
+                )
+                .await?;
             }
         }
     }
@@ -214,26 +239,32 @@ async fn submit(site: &Site, request: Request) -> Result<(), Failure> {
 
 /// The example's people and agents.
 fn people(dir: &Path) -> Result<Vec<NewPrincipal>, Failure> {
-    let humans = BTreeMap::from([
-        ("olivia", Role::Owner),
-        ("rashid", Role::Owner),
-        ("ines", Role::Owner),
-        ("carla", Role::Owner),
-        ("dmitri", Role::Owner),
-        ("amira", Role::Approver),
-        ("bram", Role::Approver),
-    ]);
+    let humans = [
+        ("olivia", vec![Role::Owner]),
+        ("rashid", vec![Role::Owner]),
+        ("ines", vec![Role::Owner]),
+        // Stands in where an approver has an interest of their own in the case.
+        ("carla", vec![Role::Approver, Role::Owner]),
+        ("dmitri", vec![Role::Owner]),
+        ("amira", vec![Role::Approver]),
+        ("bram", vec![Role::Approver]),
+    ];
     let agents = [
         ("analyst", "olivia", Role::Analyst),
         ("reviewer", "rashid", Role::Reviewer),
         ("executor", "ines", Role::Executor),
     ];
     let mut people = Vec::new();
-    for (id, role) in humans {
-        people.push(keys::new_human(dir, &named(id)?, vec![role])?);
+    for (id, roles) in humans {
+        people.push(keys::new_human(dir, &named(id)?, roles)?);
     }
     for (id, owner, role) in agents {
-        people.push(keys::new_agent(dir, &named(id)?, &named(owner)?, vec![role])?);
+        people.push(keys::new_agent(
+            dir,
+            &named(id)?,
+            &named(owner)?,
+            vec![role],
+        )?);
     }
     Ok(people)
 }

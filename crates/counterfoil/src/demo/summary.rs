@@ -73,7 +73,9 @@ pub(super) fn of(dir: &Path) -> Result<Summary, Failure> {
     let source = evidence::open(&dir.display().to_string()).map_err(Failure::unavailable)?;
     evidence::for_each_record(&*source, 0, &mut |record| {
         summary.records += 1;
-        let Some(id) = &record.case else { return Ok(()) };
+        let Some(id) = &record.case else {
+            return Ok(());
+        };
         let case = cases.entry(id.to_string()).or_default();
         match &record.body {
             Body::CaseOpened(b) => {
@@ -112,7 +114,10 @@ pub(super) fn of(dir: &Path) -> Result<Summary, Failure> {
                 }
             }
             Body::ExceptionRaised(b) => {
-                *summary.exceptions.entry(b.sort.word().to_owned()).or_default() += 1;
+                *summary
+                    .exceptions
+                    .entry(b.sort.word().to_owned())
+                    .or_default() += 1;
             }
             Body::CaseClosed(b) => case.outcome = Some(b.outcome),
             _ => {}
@@ -131,7 +136,8 @@ pub(super) fn of(dir: &Path) -> Result<Summary, Failure> {
 impl Summary {
     fn count(&mut self, case: &CaseCount) {
         self.cases += 1;
-        let waiting = case.outcome.is_none() && case.route == Some(Route::Approval) && !case.unknown;
+        let waiting =
+            case.outcome.is_none() && case.route == Some(Route::Approval) && !case.unknown;
         let word = match case.outcome {
             Some(outcome) => outcome.word(),
             None if case.unknown => "unknown",
@@ -139,7 +145,10 @@ impl Summary {
             None => "open",
         };
         *self.by_outcome.entry(word.to_owned()).or_default() += 1;
-        *self.by_tier.entry(case.tier.unwrap_or("none").to_owned()).or_default() += 1;
+        *self
+            .by_tier
+            .entry(case.tier.unwrap_or("none").to_owned())
+            .or_default() += 1;
         self.waiting_for_human += usize::from(waiting);
         self.under_threshold += usize::from(case.route == Some(Route::Threshold));
         if case.route == Some(Route::Refused) {
@@ -148,16 +157,25 @@ impl Summary {
         }
     }
 
-    fn hold_against_answers(&mut self, dir: &Path, cases: &BTreeMap<String, CaseCount>) -> Result<(), Failure> {
+    fn hold_against_answers(
+        &mut self,
+        dir: &Path,
+        cases: &BTreeMap<String, CaseCount>,
+    ) -> Result<(), Failure> {
         let file = dir.join(ANSWERS);
-        let text =
-            fs::read_to_string(&file).map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
-        let by_subject: HashMap<&str, &CaseCount> = cases.values().map(|c| (c.subject.as_str(), c)).collect();
+        let text = fs::read_to_string(&file)
+            .map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
+        let by_subject: HashMap<&str, &CaseCount> =
+            cases.values().map(|c| (c.subject.as_str(), c)).collect();
         for line in text.lines().skip(1) {
             let mut fields = line.splitn(5, ',');
-            let (row, _kind, trap, expected) = (fields.next(), fields.next(), fields.next(), fields.next());
+            let (row, _kind, trap, expected) =
+                (fields.next(), fields.next(), fields.next(), fields.next());
             let (Some(row), Some(trap), Some(expected)) = (row, trap, expected) else {
-                return Err(Failure::usage(format!("`{}`: `{line}` is no answer", file.display())));
+                return Err(Failure::usage(format!(
+                    "`{}`: `{line}` is no answer",
+                    file.display()
+                )));
             };
             if let Some(case) = by_subject.get(row) {
                 self.answers.hold(row, trap == "yes", expected, case);
@@ -166,8 +184,13 @@ impl Summary {
         Ok(())
     }
 
-    fn hold_against_bank(&mut self, dir: &Path, succeeded: &HashMap<String, i64>) -> Result<(), Failure> {
-        let transfers = treasury::transfers(&dir.join("targets/treasury.db")).map_err(Failure::unavailable)?;
+    fn hold_against_bank(
+        &mut self,
+        dir: &Path,
+        succeeded: &HashMap<String, i64>,
+    ) -> Result<(), Failure> {
+        let transfers =
+            treasury::transfers(&dir.join("targets/treasury.db")).map_err(Failure::unavailable)?;
         self.transfers = Transfers {
             succeeded_in_log: succeeded.len(),
             in_bank: transfers.len(),
@@ -193,13 +216,19 @@ impl Summary {
             ("cases", self.cases.to_string()),
             ("by outcome", list(&self.by_outcome)),
             ("by risk tier", list(&self.by_tier)),
-            ("under the threshold, no human", self.under_threshold.to_string()),
+            (
+                "under the threshold, no human",
+                self.under_threshold.to_string(),
+            ),
             ("waiting for a human", self.waiting_for_human.to_string()),
             ("refused, by clause", list(&self.refused)),
             ("exceptions", list(&self.exceptions)),
             (
                 "traps executed without a human",
-                format!("{} of {}", self.answers.traps_executed_without_human, self.answers.traps),
+                format!(
+                    "{} of {}",
+                    self.answers.traps_executed_without_human, self.answers.traps
+                ),
             ),
             (
                 "harmless small, no human needed",
@@ -225,15 +254,25 @@ impl Summary {
         show::line("next:");
         if let Some(url) = url {
             show::line(&format!("  console      {url}   (Ctrl-C stops it)"));
-            show::line(&format!("  sign in      counterfoil sign-in amira --dir {d}"));
+            show::line(&format!(
+                "  sign in      counterfoil sign-in amira --dir {d}"
+            ));
         }
-        show::line(&format!("  approvals    counterfoil approval list --dir {d}"));
+        show::line(&format!(
+            "  approvals    counterfoil approval list --dir {d}"
+        ));
         show::line(&format!(
             "  sign one     counterfoil approval approve <approval> --as amira --dir {d}"
         ));
-        show::line(&format!("  a case       counterfoil case show ap-0001 --dir {d}"));
-        show::line(&format!("  verify       counterfoil log verify {d} --vkey {d}/log.vkey"));
-        show::line(&format!("  re-perform   counterfoil audit reperform --dir {d}"));
+        show::line(&format!(
+            "  a case       counterfoil case show ap-0001 --dir {d}"
+        ));
+        show::line(&format!(
+            "  verify       counterfoil log verify {d} --vkey {d}/log.vkey"
+        ));
+        show::line(&format!(
+            "  re-perform   counterfoil audit reperform --dir {d}"
+        ));
     }
 }
 
@@ -259,7 +298,8 @@ impl Answers {
         if came_to == expected || human {
             self.as_expected += 1;
         } else {
-            self.unexpected.push(format!("{row}: expected {expected}, came to {came_to}"));
+            self.unexpected
+                .push(format!("{row}: expected {expected}, came to {came_to}"));
         }
     }
 }

@@ -1,0 +1,527 @@
+//! Attacks on the running system: each is refused, and the refusal is in the log.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use duty::release::Rules as _;
+use serde_json::{Value, json};
+
+use crate::rig::{
+    Example, Server, approve, copy, expect, key, records, sign, statement, token, wait_for,
+};
+
+fn recommend(server: &Server, agent: &str, mut body: Value) -> (u16, Value) {
+    body["type"] = json!("recommend");
+    server.post(&server.token(agent), &body)
+}
+
+/// A case opened over HTTP and left to an attacker: the built-in team does not know its source.
+fn open(server: &Server, case: &str, subject: &str) {
+    let request = json!({"type": "open_case", "case": case, "environment": "staging", "subject": subject,
+        "snapshot": "0".repeat(64)});
+    let (status, answer) = server.post_as(&server.local(), Some("engine"), &request);
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[test]
+fn attacks_on_a_waiting_approval_are_refused_and_recorded() {
+    let example = Example::new(40);
+    let dir = example.dir();
+    let server = Server::start(&dir);
+    let waiting = server.waiting();
+    let two = waiting
+        .iter()
+        .find(|w| w["humans"] == 2 && w["yes_overrides"] == false)
+        .unwrap();
+    let amira = key(&dir, "amira");
+    let nobody = "no-token";
+
+    // The reviewer approves as a human: with its own name, then with a human's.
+    let mut own = statement(two, "amira", "approve", "");
+    own.signer = "reviewer".parse().unwrap();
+    own.credential = "reviewer.token-1".parse().unwrap();
+    server.refused(
+        &server.token("reviewer"),
+        &approve(sign(&amira, &own)),
+        "not-human",
+    );
+    let forged = statement(two, "bram", "approve", "");
+    server.refused(
+        &server.token("reviewer"),
+        &approve(sign(&amira, &forged)),
+        "bad-signature",
+    );
+
+    // A signature over other arguments, another case, another environment.
+    let mut other = statement(two, "amira", "approve", "");
+    other.action = duty::canonical::Digest::of_bytes(b"other arguments");
+    server.refused(nobody, &approve(sign(&amira, &other)), "wrong-binding");
+    let mut other = statement(two, "amira", "approve", "");
+    other.env = "prod".parse().unwrap();
+    server.refused(nobody, &approve(sign(&amira, &other)), "wrong-binding");
+    let third = waiting.iter().find(|w| w["case"] != two["case"]).unwrap();
+    let mut other = statement(two, "amira", "approve", "");
+    other.case = third["case"].as_str().unwrap().parse().unwrap();
+    server.refused(nobody, &approve(sign(&amira, &other)), "wrong-state");
+
+    // The same human twice, and the same signature again.
+    let good = approve(sign(&amira, &statement(two, "amira", "approve", "")));
+    assert_eq!(server.post(nobody, &good).0, 200);
+    server.refused(nobody, &good, "replayed");
+    let again = statement(two, "amira", "approve", "a second time");
+    server.refused(nobody, &approve(sign(&amira, &again)), "replayed");
+
+    // People who may not: an owner of an agent has not the role; somebody with no training.
+    let olivia = key(&dir, "olivia");
+    let signed = sign(&olivia, &statement(two, "olivia", "approve", ""));
+    server.refused(nobody, &approve(signed), "not-your-duty");
+    expect(
+        0,
+        &[
+            "principal",
+            "add",
+            "novice",
+            "--human",
+            "--role",
+            "approver",
+            "--dir",
+            &example.arg(),
+        ],
+    );
+    let signed = sign(
+        &key(&dir, "novice"),
+        &statement(two, "novice", "approve", ""),
+    );
+    server.refused(nobody, &approve(signed), "not-certified");
+
+    // With the second signature it goes through, once; the approval cannot be used again.
+    let bram = key(&dir, "bram");
+    let last = approve(sign(&bram, &statement(two, "bram", "approve", "")));
+    assert_eq!(server.post(nobody, &last).0, 200);
+    let case = two["case"].as_str().unwrap().to_owned();
+    wait_for("the outcome", || {
+        records(&dir)
+            .iter()
+            .any(|r| r["kind"] == "outcome.recorded" && r["case"] == case.as_str())
+            .then_some(())
+    });
+    server.refused(nobody, &last, "wrong-state");
+    server.stop();
+    sound(&dir);
+}
+
+#[test]
+fn agents_cannot_leave_their_duties() {
+    let example = Example::new(10);
+    let dir = example.dir();
+    let server = Server::start(&dir);
+    open(&server, "attack-1", "R0001");
+    let analyst = server.token("analyst");
+    let pay = json!({"tool": "treasury.transfer_create", "arguments": {"vendor_id": "V0001", "amount_cents": 100,
+        "currency": "EUR", "account": "A1", "invoice_id": "R0001", "reference": "x"}});
+    server.refused(
+        &analyst,
+        &json!({"type": "call", "case": "attack-1", "action": pay}),
+        "not-permitted",
+    );
+    let executor = server.token("executor");
+    let using = json!({"type": "use_grant", "grant": "attack-1.g1", "action": pay});
+    server.refused(&executor, &using, "wrong-state");
+    server.refused(&analyst, &using, "not-your-duty");
+    // A vendor that its invoice does not name: facts cannot be taken from elsewhere.
+    let read = json!({"type": "call", "case": "attack-1",
+        "action": {"tool": "books.vendor_read", "arguments": {"vendor_id": "V0001"}}});
+    server.refused(&analyst, &read, "not-permitted");
+
+    let clause = json!({"id": "PAY-99.9", "version": "4", "digest": "0".repeat(64)});
+    let model = model("analyst");
+    let mut body = json!({"case": "attack-1", "duty": "prepare", "stance": "proceed", "action": pay, "confidence": 99,
+        "rationale": "trust me", "clauses": [clause], "model": model, "inputs": []});
+    body["type"] = json!("recommend");
+    server.refused(&analyst, &body, "bad-citation");
+    body["clauses"] = json!([]);
+    server.refused(&analyst, &body, "bad-citation");
+    body["model"] = json!("rules/another");
+    server.refused(&analyst, &body, "model-drifted");
+    body["duty"] = json!("review");
+    server.refused(&analyst, &body, "not-your-duty");
+    // Nobody but the platform takes down answers and outcomes; nobody but the admin adds people.
+    let outcome = json!({"type": "record_outcome", "grant": "attack-1.g1", "outcome": "succeeded",
+        "found_by": "answer", "detail": "honestly"});
+    server.refused(&executor, &outcome, "not-your-duty");
+    let revoke = json!({"type": "revoke_principal", "principal": "amira", "reason": "in the way"});
+    server.refused(&analyst, &revoke, "not-your-duty");
+    let (status, _) = server.post("no-such-token", &revoke);
+    assert_eq!(status, 401);
+    server.stop();
+    sound(&dir);
+}
+
+/// The example's release, changed, in force in `staging` of a directory with the example.
+fn other_release(example: &Example, change: impl Fn(&str, String) -> String) -> PathBuf {
+    let home = example.home.path().join("release");
+    for (path, text) in payables::release_files() {
+        let file = home.join(&path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, change(&path, text)).unwrap();
+    }
+    let (release, dir) = (home.display().to_string(), example.arg());
+    let (digest, _) = expect(0, &["release", "build", &release, "--dir", &dir]);
+    expect(
+        0,
+        &[
+            "release",
+            "promote",
+            digest.trim(),
+            "--env",
+            "staging",
+            "--dir",
+            &dir,
+        ],
+    );
+    home
+}
+
+fn row(dir: &Path, id: &str, file: &Path) {
+    let text = fs::read_to_string(dir.join("targets/books/invoices.csv")).unwrap();
+    let line = text.lines().find(|l| l.starts_with(id)).unwrap();
+    fs::write(file, format!("{}\n{line}\n", text.lines().next().unwrap())).unwrap();
+}
+
+/// Opens a case on an invoice and lets the built-in team take it as far as it can.
+fn run_case(example: &Example, case: &str, subject: &str) {
+    let source = example.home.path().join("source.csv");
+    row(&example.dir(), subject, &source);
+    let source = source.display().to_string();
+    expect(
+        0,
+        &[
+            "run",
+            "--case",
+            case,
+            "--env",
+            "staging",
+            "--subject",
+            subject,
+            "--source",
+            &source,
+            "--dir",
+            &example.arg(),
+        ],
+    );
+}
+
+/// The subjects that the answer file says end so.
+fn expected(example: &Example, word: &str) -> Vec<String> {
+    let answers = fs::read_to_string(example.dir().join("demo-answers.csv")).unwrap();
+    let rows = answers
+        .lines()
+        .filter(|l| l.split(',').nth(3) == Some(word));
+    rows.map(|l| l.split(',').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn approvals_expire_and_old_releases_cannot_be_approved() {
+    let example = Example::new(30);
+    let dir = example.dir();
+    let (out, _) = expect(0, &["approval", "list", "--json", "--dir", &example.arg()]);
+    let old: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+    other_release(&example, |path, text| match path {
+        "team.toml" => text.replace("expires_minutes = 1440", "expires_minutes = 1"),
+        _ => text,
+    });
+    let subject = &expected(&example, "one_human")[0];
+    run_case(&example, "soon-1", subject);
+    let server = Server::start(&dir);
+    // An approval under the release that was in force before.
+    let stale = sign(
+        &key(&dir, "amira"),
+        &statement(&old, "amira", "approve", "because"),
+    );
+    server.refused("", &approve(stale), "release-moved");
+    let waiting = server.waiting();
+    let soon = waiting.iter().find(|w| w["case"] == "soon-1").unwrap();
+    let signed = approve(sign(
+        &key(&dir, "amira"),
+        &statement(soon, "amira", "approve", ""),
+    ));
+    // The server's own loop would end the case at its expiry; whichever comes first, the signature comes too late.
+    std::thread::sleep(std::time::Duration::from_secs(61));
+    let (status, answer) = server.post("", &signed);
+    assert_eq!(status, 403, "{answer}");
+    assert!(
+        ["expired", "wrong-state"].contains(&answer["code"].as_str().unwrap()),
+        "{answer}"
+    );
+    wait_for("the expiry's record", || {
+        let records = records(&dir);
+        let expired = records
+            .iter()
+            .any(|r| r["kind"] == "approval.expired" && r["case"] == "soon-1");
+        let refused = records
+            .iter()
+            .any(|r| r["kind"] == "request.refused" && r["case"] == "soon-1");
+        (expired && refused).then_some(())
+    });
+    server.stop();
+    let (exceptions, _) = expect(0, &["exception", "list", "--json", "--dir", &example.arg()]);
+    assert!(exceptions.contains("\"expired\""), "{exceptions}");
+    sound(&dir);
+}
+
+#[test]
+fn an_approver_who_owns_an_agent_of_the_case_is_refused() {
+    let example = Example::new(5);
+    let dir = example.arg();
+    expect(
+        0,
+        &[
+            "principal",
+            "add",
+            "yuri",
+            "--human",
+            "--role",
+            "approver",
+            "--role",
+            "owner",
+            "--dir",
+            &dir,
+        ],
+    );
+    expect(
+        0,
+        &[
+            "certification",
+            "add",
+            "yuri",
+            "payment-approval",
+            "--dir",
+            &dir,
+        ],
+    );
+    expect(
+        0,
+        &[
+            "principal",
+            "add",
+            "scribe",
+            "--owner",
+            "yuri",
+            "--role",
+            "analyst",
+            "--dir",
+            &dir,
+        ],
+    );
+    other_release(&example, |path, text| match path {
+        "team.toml" => text
+            .replacen("id = \"analyst\"", "id = \"scribe\"", 1)
+            .replacen("owner = \"olivia\"", "owner = \"yuri\"", 1)
+            .replace("prompts/analyst.md", "prompts/analyst.md"),
+        "permissions/analyst.cedar" => text.replace("Agent::\"analyst\"", "Agent::\"scribe\""),
+        _ => text,
+    });
+    let subject = &expected(&example, "one_human")[0];
+    run_case(&example, "own-1", subject);
+    let (_, err) = expect(
+        3,
+        &[
+            "approval", "approve", "own-1.a1", "--as", "yuri", "--dir", &dir,
+        ],
+    );
+    assert!(
+        err.contains("conflicted") && err.contains("scribe"),
+        "{err}"
+    );
+    expect(
+        0,
+        &[
+            "approval", "approve", "own-1.a1", "--as", "amira", "--dir", &dir,
+        ],
+    );
+    sound(&example.dir());
+}
+
+#[test]
+fn two_processes_race_for_the_last_slot_of_a_threshold() {
+    let example = Example::new(0);
+    let dir = example.arg();
+    other_release(&example, |path, text| match path {
+        "thresholds/small-invoices.toml" => text
+            .replace("count = 400", "count = 1")
+            .replace("count = 25", "count = 1"),
+        _ => text,
+    });
+    // The changed threshold needs its own signatures: the earlier ones are for another digest.
+    for person in ["carla", "dmitri"] {
+        expect(
+            0,
+            &[
+                "threshold",
+                "sign",
+                "small-invoices",
+                "--as",
+                person,
+                "--dir",
+                &dir,
+            ],
+        );
+    }
+    let subjects = expected(&example, "auto");
+    let server = Server::start(&example.dir());
+    let mut racing = Vec::new();
+    let reviews: Vec<Value> = [&subjects[10], &subjects[20]]
+        .into_iter()
+        .enumerate()
+        .map(|(i, subject)| by_hand(&server, &format!("race-{i}"), subject))
+        .collect();
+    for review in &reviews {
+        racing.push(
+            Command::new("curl")
+                .args([
+                    "-s",
+                    "-X",
+                    "POST",
+                    "-H",
+                    "content-type: application/json",
+                    "-H",
+                ])
+                .arg(format!(
+                    "authorization: Bearer {}",
+                    server.token("reviewer")
+                ))
+                .args(["-d", &json!({ "request": review }).to_string()])
+                .arg(format!("{}/v1/requests", server.url))
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        );
+    }
+    let answers: Vec<Value> = racing
+        .into_iter()
+        .map(|child| serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap())
+        .collect();
+    let kinds = |answer: &Value| -> Vec<String> {
+        let records = answer["records"].as_array().unwrap();
+        records
+            .iter()
+            .map(|r| r["kind"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let won = answers
+        .iter()
+        .filter(|a| kinds(a).contains(&"threshold.applied".to_owned()))
+        .count();
+    let lost = answers
+        .iter()
+        .filter(|a| kinds(a).contains(&"approval.requested".to_owned()))
+        .count();
+    assert_eq!((won, lost), (1, 1), "{answers:?}");
+    server.stop();
+    // By the log alone all is as decided; with the snapshots at hand it shows that these recommendations, made by hand,
+    // are not those of the decision table that they claim.
+    let bare = example.home.path().join("bare");
+    copy(&example.dir().join("log"), &bare);
+    expect(
+        0,
+        &["log", "verify", &dir, "--vkey", &format!("{dir}/log.vkey")],
+    );
+    expect(0, &["audit", "reperform", bare.to_str().unwrap()]);
+    let (_, err) = expect(1, &["audit", "reperform", "--dir", &dir]);
+    assert!(err.contains("recommendation of record"), "{err}");
+}
+
+/// Takes a case up to its review over HTTP, as an agent from outside would, and gives the review, ready to be sent.
+fn by_hand(server: &Server, case: &str, subject: &str) -> Value {
+    open(server, case, subject);
+    let recommendation = |agent: &str, duty: &str| {
+        let token = server.token(agent);
+        let call = |tool: &str, arguments: Value| {
+            let request = json!({"type": "call", "case": case, "action": {"tool": tool, "arguments": arguments}});
+            let (status, answer) = server.post(&token, &request);
+            assert_eq!(status, 200, "{answer}");
+            answer["answer"].clone()
+        };
+        let invoice = call("books.invoice_read", json!({"invoice_id": subject}));
+        let vendor = call(
+            "books.vendor_read",
+            json!({"vendor_id": invoice["vendor_id"]}),
+        );
+        if duty == "prepare" {
+            call("books.order_read", json!({"order_id": invoice["order_id"]}));
+            call(
+                "books.receipt_read",
+                json!({"order_id": invoice["order_id"]}),
+            );
+        }
+        call("books.related_read", json!({"invoice_id": subject}));
+        let query = json!({"type": "retrieve", "case": case, "query": "small payments threshold", "ranking": []});
+        let (status, found) = server.post(&token, &query);
+        assert_eq!(status, 200, "{found}");
+        let action = json!({"tool": "treasury.transfer_create", "arguments": {
+            "invoice_id": subject, "vendor_id": vendor["id"], "account": vendor["account"],
+            "amount_cents": invoice["amount_cents"], "currency": invoice["currency"],
+            "reference": invoice["number"]}});
+        json!({"type": "recommend", "case": case, "duty": duty, "stance": "proceed", "action": action,
+            "confidence": 95, "rationale": "it matches", "clauses": [found["ranking"][0]["clause"]],
+            "model": model(agent), "inputs": ["0".repeat(64)]})
+    };
+    let (status, answer) = recommend(server, "analyst", recommendation("analyst", "prepare"));
+    assert_eq!(status, 200, "{answer}");
+    recommendation("reviewer", "review")
+}
+
+/// The model that the release pins for an agent.
+fn model(agent: &str) -> String {
+    let release = policy::Release::from_files(payables::release_files()).unwrap();
+    let agent = release.team().agent(&agent.parse().unwrap()).unwrap();
+    agent.model.clone().unwrap()
+}
+
+#[test]
+fn a_revoked_agent_is_out_at_once() {
+    let example = Example::new(5);
+    let stolen = token(&example.dir(), "analyst");
+    let dir = example.arg();
+    expect(
+        0,
+        &[
+            "principal",
+            "revoke",
+            "analyst",
+            "--reason",
+            "its token was seen elsewhere",
+            "--dir",
+            &dir,
+        ],
+    );
+    let server = Server::start(&example.dir());
+    open(&server, "attack-2", "R0001");
+    let read = json!({"type": "call", "case": "attack-2",
+        "action": {"tool": "books.invoice_read", "arguments": {"invoice_id": "R0001"}}});
+    assert_eq!(server.post(&stolen, &read).0, 401);
+    server.stop();
+}
+
+fn sound(dir: &Path) {
+    let arg = dir.display().to_string();
+    expect(
+        0,
+        &["log", "verify", &arg, "--vkey", &format!("{arg}/log.vkey")],
+    );
+    expect(0, &["audit", "reperform", "--dir", &arg]);
+    let transfers = treasury::transfers(&dir.join("targets/treasury.db"))
+        .unwrap()
+        .len();
+    let succeeded = records(dir)
+        .iter()
+        .filter(|r| {
+            r["kind"] == "outcome.recorded" && r["body"]["request"]["outcome"] == "succeeded"
+        })
+        .count();
+    assert_eq!(transfers, succeeded);
+}

@@ -1,0 +1,9 @@
+//! The real binary with its real target systems, as users and attackers meet it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod attacks;
+mod crash;
+mod faults;
+mod line;
+mod rig;
+mod tamper;

@@ -1,0 +1,293 @@
+//! Starting the binary, a server, and speaking to it as anybody.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use duty::{canonical, statement::ApprovalStatement};
+use ed25519_dalek::{Signer as _, SigningKey, pkcs8::DecodePrivateKey};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_counterfoil");
+
+/// Runs the binary to its end.
+pub(crate) fn run(args: &[&str]) -> Output {
+    Command::new(BINARY)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Runs it and expects an exit code; gives what it printed.
+#[track_caller]
+pub(crate) fn expect(code: i32, args: &[&str]) -> (String, String) {
+    let output = run(args);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+    (out, err)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A directory with the example set up and so many cases run.
+pub(crate) struct Example {
+    pub(crate) home: TempDir,
+    pub(crate) summary: Value,
+}
+
+impl Example {
+    pub(crate) fn new(cases: usize) -> Self {
+        let home = TempDir::new().unwrap();
+        let summary = demo(&home.path().join("data"), cases);
+        Self { home, summary }
+    }
+
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    pub(crate) fn arg(&self) -> String {
+        self.dir().display().to_string()
+    }
+}
+
+/// `demo --once --json`: its one summary object.
+#[track_caller]
+pub(crate) fn demo(dir: &Path, cases: usize) -> Value {
+    let (dir, cases) = (dir.display().to_string(), cases.to_string());
+    let (out, _) = expect(
+        0,
+        &["demo", "--once", "--json", "--dir", &dir, "--cases", &cases],
+    );
+    assert_eq!(out.lines().count(), 1, "one summary object: {out}");
+    serde_json::from_str(&out).unwrap()
+}
+
+/// A server of a data directory, on a port of its own choosing.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) dir: PathBuf,
+    pub(crate) url: String,
+}
+
+impl Server {
+    pub(crate) fn start(dir: &Path) -> Self {
+        let child = Command::new(BINARY)
+            .args(["serve", "--listen", "127.0.0.1:0", "--dir"])
+            .arg(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let serving = dir.join("serve.json");
+        let url = wait_for("the server", || {
+            let bytes = fs::read(&serving).ok()?;
+            let value: Value = serde_json::from_slice(&bytes).ok()?;
+            value["url"].as_str().map(str::to_owned)
+        });
+        Self {
+            child,
+            dir: dir.to_owned(),
+            url,
+        }
+    }
+
+    /// Stops it as Ctrl-C would, and waits.
+    pub(crate) fn stop(mut self) {
+        signal(self.child.id(), "TERM");
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    /// `POST /v1/requests` with a bearer token; the status and the answer.
+    pub(crate) fn post(&self, token: &str, request: &Value) -> (u16, Value) {
+        self.post_as(token, None, request)
+    }
+
+    pub(crate) fn post_as(
+        &self,
+        token: &str,
+        speaker: Option<&str>,
+        request: &Value,
+    ) -> (u16, Value) {
+        let mut body = json!({ "request": request });
+        if let Some(speaker) = speaker {
+            body["as"] = json!(speaker);
+        }
+        let agent = agent();
+        let mut answer = agent
+            .post(format!("{}/v1/requests", self.url))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .send(body.to_string())
+            .unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
+    }
+
+    /// Expects a refusal with this code; and that the log has it too.
+    #[track_caller]
+    pub(crate) fn refused(&self, token: &str, request: &Value, code: &str) {
+        let before = self.refusals(code);
+        let (status, answer) = self.post(token, request);
+        assert_eq!(
+            (status, answer["code"].as_str()),
+            (403, Some(code)),
+            "{answer}"
+        );
+        wait_for("the refusal's record", || {
+            (self.refusals(code) > before).then_some(())
+        });
+    }
+
+    fn refusals(&self, code: &str) -> usize {
+        records(&self.dir)
+            .iter()
+            .filter(|r| r["kind"] == "request.refused" && r["body"]["refusal"]["code"] == code)
+            .count()
+    }
+
+    /// The token of an agent.
+    pub(crate) fn token(&self, agent: &str) -> String {
+        token(&self.dir, agent)
+    }
+
+    /// The token that speaks for the local services.
+    pub(crate) fn local(&self) -> String {
+        fs::read_to_string(self.dir.join("keys/local.token"))
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+
+    /// What waits for humans.
+    pub(crate) fn waiting(&self) -> Vec<Value> {
+        let agent = agent();
+        let mut answer = agent
+            .get(format!("{}/v1/approvals", self.url))
+            .header("authorization", format!("Bearer {}", self.local()))
+            .call()
+            .unwrap();
+        let value: Value =
+            serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+        value["approvals"].as_array().unwrap().clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::new_with_config(
+        ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build(),
+    )
+}
+
+pub(crate) fn token(dir: &Path, agent: &str) -> String {
+    let file = dir.join(format!("keys/agents/{agent}.token"));
+    fs::read_to_string(file).unwrap().trim().to_owned()
+}
+
+pub(crate) fn signal(pid: u32, name: &str) {
+    let done = Command::new("kill")
+        .args([format!("-{name}"), pid.to_string()])
+        .status();
+    assert!(done.unwrap().success());
+}
+
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "{what} did not come"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// All records of the published log, as JSON.
+pub(crate) fn records(dir: &Path) -> Vec<Value> {
+    let source = evidence::open(&dir.display().to_string()).unwrap();
+    let mut records = Vec::new();
+    evidence::for_each_record(&*source, 0, &mut |record| {
+        records.push(serde_json::to_value(record).unwrap());
+        Ok(())
+    })
+    .unwrap();
+    records
+}
+
+/// A person's key.
+pub(crate) fn key(dir: &Path, person: &str) -> SigningKey {
+    let pem = fs::read_to_string(dir.join(format!("keys/people/{person}.pem"))).unwrap();
+    SigningKey::from_pkcs8_pem(&pem).unwrap()
+}
+
+/// A signed statement, as the wire has it.
+pub(crate) fn sign<T: Serialize>(key: &SigningKey, statement: &T) -> Value {
+    let bytes = canonical::to_vec(statement).unwrap();
+    json!({"statement": statement, "signature": BASE64_STANDARD.encode(key.sign(&bytes).to_bytes())})
+}
+
+/// The statement that a person would sign for what waits.
+pub(crate) fn statement(
+    waiting: &Value,
+    person: &str,
+    decision: &str,
+    reason: &str,
+) -> ApprovalStatement {
+    let overrides = if decision == "approve" {
+        "yes_overrides"
+    } else {
+        "no_overrides"
+    };
+    serde_json::from_value(json!({
+        "statement": ApprovalStatement::TYPE,
+        "log": waiting["log"], "approval": waiting["approval"], "case": waiting["case"],
+        "action": waiting["digest"], "release": waiting["release"], "env": waiting["env"],
+        "expires": waiting["expires"], "decision": decision, "override": waiting[overrides],
+        "reason": reason, "signer": person, "credential": format!("{person}.key-1"),
+    }))
+    .unwrap()
+}
+
+/// The request that carries a signed approval.
+pub(crate) fn approve(signed: Value) -> Value {
+    let mut request = signed;
+    request["type"] = json!("approve");
+    request
+}
+
+/// Copies a directory whole.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let done = Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
+    assert!(done.success());
+}
