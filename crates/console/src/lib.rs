@@ -1,1 +1,117 @@
-//! console
+//! The console: pages for approvers and auditors.
+//!
+//! The server renders what is asked and can sign for nobody: a person's key lives in their browser, and what arrives here
+//! is a signed statement like any other.
+
+mod assets;
+mod guard;
+mod pages;
+mod session;
+mod view;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use duty::{name::PrincipalId, time::Time};
+use engine::Engine;
+use evidence::Index;
+
+use crate::session::Sessions;
+
+/// What the console is opened with.
+pub struct Options {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// The data directory.
+    pub dir: PathBuf,
+    /// Where people reach it, like `http://127.0.0.1:7878`.
+    pub public_url: String,
+}
+
+/// Why the console cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// Its sessions cannot be kept.
+    #[error("the console's sessions in `{path}` cannot be used: {why}; delete the file, everybody signs in again")]
+    Sessions {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Its index cannot be used.
+    #[error(transparent)]
+    Evidence(#[from] evidence::EvidenceError),
+    /// The system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(String),
+}
+
+/// What every page may use.
+#[derive(Clone)]
+pub(crate) struct Desk(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) dir: PathBuf,
+    pub(crate) public_url: String,
+    pub(crate) sessions: Sessions,
+    pub(crate) index: Mutex<Index>,
+}
+
+impl std::ops::Deref for Desk {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// The console's routes.
+///
+/// # Errors
+/// Where its sessions or its index cannot be opened.
+pub fn router(options: Options) -> Result<Router, ConsoleError> {
+    let desk = Desk(Arc::new(Inner {
+        sessions: Sessions::open(&options.dir)?,
+        index: Mutex::new(Index::open(&options.dir)?),
+        engine: options.engine,
+        dir: options.dir,
+        public_url: options.public_url,
+    }));
+    let inside = Router::new()
+        .route("/", get(pages::inbox::page))
+        .route("/approvals/{id}", get(pages::approval::page))
+        .route("/approvals/{id}/sign", post(pages::approval::sign))
+        .route("/cases", get(pages::cases::page))
+        .route("/cases/{id}", get(pages::case::page))
+        .route("/exceptions", get(pages::exceptions::page))
+        .route("/log", get(pages::log::page))
+        .route("/key", get(pages::key::page))
+        .route("/sign-out", post(pages::sign_in::sign_out))
+        .layer(middleware::from_fn_with_state(desk.clone(), guard::signed_in));
+    let app = Router::new()
+        .route("/sign-in", get(pages::sign_in::page))
+        .route("/sign-in/{token}", get(pages::sign_in::link).post(pages::sign_in::enter))
+        .route("/assets/{name}", get(assets::serve))
+        .route("/healthz", get(async || "ok"))
+        .merge(inside)
+        .layer(middleware::from_fn_with_state(desk.clone(), guard::everybody))
+        .with_state(desk);
+    Ok(app)
+}
+
+/// A link that signs `person` in once, within a quarter of an hour of `now`.
+///
+/// # Errors
+/// Where the console's sessions cannot be opened.
+pub fn sign_in_link(dir: &Path, person: &PrincipalId, public_url: &str, now: Time) -> Result<String, ConsoleError> {
+    let token = Sessions::open(dir)?.new_link(person, now)?;
+    Ok(format!("{}/sign-in/{token}", public_url.trim_end_matches('/')))
+}

@@ -35,7 +35,13 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
 pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Result<(), Failure> {
     let url = url(&listener)?;
     let local = keys::token(&dir.join(LOCAL_TOKEN))?;
-    let app = gateway::http::router(Arc::clone(&site.engine), &local);
+    let console = console::router(console::Options {
+        engine: Arc::clone(&site.engine),
+        dir: dir.to_owned(),
+        public_url: url.clone(),
+    })
+    .map_err(Failure::unavailable)?;
+    let app = gateway::http::router(Arc::clone(&site.engine), &local).merge(console);
     let serving = serde_json::to_vec(&Serving { url }).map_err(Failure::unavailable)?;
     secret::write_secret(&dir.join(SERVING), &serving)?;
 
@@ -59,15 +65,9 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
 /// Records are durable already; this waits until they are under a published checkpoint too.
 async fn publish(engine: &Engine) {
     let size = engine.journal().committed();
-    let waited = tokio::time::timeout(
-        Duration::from_secs(10),
-        engine.journal().wait_published(size),
-    )
-    .await;
+    let waited = tokio::time::timeout(Duration::from_secs(10), engine.journal().wait_published(size)).await;
     if waited.is_err() {
-        eprintln!(
-            "the last records are committed and not yet published; the next start publishes them"
-        );
+        eprintln!("the last records are committed and not yet published; the next start publishes them");
     }
 }
 

@@ -1,0 +1,205 @@
+//! One request for approval: everything that a person needs to decide well in a minute, and the signature.
+
+use askama::Template;
+use axum::{
+    Extension, Json,
+    extract::{Path, State, rejection::JsonRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use duty::{
+    name::ItemId,
+    record::Body,
+    request::{Recommend, Request},
+    statement::{ApprovalStatement, Signed},
+};
+use engine::{EngineError, Seat, Waiting};
+use evidence::{Story, story::What};
+use serde_json::{Value, json};
+
+use super::{Chrome, Signer, failed, missing, render, signer, story};
+use crate::{
+    Desk,
+    session::Session,
+    view::{self, Differs, Pair},
+};
+
+#[derive(Template)]
+#[template(path = "approval.html")]
+struct Page {
+    chrome: Chrome,
+    signer: Option<Signer>,
+    w: Waiting,
+    /// The waiting request as JSON, for the script that signs.
+    data: String,
+    amount: String,
+    arguments: Vec<Pair>,
+    left: String,
+    reasons: Vec<Reason>,
+    said: Vec<Said>,
+    clauses: Vec<ClauseView>,
+    facts: Vec<Pair>,
+    differences: Vec<Differs>,
+    source: Option<String>,
+    signed_by_me: bool,
+    cannot: Option<String>,
+}
+
+struct Reason {
+    why: String,
+    rule: String,
+    clause: Option<String>,
+}
+
+struct Said {
+    who: &'static str,
+    stance: &'static str,
+    confidence: u8,
+    rationale: String,
+    model: String,
+    row: String,
+    clauses: Vec<String>,
+    same_action: bool,
+}
+
+struct ClauseView {
+    id: String,
+    version: String,
+    title: String,
+    document: String,
+    text: String,
+}
+
+pub(crate) async fn page(
+    State(desk): State<Desk>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+) -> Response {
+    let waiting = id.parse::<ItemId>().ok().and_then(|id| desk.engine.waiting(&id));
+    let Some(w) = waiting else {
+        return missing(
+            &session,
+            format!("Nothing waits under {id}: it was decided, or it expired. The case's page tells what became of it."),
+        );
+    };
+    let story = match story(&desk, &w.case).await {
+        Ok(Some(story)) => story,
+        Ok(None) => return missing(&session, format!("The log holds no case {}.", w.case)),
+        Err(e) => return failed(&*e),
+    };
+    let facts = desk.engine.read(|s| s.cases.get(&w.case).map(|c| c.facts.clone())).unwrap_or_default();
+    let source = desk
+        .engine
+        .read(|s| s.cases.get(&w.case).map(|c| c.snapshot))
+        .and_then(|snapshot| desk.engine.snapshots().get(snapshot.as_bytes()).ok().flatten())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let page = Page {
+        chrome: Chrome::new(&session, "inbox"),
+        signer: signer(&desk, &session),
+        data: serde_json::to_string(&w).unwrap_or_default(),
+        amount: view::amount(&w.action),
+        arguments: view::arguments(&w.action),
+        left: view::span(desk.engine.now(), w.expires),
+        reasons: reasons(&story),
+        said: said(&w),
+        clauses: clauses(&story),
+        differences: view::differences(&facts, &w.action),
+        facts: view::facts(&facts),
+        source,
+        signed_by_me: w.have.contains(&session.person),
+        cannot: cannot(&desk, &session),
+        w,
+    };
+    render(&page)
+}
+
+/// Why this person cannot sign at all, said before they try. What decides is the core, when they do.
+fn cannot(desk: &Desk, session: &Session) -> Option<String> {
+    let approver = desk.engine.read(|s| {
+        let person = s.principals.get(&session.person)?;
+        Some(person.roles.contains(&duty::principal::Role::Approver))
+    });
+    (approver != Some(true)).then(|| "You hold no role that approves: you can read this, and somebody else signs.".to_owned())
+}
+
+fn reasons(story: &Story) -> Vec<Reason> {
+    let judged = story.events.iter().rev().find_map(|e| match &e.what {
+        What::Judged { reasons, .. } => Some(reasons),
+        _ => None,
+    });
+    let hits = judged.into_iter().flatten().map(|hit| Reason {
+        why: hit.why.clone(),
+        rule: hit.rule.clone(),
+        clause: hit.clause.clone(),
+    });
+    hits.collect()
+}
+
+fn said(w: &Waiting) -> Vec<Said> {
+    let one = |who: &'static str, made: &Option<Recommend>| {
+        made.as_ref().map(|r| Said {
+            who,
+            stance: r.stance.word(),
+            confidence: r.confidence,
+            rationale: r.rationale.clone(),
+            model: r.model.chars().take(18).collect(),
+            row: r.row.clone().unwrap_or_default(),
+            clauses: r.clauses.iter().map(|c| c.id.clone()).collect(),
+            same_action: r.action.is_none() || r.action.as_ref() == Some(&w.action),
+        })
+    };
+    [one("Analyst", &w.prepared), one("Reviewer", &w.reviewed)].into_iter().flatten().collect()
+}
+
+fn clauses(story: &Story) -> Vec<ClauseView> {
+    let texts = story.clauses.iter().map(|(id, c)| ClauseView {
+        id: id.clone(),
+        version: c.version.clone(),
+        title: c.title.clone(),
+        document: c.document.clone(),
+        text: c.text.clone(),
+    });
+    texts.collect()
+}
+
+/// Takes a signed statement in. The session says only whose page it came from; what counts is the signature.
+pub(crate) async fn sign(
+    State(desk): State<Desk>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    body: Result<Json<Signed<ApprovalStatement>>, JsonRejection>,
+) -> Response {
+    let refused = |status: StatusCode, why: String, remedy: &str| {
+        (status, Json(json!({"why": why, "remedy": remedy}))).into_response()
+    };
+    let signed = match body {
+        Ok(Json(signed)) => signed,
+        Err(e) => return refused(StatusCode::BAD_REQUEST, e.body_text(), "Load the page again."),
+    };
+    let s = &signed.statement;
+    if s.signer != session.person || s.approval.as_str() != id {
+        let why = "the statement is not yours, or not about this page".to_owned();
+        return refused(StatusCode::FORBIDDEN, why, "Sign in as yourself.");
+    }
+    let seat = Seat {
+        principal: s.signer.clone(),
+        credential: s.credential.clone(),
+    };
+    match desk.engine.submit(&seat, Request::Approve(signed)).await {
+        Ok(records) => {
+            let next = records.iter().find_map(|r| match &r.body {
+                Body::GrantIssued(_) => Some("All signatures are there: the executor acts now."),
+                Body::CaseClosed(_) => Some("The case is closed."),
+                _ => None,
+            });
+            let next = next.unwrap_or("Another person must sign too.");
+            let record = records.first().map(|r| r.seq);
+            Json(json!({"record": record, "next": next})).into_response()
+        }
+        Err(EngineError::Refused(r)) => {
+            let body: Json<Value> = Json(json!({"code": r.code, "why": r.why, "remedy": r.remedy, "clause": r.clause}));
+            (StatusCode::FORBIDDEN, body).into_response()
+        }
+        Err(e) => refused(StatusCode::SERVICE_UNAVAILABLE, e.to_string(), "Nothing was recorded; try again."),
+    }
+}

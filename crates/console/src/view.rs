@@ -1,0 +1,175 @@
+//! Words and figures of the pages.
+
+use duty::{
+    action::Action,
+    facts::{Facts, Scalar},
+    time::Time,
+};
+use serde_json::Value;
+
+/// A name with a value, as a row of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// Something about a case that is not as usual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Differs {
+    pub(crate) what: String,
+    /// Worth stopping at.
+    pub(crate) loud: bool,
+}
+
+/// The arguments of an action, money written as people write it.
+pub(crate) fn arguments(action: &Action) -> Vec<Pair> {
+    let currency = action.text("currency").unwrap_or_default().to_owned();
+    let pairs = action.arguments.iter().map(|(name, value)| Pair {
+        name: name.clone(),
+        value: match (name.strip_suffix("_cents"), value.as_i64()) {
+            (Some(_), Some(cents)) => money(cents, &currency),
+            _ => plain(value),
+        },
+    });
+    pairs.collect()
+}
+
+/// The amount of an action, where it has one.
+pub(crate) fn amount(action: &Action) -> String {
+    let currency = action.text("currency").unwrap_or_default();
+    let cents = action.arguments.iter().find(|(name, _)| name.ends_with("_cents"));
+    cents
+        .and_then(|(_, v)| v.as_i64())
+        .map_or_else(|| "–".to_owned(), |cents| money(cents, currency))
+}
+
+/// `12,345.67 EUR`.
+pub(crate) fn money(cents: i64, currency: &str) -> String {
+    let (whole, rest) = (cents.unsigned_abs() / 100, cents.unsigned_abs() % 100);
+    let digits = whole.to_string();
+    let mut grouped = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let sign = if cents < 0 { "−" } else { "" };
+    format!("{sign}{grouped}.{rest:02} {currency}").trim_end().to_owned()
+}
+
+/// How long until `then`, or since, in words.
+pub(crate) fn span(from: Time, to: Time) -> String {
+    let minutes = (to.millis() - from.millis()).abs() / 60_000;
+    match minutes {
+        0 => "less than a minute".to_owned(),
+        1 => "1 minute".to_owned(),
+        2..=119 => format!("{minutes} minutes"),
+        120..=2879 => format!("{} hours", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    }
+}
+
+/// A moment to the minute, in UTC.
+pub(crate) fn moment(time: Time) -> String {
+    let text = time.to_string();
+    format!("{} {}", &text[..10], &text[11..16])
+}
+
+/// All facts, as `namespace.field`.
+pub(crate) fn facts(facts: &Facts) -> Vec<Pair> {
+    let all = facts.iter().flat_map(|(namespace, fields)| {
+        fields.iter().map(move |(field, value)| Pair {
+            name: format!("{namespace}.{field}"),
+            value: value.to_string(),
+        })
+    });
+    all.collect()
+}
+
+/// What differs from the usual. By convention of names: a fact `usual_<argument>` is held against the argument, `previous_count`
+/// says how much there is to compare with, and counts of suspect things are worth a word when they are not zero.
+pub(crate) fn differences(facts: &Facts, action: &Action) -> Vec<Differs> {
+    let mut found = Vec::new();
+    let currency = action.text("currency").unwrap_or_default();
+    for (_, fields) in facts.iter() {
+        for (field, value) in fields {
+            let Scalar::Int(n) = value else {
+                if let (Scalar::Bool(true), "memo_instructs") = (value, field.as_str()) {
+                    found.push(loud("The memo reads like an instruction to the agents."));
+                }
+                continue;
+            };
+            match field.as_str() {
+                "previous_count" if *n == 0 => found.push(loud("There is no earlier payment to compare with.")),
+                "duplicates" if *n > 0 => found.push(loud(&format!("{n} earlier invoice(s) look like this one."))),
+                "split_count" if *n > 1 => {
+                    found.push(loud(&format!("It is one of {n} invoices on one order within days.")));
+                }
+                "days_since_account_change" if *n <= 30 => {
+                    found.push(loud(&format!("The vendor's bank account changed {n} day(s) before.")));
+                }
+                "days_since_onboarding" if *n <= 90 => {
+                    found.push(loud(&format!("The vendor was added {n} day(s) before.")));
+                }
+                usual => {
+                    let argument = usual.strip_prefix("usual_").and_then(|a| action.integer(a));
+                    if let Some(now) = argument.filter(|_| *n > 0) {
+                        let tenths = now.saturating_mul(10) / n;
+                        found.push(Differs {
+                            what: format!("{}.{} × the usual {}.", tenths / 10, tenths % 10, money(*n, currency)),
+                            loud: !(5..=20).contains(&tenths),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    found.sort_by_key(|d| !d.loud);
+    found
+}
+
+fn loud(what: &str) -> Differs {
+    Differs {
+        what: what.to_owned(),
+        loud: true,
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_grouped() {
+        assert_eq!(money(123_456_789, "EUR"), "1,234,567.89 EUR");
+        assert_eq!(money(5, "EUR"), "0.05 EUR");
+        assert_eq!(money(-100_000, ""), "−1,000.00");
+    }
+
+    #[test]
+    fn spans_are_words() {
+        let at = Time::from_millis;
+        assert_eq!(span(at(0), at(59_000)), "less than a minute");
+        assert_eq!(span(at(0), at(3_600_000)), "60 minutes");
+        assert_eq!(span(at(86_400_000), at(0)), "24 hours");
+    }
+
+    #[test]
+    fn an_unusual_amount_is_loud() {
+        let mut facts = Facts::default();
+        facts.insert("related", "usual_amount_cents", Scalar::Int(1_000));
+        let action = |cents: i64| Action {
+            tool: "t.u".to_owned(),
+            arguments: serde_json::json!({"amount_cents": cents}).as_object().unwrap().clone(),
+        };
+        assert!(differences(&facts, &action(5_000))[0].loud);
+        assert!(!differences(&facts, &action(1_100))[0].loud);
+        assert_eq!(differences(&facts, &action(1_100))[0].what, "1.1 × the usual 10.00.");
+    }
+}
