@@ -38,7 +38,8 @@ pub(crate) async fn everybody(State(desk): State<Desk>, request: Request, next: 
     };
     set(header::CONTENT_SECURITY_POLICY, POLICY);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::REFERRER_POLICY, "no-referrer");
+    // Not `no-referrer`: under it browsers send forms of our own pages with the origin `null`.
+    set(header::REFERRER_POLICY, "same-origin");
     set(header::X_FRAME_OPTIONS, "DENY");
     if !is_asset {
         set(header::CACHE_CONTROL, "no-store");
