@@ -208,6 +208,8 @@ def scenario(b, args):
     b.go(f"{args.url}/")
     b.says("Sign in")
     sign_in(b, args.link)
+    b.go(f"{args.url}/")
+    b.says("Waiting for approval")
     labelled(b, "inbox")
     pictures(b, args.out, "inbox")
     bring_key(b, args.url, args.key, args.wrong_key)
@@ -254,13 +256,19 @@ def scenario(b, args):
     decide(b, args.url, args.override, "approve", "The vendor confirmed the account by telephone.")
     b.says("Another person must sign too")
 
-    # The page of one request, tampered with: nothing is signed.
+    # A page whose action is not the one to be signed, as a lying server would send it: the script refuses to sign.
+    lie = b.call("POST", "/goog/cdp/execute", {"cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": """
+      document.addEventListener('readystatechange', () => {
+        const form = document.getElementById('decision');
+        if (document.readyState !== 'interactive' || !form) return;
+        const w = JSON.parse(form.dataset.waiting);
+        w.action.arguments.amount_cents = 1;
+        form.dataset.waiting = JSON.stringify(w);
+      });"""}})
     open_approval(b, args.url, args.other)
-    b.run("""const f = document.getElementById('decision'); const copy = f.cloneNode(true);
-      const w = JSON.parse(f.dataset.waiting); w.action.arguments.amount_cents = 1; f.dataset.waiting = JSON.stringify(w);""")
-    # The script read the values when the page was loaded; what it signs is what it showed.
     b.click("button[data-decision=approve]")
-    b.wait(lambda: "You sign:" in b.text() or "reason" in b.text(), "the confirmation")
+    b.says("not the one that is asked to be signed")
+    b.call("POST", "/goog/cdp/execute", {"cmd": "Page.removeScriptToEvaluateOnNewDocument", "params": lie})
 
     for path, name in [("cases", "cases"), ("exceptions", "exceptions"), ("log", "log")]:
         b.go(f"{args.url}/{path}")

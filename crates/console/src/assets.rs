@@ -20,18 +20,33 @@ pub(crate) static CSS_NAME: LazyLock<String> = LazyLock::new(|| name("console", 
 pub(crate) static SIGN_NAME: LazyLock<String> = LazyLock::new(|| name("sign", SIGN, "js"));
 
 fn name(stem: &str, content: &str, extension: &str) -> String {
-    format!("{stem}.{}.{extension}", Digest::of_bytes(content.as_bytes()).short())
+    format!(
+        "{stem}.{}.{extension}",
+        Digest::of_bytes(content.as_bytes()).short()
+    )
 }
 
 pub(crate) async fn serve(Path(asked): Path<String>) -> Response {
     let (content, kind, cache) = if asked == *CSS_NAME {
-        (CSS, "text/css; charset=utf-8", "public, max-age=31536000, immutable")
+        (
+            CSS,
+            "text/css; charset=utf-8",
+            "public, max-age=31536000, immutable",
+        )
     } else if asked == *SIGN_NAME {
-        (SIGN, "text/javascript; charset=utf-8", "public, max-age=31536000, immutable")
+        (
+            SIGN,
+            "text/javascript; charset=utf-8",
+            "public, max-age=31536000, immutable",
+        )
     } else if asked == KEYS_NAME {
         (KEYS, "text/javascript; charset=utf-8", "no-cache")
     } else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], content).into_response()
+    (
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)],
+        content,
+    )
+        .into_response()
 }

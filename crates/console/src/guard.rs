@@ -48,7 +48,11 @@ pub(crate) async fn everybody(State(desk): State<Desk>, request: Request, next: 
 }
 
 /// Pages behind this need a session; whatever changes something needs its secret too.
-pub(crate) async fn signed_in(State(desk): State<Desk>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn signed_in(
+    State(desk): State<Desk>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let token = cookie(request.headers()).map(str::to_owned);
     let found = match &token {
         Some(token) => desk.sessions.find(token, desk.engine.now()),
@@ -60,9 +64,11 @@ pub(crate) async fn signed_in(State(desk): State<Desk>, mut request: Request, ne
         Err(e) => return pages::failed(&e),
     };
     // Whoever was revoked since is out at once.
-    let in_force = desk
-        .engine
-        .read(|s| s.principals.get(&session.person).is_some_and(|p| !p.revoked));
+    let in_force = desk.engine.read(|s| {
+        s.principals
+            .get(&session.person)
+            .is_some_and(|p| !p.revoked)
+    });
     if !in_force {
         return Redirect::to("/sign-in").into_response();
     }
@@ -70,7 +76,11 @@ pub(crate) async fn signed_in(State(desk): State<Desk>, mut request: Request, ne
         let sent = request.headers().get(CSRF).and_then(|v| v.to_str().ok());
         let query = request.uri().query().and_then(|q| q.strip_prefix("csrf="));
         if sent.or(query) != Some(session.csrf.as_str()) {
-            return (StatusCode::FORBIDDEN, "the form has expired; load the page again").into_response();
+            return (
+                StatusCode::FORBIDDEN,
+                "the form has expired; load the page again",
+            )
+                .into_response();
         }
     }
     request.extensions_mut().insert(session);
@@ -79,9 +89,16 @@ pub(crate) async fn signed_in(State(desk): State<Desk>, mut request: Request, ne
 
 /// The session's token.
 pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
-    let mut pairs = all.flat_map(|v| v.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    let all = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    let mut pairs = all
+        .flat_map(|v| v.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value)
 }
 
 /// Against DNS rebinding: only names that are ours.
@@ -89,7 +106,11 @@ fn host_is_ours(headers: &HeaderMap, public_url: &str) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|v| v.to_str().ok()) else {
         return false;
     };
-    let ours = public_url.split("://").nth(1).unwrap_or_default().trim_end_matches('/');
+    let ours = public_url
+        .split("://")
+        .nth(1)
+        .unwrap_or_default()
+        .trim_end_matches('/');
     let port = ours.rsplit_once(':').map_or("", |(_, port)| port);
     host == ours || host == format!("localhost:{port}") || host == format!("127.0.0.1:{port}")
 }
@@ -99,8 +120,11 @@ fn origin_is_ours(headers: &HeaderMap, public_url: &str) -> bool {
         // Programs send no origin; they have no cookie either.
         None => true,
         Some(Ok(origin)) => {
-            let port = public_url.rsplit_once(':').map_or("", |(_, port)| port.trim_end_matches('/'));
-            origin == public_url.trim_end_matches('/') || origin == format!("http://localhost:{port}")
+            let port = public_url
+                .rsplit_once(':')
+                .map_or("", |(_, port)| port.trim_end_matches('/'));
+            origin == public_url.trim_end_matches('/')
+                || origin == format!("http://localhost:{port}")
         }
         Some(Err(_)) => false,
     }
@@ -119,10 +143,19 @@ mod tests {
         let url = "http://127.0.0.1:7878";
         assert!(host_is_ours(&headers(header::HOST, "127.0.0.1:7878"), url));
         assert!(host_is_ours(&headers(header::HOST, "localhost:7878"), url));
-        assert!(!host_is_ours(&headers(header::HOST, "evil.example:7878"), url));
+        assert!(!host_is_ours(
+            &headers(header::HOST, "evil.example:7878"),
+            url
+        ));
         assert!(!host_is_ours(&HeaderMap::new(), url));
-        assert!(origin_is_ours(&headers(header::ORIGIN, "http://127.0.0.1:7878"), url));
-        assert!(!origin_is_ours(&headers(header::ORIGIN, "http://evil.example"), url));
+        assert!(origin_is_ours(
+            &headers(header::ORIGIN, "http://127.0.0.1:7878"),
+            url
+        ));
+        assert!(!origin_is_ours(
+            &headers(header::ORIGIN, "http://evil.example"),
+            url
+        ));
         assert!(!origin_is_ours(&headers(header::ORIGIN, "null"), url));
     }
 

@@ -38,7 +38,9 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
     /// Its sessions cannot be kept.
-    #[error("the console's sessions in `{path}` cannot be used: {why}; delete the file, everybody signs in again")]
+    #[error(
+        "the console's sessions in `{path}` cannot be used: {why}; delete the file, everybody signs in again"
+    )]
     Sessions {
         /// The file.
         path: PathBuf,
@@ -95,14 +97,23 @@ pub fn router(options: Options) -> Result<Router, ConsoleError> {
         .route("/log", get(pages::log::page))
         .route("/key", get(pages::key::page))
         .route("/sign-out", post(pages::sign_in::sign_out))
-        .layer(middleware::from_fn_with_state(desk.clone(), guard::signed_in));
+        .layer(middleware::from_fn_with_state(
+            desk.clone(),
+            guard::signed_in,
+        ));
     let app = Router::new()
         .route("/sign-in", get(pages::sign_in::page))
-        .route("/sign-in/{token}", get(pages::sign_in::link).post(pages::sign_in::enter))
+        .route(
+            "/sign-in/{token}",
+            get(pages::sign_in::link).post(pages::sign_in::enter),
+        )
         .route("/assets/{name}", get(assets::serve))
         .route("/healthz", get(async || "ok"))
         .merge(inside)
-        .layer(middleware::from_fn_with_state(desk.clone(), guard::everybody))
+        .layer(middleware::from_fn_with_state(
+            desk.clone(),
+            guard::everybody,
+        ))
         .with_state(desk);
     Ok(app)
 }
@@ -111,7 +122,15 @@ pub fn router(options: Options) -> Result<Router, ConsoleError> {
 ///
 /// # Errors
 /// Where the console's sessions cannot be opened.
-pub fn sign_in_link(dir: &Path, person: &PrincipalId, public_url: &str, now: Time) -> Result<String, ConsoleError> {
+pub fn sign_in_link(
+    dir: &Path,
+    person: &PrincipalId,
+    public_url: &str,
+    now: Time,
+) -> Result<String, ConsoleError> {
     let token = Sessions::open(dir)?.new_link(person, now)?;
-    Ok(format!("{}/sign-in/{token}", public_url.trim_end_matches('/')))
+    Ok(format!(
+        "{}/sign-in/{token}",
+        public_url.trim_end_matches('/')
+    ))
 }

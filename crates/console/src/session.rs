@@ -71,7 +71,10 @@ impl Sessions {
             params![digest(token), now.millis()],
             |_| Ok(()),
         );
-        Ok(found.optional().map_err(|e| fault(&self.path, &e))?.is_some())
+        Ok(found
+            .optional()
+            .map_err(|e| fault(&self.path, &e))?
+            .is_some())
     }
 
     /// Uses a link up and begins a session; the session's token, or none where the link does not work (any more).
@@ -79,7 +82,8 @@ impl Sessions {
         let (session, csrf) = (random()?, random()?);
         let mut db = self.db();
         let begin = || -> rusqlite::Result<Option<()>> {
-            let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let transaction =
+                db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let person: Option<String> = transaction
                 .query_row(
                     "DELETE FROM links WHERE token = ?1 AND expires > ?2 RETURNING person",
@@ -87,7 +91,9 @@ impl Sessions {
                     |row| row.get(0),
                 )
                 .optional()?;
-            let Some(person) = person else { return Ok(None) };
+            let Some(person) = person else {
+                return Ok(None);
+            };
             transaction.execute(
                 "INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?4)",
                 params![digest(&session), person, csrf, now.millis()],
@@ -167,7 +173,10 @@ mod tests {
         assert!(!sessions.link_works(&link, at(15)).unwrap());
         let session = sessions.enter(&link, at(1)).unwrap().unwrap();
         assert_eq!(sessions.enter(&link, at(1)).unwrap(), None);
-        assert_eq!(sessions.find(&session, at(2)).unwrap().unwrap().person, amira);
+        assert_eq!(
+            sessions.find(&session, at(2)).unwrap().unwrap().person,
+            amira
+        );
         assert_eq!(sessions.find("other", at(2)).unwrap(), None);
     }
 
@@ -182,7 +191,10 @@ mod tests {
         let (idle, old, left) = (enter(), enter(), enter());
         assert_eq!(sessions.find(&idle, at(30)).unwrap(), None);
         for minutes in (0..480).step_by(20) {
-            assert!(sessions.find(&old, at(minutes)).unwrap().is_some(), "{minutes}");
+            assert!(
+                sessions.find(&old, at(minutes)).unwrap().is_some(),
+                "{minutes}"
+            );
         }
         assert_eq!(sessions.find(&old, at(480)).unwrap(), None);
         sessions.end(&left).unwrap();

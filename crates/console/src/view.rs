@@ -28,7 +28,7 @@ pub(crate) fn arguments(action: &Action) -> Vec<Pair> {
     let pairs = action.arguments.iter().map(|(name, value)| Pair {
         name: name.clone(),
         value: match (name.strip_suffix("_cents"), value.as_i64()) {
-            (Some(_), Some(cents)) => money(cents, &currency),
+            (Some(_), Some(cents)) => format!("{cents} = {}", money(cents, &currency)),
             _ => plain(value),
         },
     });
@@ -38,7 +38,10 @@ pub(crate) fn arguments(action: &Action) -> Vec<Pair> {
 /// The amount of an action, where it has one.
 pub(crate) fn amount(action: &Action) -> String {
     let currency = action.text("currency").unwrap_or_default();
-    let cents = action.arguments.iter().find(|(name, _)| name.ends_with("_cents"));
+    let cents = action
+        .arguments
+        .iter()
+        .find(|(name, _)| name.ends_with("_cents"));
     cents
         .and_then(|(_, v)| v.as_i64())
         .map_or_else(|| "–".to_owned(), |cents| money(cents, currency))
@@ -56,7 +59,9 @@ pub(crate) fn money(cents: i64, currency: &str) -> String {
         grouped.push(digit);
     }
     let sign = if cents < 0 { "−" } else { "" };
-    format!("{sign}{grouped}.{rest:02} {currency}").trim_end().to_owned()
+    format!("{sign}{grouped}.{rest:02} {currency}")
+        .trim_end()
+        .to_owned()
 }
 
 /// How long until `then`, or since, in words.
@@ -69,6 +74,25 @@ pub(crate) fn span(from: Time, to: Time) -> String {
         120..=2879 => format!("{} hours", minutes / 60),
         _ => format!("{} days", minutes / 1440),
     }
+}
+
+/// Markdown prose as paragraphs: lines that were wrapped by hand run on, list items and paragraphs stay apart.
+pub(crate) fn paragraphs(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut open = false;
+    for line in text.lines().map(str::trim) {
+        let item = line.strip_prefix("- ");
+        match found.last_mut() {
+            Some(last) if open && item.is_none() && !line.is_empty() => {
+                last.push(' ');
+                last.push_str(line);
+            }
+            _ if line.is_empty() => {}
+            _ => found.push(item.map_or_else(|| line.to_owned(), |item| format!("• {item}"))),
+        }
+        open = !line.is_empty();
+    }
+    found
 }
 
 /// A moment to the minute, in UTC.
@@ -94,6 +118,10 @@ pub(crate) fn differences(facts: &Facts, action: &Action) -> Vec<Differs> {
     let mut found = Vec::new();
     let currency = action.text("currency").unwrap_or_default();
     for (_, fields) in facts.iter() {
+        let is_usual = |(field, value): (&String, &Scalar)| {
+            field.starts_with("usual_") && matches!(value, Scalar::Int(n) if *n > 0)
+        };
+        let compared = fields.iter().any(is_usual);
         for (field, value) in fields {
             let Scalar::Int(n) = value else {
                 if let (Scalar::Bool(true), "memo_instructs") = (value, field.as_str()) {
@@ -102,13 +130,21 @@ pub(crate) fn differences(facts: &Facts, action: &Action) -> Vec<Differs> {
                 continue;
             };
             match field.as_str() {
-                "previous_count" if *n == 0 => found.push(loud("There is no earlier payment to compare with.")),
-                "duplicates" if *n > 0 => found.push(loud(&format!("{n} earlier invoice(s) look like this one."))),
+                "previous_count" if *n == 0 && !compared => {
+                    found.push(loud("There is no earlier payment to compare with."));
+                }
+                "duplicates" if *n > 0 => {
+                    found.push(loud(&format!("{n} earlier invoice(s) look like this one.")))
+                }
                 "split_count" if *n > 1 => {
-                    found.push(loud(&format!("It is one of {n} invoices on one order within days.")));
+                    found.push(loud(&format!(
+                        "It is one of {n} invoices on one order within days."
+                    )));
                 }
                 "days_since_account_change" if *n <= 30 => {
-                    found.push(loud(&format!("The vendor's bank account changed {n} day(s) before.")));
+                    found.push(loud(&format!(
+                        "The vendor's bank account changed {n} day(s) before."
+                    )));
                 }
                 "days_since_onboarding" if *n <= 90 => {
                     found.push(loud(&format!("The vendor was added {n} day(s) before.")));
@@ -118,7 +154,12 @@ pub(crate) fn differences(facts: &Facts, action: &Action) -> Vec<Differs> {
                     if let Some(now) = argument.filter(|_| *n > 0) {
                         let tenths = now.saturating_mul(10) / n;
                         found.push(Differs {
-                            what: format!("{}.{} × the usual {}.", tenths / 10, tenths % 10, money(*n, currency)),
+                            what: format!(
+                                "{}.{} × the usual {}.",
+                                tenths / 10,
+                                tenths % 10,
+                                money(*n, currency)
+                            ),
                             loud: !(5..=20).contains(&tenths),
                         });
                     }
@@ -138,7 +179,9 @@ fn loud(what: &str) -> Differs {
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -150,6 +193,12 @@ mod tests {
         assert_eq!(money(123_456_789, "EUR"), "1,234,567.89 EUR");
         assert_eq!(money(5, "EUR"), "0.05 EUR");
         assert_eq!(money(-100_000, ""), "−1,000.00");
+    }
+
+    #[test]
+    fn wrapped_lines_run_on_and_items_stay_apart() {
+        let text = "One\ntwo.\n\n- a\n  b\n- c\n\nEnd.";
+        assert_eq!(paragraphs(text), ["One two.", "• a b", "• c", "End."]);
     }
 
     #[test]
@@ -166,10 +215,16 @@ mod tests {
         facts.insert("related", "usual_amount_cents", Scalar::Int(1_000));
         let action = |cents: i64| Action {
             tool: "t.u".to_owned(),
-            arguments: serde_json::json!({"amount_cents": cents}).as_object().unwrap().clone(),
+            arguments: serde_json::json!({"amount_cents": cents})
+                .as_object()
+                .unwrap()
+                .clone(),
         };
         assert!(differences(&facts, &action(5_000))[0].loud);
         assert!(!differences(&facts, &action(1_100))[0].loud);
-        assert_eq!(differences(&facts, &action(1_100))[0].what, "1.1 × the usual 10.00.");
+        assert_eq!(
+            differences(&facts, &action(1_100))[0].what,
+            "1.1 × the usual 10.00."
+        );
     }
 }

@@ -65,9 +65,15 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
 /// Records are durable already; this waits until they are under a published checkpoint too.
 async fn publish(engine: &Engine) {
     let size = engine.journal().committed();
-    let waited = tokio::time::timeout(Duration::from_secs(10), engine.journal().wait_published(size)).await;
+    let waited = tokio::time::timeout(
+        Duration::from_secs(10),
+        engine.journal().wait_published(size),
+    )
+    .await;
     if waited.is_err() {
-        eprintln!("the last records are committed and not yet published; the next start publishes them");
+        eprintln!(
+            "the last records are committed and not yet published; the next start publishes them"
+        );
     }
 }
 

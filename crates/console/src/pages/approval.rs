@@ -67,7 +67,7 @@ struct ClauseView {
     version: String,
     title: String,
     document: String,
-    text: String,
+    text: Vec<String>,
 }
 
 pub(crate) async fn page(
@@ -75,11 +75,16 @@ pub(crate) async fn page(
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
 ) -> Response {
-    let waiting = id.parse::<ItemId>().ok().and_then(|id| desk.engine.waiting(&id));
+    let waiting = id
+        .parse::<ItemId>()
+        .ok()
+        .and_then(|id| desk.engine.waiting(&id));
     let Some(w) = waiting else {
         return missing(
             &session,
-            format!("Nothing waits under {id}: it was decided, or it expired. The case's page tells what became of it."),
+            format!(
+                "Nothing waits under {id}: it was decided, or it expired. The case's page tells what became of it."
+            ),
         );
     };
     let story = match story(&desk, &w.case).await {
@@ -87,11 +92,20 @@ pub(crate) async fn page(
         Ok(None) => return missing(&session, format!("The log holds no case {}.", w.case)),
         Err(e) => return failed(&*e),
     };
-    let facts = desk.engine.read(|s| s.cases.get(&w.case).map(|c| c.facts.clone())).unwrap_or_default();
+    let facts = desk
+        .engine
+        .read(|s| s.cases.get(&w.case).map(|c| c.facts.clone()))
+        .unwrap_or_default();
     let source = desk
         .engine
         .read(|s| s.cases.get(&w.case).map(|c| c.snapshot))
-        .and_then(|snapshot| desk.engine.snapshots().get(snapshot.as_bytes()).ok().flatten())
+        .and_then(|snapshot| {
+            desk.engine
+                .snapshots()
+                .get(snapshot.as_bytes())
+                .ok()
+                .flatten()
+        })
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let page = Page {
         chrome: Chrome::new(&session, "inbox"),
@@ -119,7 +133,9 @@ fn cannot(desk: &Desk, session: &Session) -> Option<String> {
         let person = s.principals.get(&session.person)?;
         Some(person.roles.contains(&duty::principal::Role::Approver))
     });
-    (approver != Some(true)).then(|| "You hold no role that approves: you can read this, and somebody else signs.".to_owned())
+    (approver != Some(true)).then(|| {
+        "You hold no role that approves: you can read this, and somebody else signs.".to_owned()
+    })
 }
 
 fn reasons(story: &Story) -> Vec<Reason> {
@@ -148,17 +164,36 @@ fn said(w: &Waiting) -> Vec<Said> {
             same_action: r.action.is_none() || r.action.as_ref() == Some(&w.action),
         })
     };
-    [one("Analyst", &w.prepared), one("Reviewer", &w.reviewed)].into_iter().flatten().collect()
+    [one("Analyst", &w.prepared), one("Reviewer", &w.reviewed)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
+/// The clauses that the decision turns on: what the agents cite, and what the verdict and the request for approval rest on.
+/// Those behind each single read are on the case's page.
 fn clauses(story: &Story) -> Vec<ClauseView> {
-    let texts = story.clauses.iter().map(|(id, c)| ClauseView {
-        id: id.clone(),
-        version: c.version.clone(),
-        title: c.title.clone(),
-        document: c.document.clone(),
-        text: c.text.clone(),
-    });
+    let weighty = |kind: &str| {
+        [
+            "recommendation.made",
+            "verdict.reached",
+            "approval.requested",
+        ]
+        .contains(&kind)
+    };
+    let events = story.events.iter().filter(|e| weighty(e.kind));
+    let cited: std::collections::BTreeSet<&String> = events.flat_map(|e| &e.clauses).collect();
+    let texts = story
+        .clauses
+        .iter()
+        .filter(|(id, _)| cited.contains(id))
+        .map(|(id, c)| ClauseView {
+            id: id.clone(),
+            version: c.version.clone(),
+            title: c.title.clone(),
+            document: c.document.clone(),
+            text: view::paragraphs(&c.text),
+        });
     texts.collect()
 }
 
@@ -174,7 +209,13 @@ pub(crate) async fn sign(
     };
     let signed = match body {
         Ok(Json(signed)) => signed,
-        Err(e) => return refused(StatusCode::BAD_REQUEST, e.body_text(), "Load the page again."),
+        Err(e) => {
+            return refused(
+                StatusCode::BAD_REQUEST,
+                e.body_text(),
+                "Load the page again.",
+            );
+        }
     };
     let s = &signed.statement;
     if s.signer != session.person || s.approval.as_str() != id {
@@ -197,9 +238,14 @@ pub(crate) async fn sign(
             Json(json!({"record": record, "next": next})).into_response()
         }
         Err(EngineError::Refused(r)) => {
-            let body: Json<Value> = Json(json!({"code": r.code, "why": r.why, "remedy": r.remedy, "clause": r.clause}));
+            let body: Json<Value> =
+                Json(json!({"code": r.code, "why": r.why, "remedy": r.remedy, "clause": r.clause}));
             (StatusCode::FORBIDDEN, body).into_response()
         }
-        Err(e) => refused(StatusCode::SERVICE_UNAVAILABLE, e.to_string(), "Nothing was recorded; try again."),
+        Err(e) => refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            e.to_string(),
+            "Nothing was recorded; try again.",
+        ),
     }
 }

@@ -10,7 +10,7 @@ use duty::{name::CaseId, principal::Duty};
 use evidence::{Query, Story, story::What};
 
 use super::{Chrome, ask, failed, missing, render, story};
-use crate::{Desk, session::Session};
+use crate::{Desk, session::Session, view};
 
 #[derive(Template)]
 #[template(path = "case.html")]
@@ -23,7 +23,7 @@ struct Page {
     outcome: String,
     duties: Vec<Station>,
     events: Vec<Event>,
-    clauses: Vec<(String, String, String)>,
+    clauses: Vec<ClauseView>,
     waiting: Option<String>,
 }
 
@@ -35,6 +35,13 @@ struct Station {
     state: String,
     /// `done`, `now`, `no` or `later`: the class that draws it.
     mark: &'static str,
+}
+
+struct ClauseView {
+    id: String,
+    title: String,
+    document: String,
+    text: Vec<String>,
 }
 
 struct Event {
@@ -73,7 +80,11 @@ pub(crate) async fn page(
     let events = rows.into_iter().map(|row| Event {
         seq: row.seq,
         time: row.time.to_string(),
-        kind: duty::record::Body::KINDS.iter().find(|k| **k == row.kind).copied().unwrap_or("record"),
+        kind: duty::record::Body::KINDS
+            .iter()
+            .find(|k| **k == row.kind)
+            .copied()
+            .unwrap_or("record"),
         who: row.actor,
         text: row.text,
         clauses: row.clauses,
@@ -96,7 +107,12 @@ pub(crate) async fn page(
         clauses: story
             .clauses
             .iter()
-            .map(|(id, c)| (format!("{id} {} (version {})", c.title, c.version), c.document.clone(), c.text.clone()))
+            .map(|(id, c)| ClauseView {
+                id: id.clone(),
+                title: c.title.clone(),
+                document: format!("{}, edition {}", c.document, c.version),
+                text: view::paragraphs(&c.text),
+            })
             .collect(),
         waiting: waiting.map(|w| w.approval.to_string()),
     };
@@ -106,15 +122,33 @@ pub(crate) async fn page(
 fn duties(story: &Story) -> Vec<Station> {
     let recommended = |wanted: Duty| {
         story.events.iter().find_map(|e| match &e.what {
-            What::Recommended { duty, stance, confidence, .. } if *duty == wanted => {
-                Some((e.actor.to_string(), format!("{}, {confidence} %", stance.word())))
-            }
+            What::Recommended {
+                duty,
+                stance,
+                confidence,
+                ..
+            } if *duty == wanted => Some((
+                e.actor.to_string(),
+                format!("{}, {confidence} %", stance.word()),
+            )),
             _ => None,
         })
     };
     let station = |x, name, found: Option<(String, String)>| match found {
-        Some((who, state)) => Station { x, name, who, state, mark: "done" },
-        None => Station { x, name, who: String::new(), state: "not yet".to_owned(), mark: "later" },
+        Some((who, state)) => Station {
+            x,
+            name,
+            who,
+            state,
+            mark: "done",
+        },
+        None => Station {
+            x,
+            name,
+            who: String::new(),
+            state: "not yet".to_owned(),
+            mark: "later",
+        },
     };
     vec![
         station(0, "Prepare", recommended(Duty::Prepare)),
@@ -129,7 +163,11 @@ fn approval(story: &Story) -> Station {
     for event in &story.events {
         match &event.what {
             What::Asked { humans, .. } => need = *humans,
-            What::Signed { decision, signature, .. } => match decision {
+            What::Signed {
+                decision,
+                signature,
+                ..
+            } => match decision {
                 duty::statement::Choice::Approve => yes.push(signature.signer.to_string()),
                 duty::statement::Choice::Reject => no = Some(signature.signer.to_string()),
             },
@@ -142,12 +180,20 @@ fn approval(story: &Story) -> Station {
         (Some(who), _) => (who, "rejected".to_owned(), "no"),
         (None, Some(threshold)) => (threshold, "pre-approved".to_owned(), "done"),
         (None, None) if expired => (yes.join(", "), "expired".to_owned(), "no"),
-        (None, None) if need == 0 && story.outcome.is_some() => (String::new(), "not asked".to_owned(), "no"),
+        (None, None) if need == 0 && story.outcome.is_some() => {
+            (String::new(), "not asked".to_owned(), "no")
+        }
         (None, None) if need == 0 => (String::new(), "not yet".to_owned(), "later"),
         (None, None) if yes.len() >= need as usize => (yes.join(", "), signed, "done"),
         (None, None) => (yes.join(", "), signed, "now"),
     };
-    Station { x: 2, name: "Approve", who, state, mark }
+    Station {
+        x: 2,
+        name: "Approve",
+        who,
+        state,
+        mark,
+    }
 }
 
 fn execution(story: &Story) -> Station {
@@ -160,7 +206,11 @@ fn execution(story: &Story) -> Station {
             }
             What::Resulted { outcome, .. } => {
                 state = (*outcome).to_owned();
-                mark = if *outcome == "succeeded" { "done" } else { "no" };
+                mark = if *outcome == "succeeded" {
+                    "done"
+                } else {
+                    "no"
+                };
             }
             _ => {}
         }
@@ -168,7 +218,13 @@ fn execution(story: &Story) -> Station {
     if who.is_empty() && story.outcome.is_some() {
         (state, mark) = ("never".to_owned(), "no");
     }
-    Station { x: 3, name: "Execute", who, state, mark }
+    Station {
+        x: 3,
+        name: "Execute",
+        who,
+        state,
+        mark,
+    }
 }
 
 impl Station {

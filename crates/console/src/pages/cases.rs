@@ -62,7 +62,10 @@ pub(crate) async fn page(
     let rows: Vec<Row> = cases
         .into_iter()
         .map(|c| Row {
-            humans: c.humans.map(|need| format!("{} of {need}", c.yes)).unwrap_or_default(),
+            humans: c
+                .humans
+                .map(|need| format!("{} of {need}", c.yes))
+                .unwrap_or_default(),
             id: c.id,
             subject: c.subject,
             tier: c.tier.unwrap_or_default(),

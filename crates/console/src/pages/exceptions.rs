@@ -21,9 +21,15 @@ struct Row {
     text: String,
 }
 
-pub(crate) async fn page(State(desk): State<Desk>, Extension(session): Extension<Session>) -> Response {
+pub(crate) async fn page(
+    State(desk): State<Desk>,
+    Extension(session): Extension<Session>,
+) -> Response {
     let mut rows: Vec<_> = desk.engine.read(|state| {
-        let open = state.exceptions.iter().map(|(id, e)| (e.raised, id.clone(), e.clone()));
+        let open = state
+            .exceptions
+            .iter()
+            .map(|(id, e)| (e.raised, id.clone(), e.clone()));
         open.collect()
     });
     rows.sort_by(|a, b| b.0.cmp(&a.0));

@@ -56,9 +56,15 @@ pub(crate) async fn page(
     let all = asked.all.is_some();
     let docket = desk.engine.docket();
     let total = docket.len();
-    let rows = docket.iter().map(|w| row(w, &session, now)).collect::<Vec<_>>();
+    let rows = docket
+        .iter()
+        .map(|w| row(w, &session, now))
+        .collect::<Vec<_>>();
     let mine = rows.iter().filter(|r| !r.signed_by_me).count();
-    let mut rows: Vec<_> = rows.into_iter().filter(|r| all || !r.signed_by_me).collect();
+    let mut rows: Vec<_> = rows
+        .into_iter()
+        .filter(|r| all || !r.signed_by_me)
+        .collect();
     let more = rows.len().saturating_sub(MOST);
     rows.truncate(MOST);
     render(&Page {

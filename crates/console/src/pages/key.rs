@@ -13,7 +13,10 @@ struct Page {
     signer: Option<Signer>,
 }
 
-pub(crate) async fn page(State(desk): State<Desk>, Extension(session): Extension<Session>) -> Response {
+pub(crate) async fn page(
+    State(desk): State<Desk>,
+    Extension(session): Extension<Session>,
+) -> Response {
     render(&Page {
         chrome: Chrome::new(&session, "key"),
         signer: signer(&desk, &session),

@@ -19,7 +19,10 @@ struct Page {
     failure: Option<String>,
 }
 
-pub(crate) async fn page(State(desk): State<Desk>, Extension(session): Extension<Session>) -> Response {
+pub(crate) async fn page(
+    State(desk): State<Desk>,
+    Extension(session): Extension<Session>,
+) -> Response {
     let journal = desk.engine.journal();
     render(&Page {
         chrome: Chrome::new(&session, "log"),

@@ -66,14 +66,17 @@ pub(crate) struct Signer {
 pub(crate) fn signer(desk: &Desk, session: &Session) -> Option<Signer> {
     desk.engine.read(|state| {
         let person = state.principals.get(&session.person)?;
-        person.credentials.iter().find_map(|credential| match &credential.proof {
-            Proof::Ed25519 { public } => Some(Signer {
-                person: session.person.to_string(),
-                credential: credential.id.to_string(),
-                public: BASE64_STANDARD.encode(public.as_bytes()),
-            }),
-            Proof::Token { .. } | Proof::Local => None,
-        })
+        person
+            .credentials
+            .iter()
+            .find_map(|credential| match &credential.proof {
+                Proof::Ed25519 { public } => Some(Signer {
+                    person: session.person.to_string(),
+                    credential: credential.id.to_string(),
+                    public: BASE64_STANDARD.encode(public.as_bytes()),
+                }),
+                Proof::Token { .. } | Proof::Local => None,
+            })
     })
 }
 
@@ -116,7 +119,9 @@ pub(crate) fn failed(e: &dyn std::error::Error) -> Response {
 /// Asks the index, caught up with everything that is durable: a page that is loaded after a signature shows it.
 pub(crate) async fn ask<T: Send + 'static>(
     desk: &Desk,
-    question: impl FnOnce(&Index, &dyn ledger::source::Source) -> Result<T, EvidenceError> + Send + 'static,
+    question: impl FnOnce(&Index, &dyn ledger::source::Source) -> Result<T, EvidenceError>
+    + Send
+    + 'static,
 ) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
     let journal = desk.engine.journal();
     journal.wait_published(journal.committed()).await?;
@@ -131,12 +136,17 @@ pub(crate) async fn ask<T: Send + 'static>(
 }
 
 /// The story of a case.
-pub(crate) async fn story(desk: &Desk, case: &CaseId) -> Result<Option<Story>, Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) async fn story(
+    desk: &Desk,
+    case: &CaseId,
+) -> Result<Option<Story>, Box<dyn std::error::Error + Send + Sync>> {
     let case = case.clone();
-    let told = ask(desk, move |index, source| match evidence::case_story(source, Some(index), &case) {
-        Ok(story) => Ok(Some(story)),
-        Err(EvidenceError::NoCase(_)) => Ok(None),
-        Err(e) => Err(e),
+    let told = ask(desk, move |index, source| {
+        match evidence::case_story(source, Some(index), &case) {
+            Ok(story) => Ok(Some(story)),
+            Err(EvidenceError::NoCase(_)) => Ok(None),
+            Err(e) => Err(e),
+        }
     });
     told.await
 }

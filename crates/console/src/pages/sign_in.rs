@@ -46,8 +46,13 @@ pub(crate) async fn enter(State(desk): State<Desk>, Path(token): Path<String>) -
         Ok(None) => return (StatusCode::GONE, show(None, true)).into_response(),
         Err(e) => return failed(&e),
     };
-    let secure = if desk.public_url.starts_with("https:") { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age=28800{secure}");
+    let secure = if desk.public_url.starts_with("https:") {
+        "; Secure"
+    } else {
+        ""
+    };
+    let cookie =
+        format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age=28800{secure}");
     ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
 }
 

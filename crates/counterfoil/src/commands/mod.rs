@@ -95,7 +95,8 @@ pub(crate) fn sign_in(sign_in: SignIn) -> Result<(), Failure> {
             serving.url
         }
     };
-    let link = console::sign_in_link(dir, &person, &url, SystemClock.now()).map_err(Failure::unavailable)?;
+    let link = console::sign_in_link(dir, &person, &url, SystemClock.now())
+        .map_err(Failure::unavailable)?;
     show::line(&link);
     Ok(())
 }
