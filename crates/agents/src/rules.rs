@@ -46,7 +46,13 @@ impl RuleModel {
         }
         let verdict = self
             .release
-            .decide_table(&self.agent, &view.environment, &view.case, &view.subject, &facts)
+            .decide_table(
+                &self.agent,
+                &view.environment,
+                &view.case,
+                &view.subject,
+                &facts,
+            )
             .ok_or("the release gives this agent no table")?;
         let found = match &view.found {
             Some((query, found)) if *query == verdict.query => found,
@@ -110,7 +116,11 @@ fn next_read(plan: &AgentPlan, view: &View, facts: &Facts) -> Option<Action> {
 /// The clauses of the row that retrieval found; where it found none of them, the best that it did find, so that a human
 /// sees at least what the question was about.
 fn cited(wanted: &[String], found: &[ClauseRef]) -> Vec<ClauseRef> {
-    let cited: Vec<_> = found.iter().filter(|c| wanted.contains(&c.id)).cloned().collect();
+    let cited: Vec<_> = found
+        .iter()
+        .filter(|c| wanted.contains(&c.id))
+        .cloned()
+        .collect();
     if cited.is_empty() {
         found.first().cloned().into_iter().collect()
     } else {

@@ -49,7 +49,9 @@ pub enum RunError {
     #[error("no credential of agent `{0}` is here; add its token under `keys/agents`")]
     NoSeat(PrincipalId),
     /// Something that the log commits to is not here.
-    #[error("snapshot {0} is not here or does not match its commitment; restore `snapshots` from a copy")]
+    #[error(
+        "snapshot {0} is not here or does not match its commitment; restore `snapshots` from a copy"
+    )]
     NoSnapshot(String),
     /// The model goes round in circles.
     #[error("`{0}` has taken {MOST_STEPS} steps in case `{1}` without recommending")]
@@ -69,7 +71,10 @@ impl Runner {
     pub fn new(engine: Arc<Engine>, seats: impl IntoIterator<Item = Seat>) -> Self {
         Self {
             engine,
-            seats: seats.into_iter().map(|s| (s.principal.clone(), s)).collect(),
+            seats: seats
+                .into_iter()
+                .map(|s| (s.principal.clone(), s))
+                .collect(),
             models: Mutex::new(HashMap::new()),
         }
     }
@@ -187,7 +192,12 @@ impl Runner {
     }
 
     /// Calls of this agent that an earlier run left without an answer are answered now.
-    async fn close_calls(&self, id: &CaseId, case: &Case, agent: &PrincipalId) -> Result<(), RunError> {
+    async fn close_calls(
+        &self,
+        id: &CaseId,
+        case: &Case,
+        agent: &PrincipalId,
+    ) -> Result<(), RunError> {
         for (i, call) in case.calls.iter().enumerate() {
             if call.agent == *agent && call.answer.is_none() {
                 let call: Result<ItemId, _> = format!("{id}.c{}", i + 1).parse();
@@ -261,7 +271,11 @@ impl Runner {
         })
     }
 
-    fn model(&self, release: &Arc<Release>, agent: &PrincipalId) -> Result<Arc<dyn Model>, RunError> {
+    fn model(
+        &self,
+        release: &Arc<Release>,
+        agent: &PrincipalId,
+    ) -> Result<Arc<dyn Model>, RunError> {
         let key = (release.digest(), agent.clone());
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = models.get(&key) {
@@ -287,8 +301,15 @@ fn inputs(case: &Case, agent: &PrincipalId) -> Vec<duty::canonical::Digest> {
     std::iter::once(case.snapshot).chain(answers).collect()
 }
 
-fn last_found(case: &Case, release: &Release, agent: &PrincipalId) -> Option<(String, Vec<ClauseRef>)> {
+fn last_found(
+    case: &Case,
+    release: &Release,
+    agent: &PrincipalId,
+) -> Option<(String, Vec<ClauseRef>)> {
     let last = case.retrieved.get(agent)?.last()?;
-    let clauses = last.clauses.iter().filter_map(|id| release.clause(id).cloned());
+    let clauses = last
+        .clauses
+        .iter()
+        .filter_map(|id| release.clause(id).cloned());
     Some((last.query.clone(), clauses.collect()))
 }

@@ -393,7 +393,7 @@ pub(crate) enum ExceptionCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Find records.
-    Query(Query),
+    Query(Box<Query>),
     /// Run every recorded decision again and compare.
     Reperform {
         /// A data directory, a bare copy of a log directory, or a URL; without it `--dir`.

@@ -1,7 +1,7 @@
 //! The functional core: who may do what in one case.
 //!
 //! Pure: no I/O, no async, no clock, no random number. Start reading at [`decide`], which answers a
-//! [`request`](request::Submission) with [`record`]s, then at [`fold`], which turns records into [`state`]. Both together
+//! [`request`](request::Submission) with [`record`]s, then at [`State::apply`](state::State::apply), which turns records into [`state`]. Both together
 //! are the product: anyone with a copy of the log can run them again and see the same verdicts.
 
 pub mod action;

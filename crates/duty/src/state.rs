@@ -1,4 +1,4 @@
-//! State: what the log comes to. It is never written anywhere as a truth of its own; [`crate::fold`] makes it from records.
+//! State: what the log comes to. It is never written anywhere as a truth of its own; [`State::apply`] makes it from records.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -44,7 +44,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Refused`] where the agent may not; that the tool does not answer is no error but an answer.
-    pub async fn call(&self, seat: &Seat, case: &CaseId, action: Action) -> Result<Called, EngineError> {
+    pub async fn call(
+        &self,
+        seat: &Seat,
+        case: &CaseId,
+        action: Action,
+    ) -> Result<Called, EngineError> {
         let request = Request::Call(Call {
             case: case.clone(),
             action,
@@ -69,7 +74,9 @@ impl Engine {
         let (target, name) = self.target(&action.tool)?;
         let answer = match target.call(&name, action.arguments).await {
             target::Answer::Succeed(value) => Ok(value),
-            target::Answer::Fail(why) | target::Answer::NotSent(why) | target::Answer::Lost(why) => Err(why),
+            target::Answer::Fail(why)
+            | target::Answer::NotSent(why)
+            | target::Answer::Lost(why) => Err(why),
         };
         let mut facts = duty::facts::Facts::default();
         let mut snapshot = None;
@@ -98,7 +105,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] where the grant does not stand. After the grant is used every result is an [`Executed`],
     /// unless the store fails.
-    pub async fn execute(&self, seat: &Seat, grant: &ItemId, action: Action) -> Result<Executed, EngineError> {
+    pub async fn execute(
+        &self,
+        seat: &Seat,
+        grant: &ItemId,
+        action: Action,
+    ) -> Result<Executed, EngineError> {
         let (target, name) = self.target(&action.tool)?;
         let idempotency = self.idempotency(grant, &action.tool)?;
         let request = Request::UseGrant(UseGrant {
@@ -116,7 +128,8 @@ impl Engine {
             target::Answer::NotSent(why) => (Outcome::Failed, format!("never sent: {why}"), None),
             target::Answer::Lost(why) => (Outcome::Unknown, why, None),
         };
-        self.record_outcome(grant, outcome, FoundBy::Answer, detail, value).await
+        self.record_outcome(grant, outcome, FoundBy::Answer, detail, value)
+            .await
     }
 
     /// Looks up at the target what became of a grant whose outcome is unknown. The action is never repeated (I10): where
@@ -127,7 +140,9 @@ impl Engine {
     pub async fn settle(&self, grant: &ItemId) -> Result<Outcome, EngineError> {
         let tool = self.with_case(grant, |case| {
             let unknown = case.outcome == Some(Outcome::Unknown);
-            unknown.then(|| case.action().map(|a| a.tool.clone())).flatten()
+            unknown
+                .then(|| case.action().map(|a| a.tool.clone()))
+                .flatten()
         })?;
         let tool = tool.ok_or_else(|| EngineError::Missing(grant.clone()))?;
         let release = self.release_of(grant)?;
@@ -141,7 +156,13 @@ impl Engine {
             target::Answer::Succeed(value) if value.get("found") == Some(&Value::Bool(true)) => {
                 let detail = "found at the target by the grant's id".to_owned();
                 let done = self
-                    .record_outcome(grant, Outcome::Succeeded, FoundBy::Lookup, detail, Some(value))
+                    .record_outcome(
+                        grant,
+                        Outcome::Succeeded,
+                        FoundBy::Lookup,
+                        detail,
+                        Some(value),
+                    )
                     .await?;
                 Ok(done.outcome)
             }
@@ -153,16 +174,21 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Refused`] where it is not the agent's turn; [`EngineError::Retrieval`] where the index fails.
-    pub async fn retrieve(&self, seat: &Seat, case: &CaseId, query: &str) -> Result<Vec<Ranked>, EngineError> {
-        let release = self.read(|state| {
-            state.cases.get(case).map(|c| c.release)
-        });
+    pub async fn retrieve(
+        &self,
+        seat: &Seat,
+        case: &CaseId,
+        query: &str,
+    ) -> Result<Vec<Ranked>, EngineError> {
+        let release = self.read(|state| state.cases.get(case).map(|c| c.release));
         let release = match release {
             Some(digest) => self.release(digest)?,
             None => None,
         };
         let found = match release {
-            Some(release) => release.search(query, FOUND).map_err(EngineError::Retrieval)?,
+            Some(release) => release
+                .search(query, FOUND)
+                .map_err(EngineError::Retrieval)?,
             None => Vec::new(),
         };
         let ranked = found.into_iter().map(|f| Ranked {

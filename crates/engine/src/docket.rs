@@ -91,7 +91,9 @@ impl Engine {
     pub fn docket(&self) -> Vec<Waiting> {
         let mut waiting: Vec<_> = self.read(|state| {
             let cases = state.cases.iter();
-            cases.filter_map(|(id, case)| waiting(state, id, case)).collect()
+            cases
+                .filter_map(|(id, case)| waiting(state, id, case))
+                .collect()
         });
         waiting.sort_by(|a, b| (a.expires, &a.approval).cmp(&(b.expires, &b.approval)));
         waiting

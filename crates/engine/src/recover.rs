@@ -27,7 +27,8 @@ impl Engine {
     pub async fn recover(&self) -> Result<Recovered, EngineError> {
         let mut done = Recovered::default();
         for grant in self.read(|state| grants(state, None)) {
-            let why = "the process ended between using the grant and recording the outcome".to_owned();
+            let why =
+                "the process ended between using the grant and recording the outcome".to_owned();
             self.record_outcome(&grant, Outcome::Unknown, FoundBy::Recovery, why, None)
                 .await?;
             done.unknown += 1;
@@ -58,7 +59,10 @@ impl Engine {
         });
         let mut ended = 0;
         for case in due {
-            match self.submit(&Seat::engine(), Request::Expire(Expire { case })).await {
+            match self
+                .submit(&Seat::engine(), Request::Expire(Expire { case }))
+                .await
+            {
                 Ok(_) => ended += 1,
                 // Somebody signed or executed in the meantime: the refusal is in the log, and nothing expired.
                 Err(EngineError::Refused(_)) => {}

@@ -46,17 +46,20 @@ impl Seat {
 /// The principals that a log begins with.
 #[must_use]
 pub fn new_services() -> Vec<NewPrincipal> {
-    [(Seat::admin(), Role::Admin), (Seat::engine(), Role::Service)]
-        .into_iter()
-        .map(|(seat, role)| NewPrincipal {
-            id: seat.principal,
-            kind: PrincipalKind::Service,
-            roles: vec![role],
-            owner: None,
-            credentials: vec![Credential {
-                id: seat.credential,
-                proof: Proof::Local,
-            }],
-        })
-        .collect()
+    [
+        (Seat::admin(), Role::Admin),
+        (Seat::engine(), Role::Service),
+    ]
+    .into_iter()
+    .map(|(seat, role)| NewPrincipal {
+        id: seat.principal,
+        kind: PrincipalKind::Service,
+        roles: vec![role],
+        owner: None,
+        credentials: vec![Credential {
+            id: seat.credential,
+            proof: Proof::Local,
+        }],
+    })
+    .collect()
 }

@@ -142,7 +142,10 @@ impl Engine {
             let records = records.collect::<Result<Vec<_>, _>>()?;
             if let Some(long) = records.iter().find(|r| r.len() > LONGEST) {
                 let bytes = long.len();
-                return Err(EngineError::TooLong { bytes, most: LONGEST });
+                return Err(EngineError::TooLong {
+                    bytes,
+                    most: LONGEST,
+                });
             }
             // Sequenced before applied: if the journal refuses, the state has not moved.
             let ticket = self.journal.append(core.state.size, records)?;

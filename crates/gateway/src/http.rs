@@ -57,7 +57,8 @@ async fn request(
     headers: HeaderMap,
     body: Result<Json<Sent>, axum::extract::rejection::JsonRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Json(sent) = body.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "malformed", e.body_text()))?;
+    let Json(sent) =
+        body.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "malformed", e.body_text()))?;
     let seat = door.seat(&headers, &sent)?;
     let engine = &door.engine;
     let answer = match sent.request {
@@ -96,7 +97,13 @@ async fn approval(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     door.reader(&headers)?;
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "wrong-state", format!("no approval `{id}` waits"));
+    let missing = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "wrong-state",
+            format!("no approval `{id}` waits"),
+        )
+    };
     let item: ItemId = id.parse().map_err(|_| missing())?;
     let waiting = door.engine.waiting(&item).ok_or_else(missing)?;
     Ok(Json(json!(waiting)))
@@ -191,15 +198,21 @@ impl From<EngineError> for Problem {
                 problem.body["refusal"] = json!(refusal);
                 problem
             }
-            EngineError::Unauthenticated => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail),
-            EngineError::TooLong { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", detail),
+            EngineError::Unauthenticated => {
+                Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+            }
+            EngineError::TooLong { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", detail)
+            }
             EngineError::Missing(_) => Self::new(StatusCode::NOT_FOUND, "wrong-state", detail),
             EngineError::Canonical(_) => Self::new(StatusCode::BAD_REQUEST, "malformed", detail),
             EngineError::Store(_)
             | EngineError::Retrieval(_)
             | EngineError::Release { .. }
             | EngineError::Fold(_)
-            | EngineError::NoTarget(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
+            | EngineError::NoTarget(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            }
         }
     }
 }

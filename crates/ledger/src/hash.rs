@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 /// A SHA-256 digest: of a leaf, a node or a whole tree.
 pub type Hash = [u8; 32];
 
-/// Bytes of a [`Hash`].
+/// Bytes of a [`type@Hash`].
 pub const HASH_SIZE: usize = 32;
 
 /// Hash of one entry: `SHA-256(0x00 || entry)`.

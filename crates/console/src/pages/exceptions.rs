@@ -32,7 +32,7 @@ pub(crate) async fn page(
             .map(|(id, e)| (e.raised, id.clone(), e.clone()));
         open.collect()
     });
-    rows.sort_by(|a, b| b.0.cmp(&a.0));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.0));
     let rows = rows.into_iter().map(|(raised, id, e)| Row {
         case: id.case().map(|c| c.to_string()).unwrap_or_default(),
         id: id.to_string(),

@@ -10,7 +10,7 @@ use crate::{
 
 pub(crate) fn run(command: AuditCommand) -> Result<(), Failure> {
     match command {
-        AuditCommand::Query(query) => run_query(query),
+        AuditCommand::Query(query) => run_query(&query),
         AuditCommand::Reperform {
             source,
             dir,
@@ -74,7 +74,7 @@ fn print_report(report: &ReperformReport, as_json: bool) {
     }
 }
 
-fn run_query(query: Query) -> Result<(), Failure> {
+fn run_query(query: &Query) -> Result<(), Failure> {
     let place = query
         .source
         .clone()

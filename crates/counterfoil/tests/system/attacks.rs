@@ -320,8 +320,7 @@ fn an_approver_who_owns_an_agent_of_the_case_is_refused() {
     other_release(&example, |path, text| match path {
         "team.toml" => text
             .replacen("id = \"analyst\"", "id = \"scribe\"", 1)
-            .replacen("owner = \"olivia\"", "owner = \"yuri\"", 1)
-            .replace("prompts/analyst.md", "prompts/analyst.md"),
+            .replacen("owner = \"olivia\"", "owner = \"yuri\"", 1),
         "permissions/analyst.cedar" => text.replace("Agent::\"analyst\"", "Agent::\"scribe\""),
         _ => text,
     });
