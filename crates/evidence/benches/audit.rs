@@ -1,4 +1,4 @@
-//! How fast an auditor is: records verified, decisions performed again, records indexed, each per second.
+//! How fast deciding is, and an auditor: records verified, decisions performed again, records indexed, each per second.
 //!
 //! `cargo bench -p evidence`; the number of cases may follow `--` (22 records each; 3,000 where none is given).
 
@@ -8,9 +8,14 @@
 #[expect(dead_code, reason = "the tests use more of it")]
 mod world;
 
-use std::time::Instant;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use duty::statement::Choice;
+use duty::{
+    decide, release::Rules, release_for, request::Submission, state::State, statement::Choice,
+};
 use evidence::{Index, Query, ReperformOptions, Vault, case_story, open, reperform, verify};
 
 use crate::world::{Invoice, World, log_key, name};
@@ -32,6 +37,7 @@ fn main() {
         bytes / count
     );
     let decisions = world.records.iter().filter(|r| r.cause.is_none()).count();
+    deciding(&world);
     drop(world);
     let source = open(&dir.path().display().to_string()).unwrap();
     let snapshots = dir.path().join("snapshots");
@@ -89,6 +95,49 @@ fn main() {
     let start = Instant::now();
     evidence::replay(&*source, Some(&Vault::new(snapshots)), &name("case-7")).unwrap();
     println!("replay of a case: {:?}", start.elapsed());
+}
+
+/// How long `decide` alone takes, by what was asked: every decision of the log once more, on the state before it.
+fn deciding(world: &World) {
+    let mut state = State::default();
+    let mut took: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
+    for group in world.records.chunk_by(|_, next| next.cause.is_some()) {
+        let first = &group[0];
+        let submission = Submission {
+            clock: first.time,
+            principal: first.actor.id.clone(),
+            credential: first.actor.credential.clone(),
+            request: first.body.request().unwrap().clone(),
+        };
+        let rules: Option<&dyn Rules> = Some(&world.release);
+        let rules = rules.filter(|r| Some(r.digest()) == release_for(&state, &submission.request));
+        let start = Instant::now();
+        let decision = decide(&state, rules, &submission);
+        let elapsed = start.elapsed();
+        assert_eq!(decision.records.len(), group.len());
+        let verdict = group.iter().any(|r| r.body.kind() == "verdict.reached");
+        let what = if verdict {
+            "a review with its verdict"
+        } else {
+            first.body.kind()
+        };
+        took.entry(what).or_default().push(elapsed);
+        for record in group {
+            state.apply(record).unwrap();
+        }
+    }
+    let all: Vec<Duration> = took.values().flatten().copied().collect();
+    took.insert("all decisions", all);
+    for (what, mut times) in took {
+        times.sort();
+        let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+        println!(
+            "decide, {what}: p50 {:?}, p99 {:?} of {}",
+            at(50),
+            at(99),
+            times.len()
+        );
+    }
 }
 
 fn rate(what: &str, unit: &str, count: usize, f: impl FnOnce()) {
