@@ -40,7 +40,14 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     if demo.json {
         show::json(&summary);
     } else {
-        summary.print(dir, url.as_deref());
+        let console = match &url {
+            None => None,
+            Some(url) => {
+                let link = console::sign_in_link(dir, &named("amira")?, url, site.engine.now());
+                Some(link.map_err(Failure::unavailable)?)
+            }
+        };
+        summary.print(dir, console.as_deref());
     }
     match listener {
         None => site.close(),

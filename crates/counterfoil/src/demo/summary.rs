@@ -204,7 +204,8 @@ impl Summary {
         Ok(())
     }
 
-    pub(super) fn print(&self, dir: &Path, url: Option<&str>) {
+    /// `console` is a one-time link for the example's first approver, where it is served.
+    pub(super) fn print(&self, dir: &Path, console: Option<&str>) {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         let list = |map: &BTreeMap<String, usize>| {
@@ -250,29 +251,32 @@ impl Summary {
         }
         show::line(&table.to_string());
         let d = dir.display();
+        let program = std::env::args()
+            .next()
+            .unwrap_or_else(|| "counterfoil".to_owned());
+        let next =
+            |what: &str, command: &str| show::line(&format!("  {what:<11} {program} {command}"));
         show::line("");
         show::line("next:");
-        if let Some(url) = url {
-            show::line(&format!("  console      {url}   (Ctrl-C stops it)"));
+        if let Some(link) = console {
+            show::line(&format!("  console     {link}"));
+            show::line(
+                "              signs amira in once, within 15 minutes; Ctrl-C stops the server",
+            );
             show::line(&format!(
-                "  sign in      counterfoil sign-in amira --dir {d}"
+                "              her key, to be brought to the browser: {d}/keys/people/amira.pem"
             ));
+            next("sign in", &format!("sign-in bram --dir {d}"));
         }
-        show::line(&format!(
-            "  approvals    counterfoil approval list --dir {d}"
-        ));
-        show::line(&format!(
-            "  sign one     counterfoil approval approve <approval> --as amira --dir {d}"
-        ));
-        show::line(&format!(
-            "  a case       counterfoil case show ap-0001 --dir {d}"
-        ));
-        show::line(&format!(
-            "  verify       counterfoil log verify {d} --vkey {d}/log.vkey"
-        ));
-        show::line(&format!(
-            "  re-perform   counterfoil audit reperform --dir {d}"
-        ));
+        next("approvals", &format!("approval list --dir {d}"));
+        next(
+            "sign one",
+            &format!("approval approve APPROVAL --as amira --dir {d}"),
+        );
+        next("a case", &format!("case show ap-0001 --dir {d}"));
+        next("exceptions", &format!("exception list --dir {d}"));
+        next("verify", &format!("log verify {d} --vkey {d}/log.vkey"));
+        next("re-perform", &format!("audit reperform --dir {d}"));
     }
 }
 
