@@ -11,6 +11,7 @@ use duty::{
     name::ItemId,
     record::Body,
     request::{Recommend, Request},
+    state::CallAnswer,
     statement::{ApprovalStatement, Signed},
 };
 use engine::{EngineError, Seat, Waiting};
@@ -41,8 +42,16 @@ struct Page {
     facts: Vec<Pair>,
     differences: Vec<Differs>,
     source: Option<String>,
+    read: Vec<Read>,
     signed_by_me: bool,
     cannot: Option<String>,
+}
+
+/// What an agent read, whole: for the person who decides, and in no record.
+struct Read {
+    who: String,
+    tool: String,
+    fields: Vec<Pair>,
 }
 
 struct Reason {
@@ -120,6 +129,7 @@ pub(crate) async fn page(
         differences: view::differences(&facts, &w.action),
         facts: view::facts(&facts),
         source,
+        read: read(&desk, &w),
         signed_by_me: w.have.contains(&session.person),
         cannot: cannot(&desk, &session),
         w,
@@ -149,6 +159,29 @@ fn reasons(story: &Story) -> Vec<Reason> {
         clause: hit.clause.clone(),
     });
     hits.collect()
+}
+
+fn read(desk: &Desk, w: &Waiting) -> Vec<Read> {
+    let calls = desk
+        .engine
+        .read(|s| s.cases.get(&w.case).map(|c| c.calls.clone()));
+    let answered = calls.into_iter().flatten().filter_map(|call| {
+        let Some(CallAnswer::Snapshot(commitment)) = call.answer else {
+            return None;
+        };
+        let bytes = desk.engine.snapshots().get(commitment.as_bytes()).ok()??;
+        let value: Value = serde_json::from_slice(&bytes).ok()?;
+        let fields = value.as_object()?.iter().map(|(name, value)| Pair {
+            name: name.clone(),
+            value: view::plain(value),
+        });
+        Some(Read {
+            who: call.agent.to_string(),
+            tool: call.action.tool,
+            fields: fields.collect(),
+        })
+    });
+    answered.collect()
 }
 
 fn said(w: &Waiting) -> Vec<Said> {

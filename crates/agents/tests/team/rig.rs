@@ -1,0 +1,321 @@
+//! An engine in a temporary directory with the example's people, release and books.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use agents::{RunError, Runner, Stop};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use duty::{
+    canonical::{Digest, to_vec},
+    name::CaseId,
+    principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
+    record::CaseOutcome,
+    release::Rules,
+    request::{BuildRelease, Certify, Promote, RecordFile, Request},
+    statement::{Choice, Signed, ThresholdStatement},
+    time::Time,
+};
+use ed25519_dalek::{Signer as _, SigningKey};
+use engine::{
+    Engine, Options, Seat,
+    clock::Clock,
+    target::{Answer, BoxFuture, Target},
+};
+use payables::{Expected, books::Books};
+use policy::Release;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use store::DataDir;
+use tempfile::TempDir;
+
+const ORIGIN: &str = "team.example/log";
+const ENV: &str = "staging";
+
+pub(crate) fn name<T: std::str::FromStr<Err = String>>(s: &str) -> T {
+    s.parse().unwrap()
+}
+
+fn row(expected: Expected, kind: &str) -> String {
+    let answers = payables::answers();
+    let found = answers
+        .iter()
+        .find(|a| a.expected == expected && a.kind == kind);
+    found.unwrap().row.clone()
+}
+
+/// An invoice that a threshold covers.
+pub(crate) fn small_row() -> String {
+    row(Expected::Auto, "small")
+}
+
+/// An invoice that needs one signature.
+pub(crate) fn elevated_row() -> String {
+    row(Expected::OneHuman, "elevated")
+}
+
+/// A clock that stands where the test puts it.
+struct TestClock(Arc<AtomicI64>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Time {
+        Time::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The example's books, without a process of their own.
+struct Shelf(Books);
+
+impl Target for Shelf {
+    fn call<'a>(&'a self, tool: &'a str, arguments: Map<String, Value>) -> BoxFuture<'a, Answer> {
+        let answer = match self.0.answer(tool, &arguments) {
+            Ok(value) => Answer::Succeed(value),
+            Err(why) => Answer::Fail(why),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+/// A bank that answers as told, and otherwise that all is done.
+#[derive(Default)]
+pub(crate) struct Bank {
+    pub(crate) calls: Mutex<Vec<(String, Map<String, Value>)>>,
+    pub(crate) hang: AtomicBool,
+    answers: Mutex<VecDeque<Answer>>,
+}
+
+impl Bank {
+    pub(crate) fn say(&self, answer: Answer) {
+        self.answers.lock().unwrap().push_back(answer);
+    }
+}
+
+impl Target for Bank {
+    fn call<'a>(&'a self, tool: &'a str, arguments: Map<String, Value>) -> BoxFuture<'a, Answer> {
+        self.calls
+            .lock()
+            .unwrap()
+            .push((tool.to_owned(), arguments));
+        let answer = self.answers.lock().unwrap().pop_front();
+        let answer = answer.unwrap_or_else(|| Answer::Succeed(json!({"found": true})));
+        Box::pin(async move {
+            if self.hang.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            answer
+        })
+    }
+}
+
+pub(crate) struct Rig {
+    home: TempDir,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) runner: Arc<Runner>,
+    pub(crate) bank: Arc<Bank>,
+    pub(crate) clock: Arc<AtomicI64>,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        DataDir::init(&home.path().join("data"), ORIGIN).unwrap();
+        let rig = Self::open_at(home, Arc::new(AtomicI64::new(1_790_000_000_000))).await;
+        rig.set_up().await;
+        rig
+    }
+
+    /// The same directory, as after the end of the process.
+    pub(crate) async fn reopened(self) -> Self {
+        let Self {
+            home,
+            engine,
+            runner,
+            clock,
+            ..
+        } = self;
+        drop(runner);
+        drop(Arc::into_inner(engine).expect("nobody else holds the engine"));
+        Self::open_at(home, clock).await
+    }
+
+    async fn open_at(home: TempDir, clock: Arc<AtomicI64>) -> Self {
+        let bank = Arc::new(Bank::default());
+        let books = Books::from_files(&payables::data_files()).unwrap();
+        let targets: HashMap<String, Arc<dyn Target>> = HashMap::from([
+            (
+                "books".to_owned(),
+                Arc::new(Shelf(books)) as Arc<dyn Target>,
+            ),
+            ("treasury".to_owned(), Arc::clone(&bank) as Arc<dyn Target>),
+        ]);
+        let options = Options {
+            clock: Arc::new(TestClock(Arc::clone(&clock))),
+            targets,
+        };
+        let engine = Arc::new(
+            Engine::open(&home.path().join("data"), options)
+                .await
+                .unwrap(),
+        );
+        let seats = ["analyst", "reviewer", "executor"].map(seat);
+        let runner = Arc::new(Runner::new(Arc::clone(&engine), seats));
+        Self {
+            home,
+            engine,
+            runner,
+            bank,
+            clock,
+        }
+    }
+
+    async fn set_up(&self) {
+        for (id, role) in [
+            ("olivia", Role::Owner),
+            ("rashid", Role::Owner),
+            ("ines", Role::Owner),
+            ("carla", Role::Owner),
+            ("dmitri", Role::Owner),
+            ("amira", Role::Approver),
+        ] {
+            let public = PublicKey::from_bytes(key(id).verifying_key().as_bytes()).unwrap();
+            self.admin(Request::AddPrincipal(principal(
+                id,
+                PrincipalKind::Human,
+                role,
+                None,
+                Proof::Ed25519 { public },
+            )))
+            .await;
+        }
+        for (id, role, owner) in [
+            ("analyst", Role::Analyst, "olivia"),
+            ("reviewer", Role::Reviewer, "rashid"),
+            ("executor", Role::Executor, "ines"),
+        ] {
+            let sha256 = Digest::of_bytes(id.as_bytes());
+            self.admin(Request::AddPrincipal(principal(
+                id,
+                PrincipalKind::Agent,
+                role,
+                Some(owner),
+                Proof::Token { sha256 },
+            )))
+            .await;
+        }
+        let certify = Certify {
+            principal: name("amira"),
+            course: name("payment-approval"),
+            expires: self.engine.now().plus_minutes(1_000_000),
+        };
+        self.admin(Request::Certify(certify)).await;
+        let files: BTreeMap<String, String> = payables::release_files();
+        let release = Release::from_files(files.clone()).unwrap();
+        for content in files.into_values() {
+            self.admin(Request::RecordFile(RecordFile { content }))
+                .await;
+        }
+        self.admin(Request::BuildRelease(BuildRelease {
+            files: release.manifest(),
+        }))
+        .await;
+        let promote = Promote {
+            environment: name(ENV),
+            release: release.digest(),
+        };
+        self.admin(Request::Promote(promote)).await;
+        for (threshold, digest) in release.thresholds() {
+            for signer in ["carla", "dmitri"] {
+                let statement = ThresholdStatement {
+                    statement: ThresholdStatement::TYPE.to_owned(),
+                    log: ORIGIN.to_owned(),
+                    threshold: threshold.id.clone(),
+                    digest: *digest,
+                    signer: name(signer),
+                    credential: seat(signer).credential,
+                };
+                let request = Request::SignThreshold(sign(statement, signer));
+                self.engine.submit(&seat(signer), request).await.unwrap();
+            }
+        }
+    }
+
+    async fn admin(&self, request: Request) {
+        self.engine.submit(&Seat::admin(), request).await.unwrap();
+    }
+
+    pub(crate) async fn open(&self, case: &str, subject: &str) {
+        self.runner
+            .open(&name(case), &name(ENV), subject, b"source")
+            .await
+            .unwrap();
+    }
+
+    /// Opens a case and takes it as far as agents can.
+    pub(crate) async fn run(&self, case: &str, subject: &str) -> Result<Stop, RunError> {
+        self.runner
+            .open(&name(case), &name(ENV), subject, b"source")
+            .await?;
+        self.runner.advance(&name(case)).await
+    }
+
+    pub(crate) fn closed(&self, case: &str) -> Option<CaseOutcome> {
+        self.engine
+            .read(|s| s.closed.get(&name::<CaseId>(case)).copied())
+    }
+
+    pub(crate) fn seat(&self, id: &str) -> Seat {
+        seat(id)
+    }
+
+    /// A person's signed yes to what waits in a case.
+    pub(crate) fn signed(&self, case: &str, person: &str) -> Request {
+        let waiting = self.engine.waiting(&name(&format!("{case}.a1"))).unwrap();
+        let statement =
+            waiting.statement(Choice::Approve, "", name(person), seat(person).credential);
+        Request::Approve(sign(statement, person))
+    }
+}
+
+fn seat(id: &str) -> Seat {
+    Seat {
+        principal: name(id),
+        credential: name(&format!("{id}-1")),
+    }
+}
+
+fn principal(
+    id: &str,
+    kind: PrincipalKind,
+    role: Role,
+    owner: Option<&str>,
+    proof: Proof,
+) -> NewPrincipal {
+    NewPrincipal {
+        id: name(id),
+        kind,
+        roles: vec![role],
+        owner: owner.map(name),
+        credentials: vec![Credential {
+            id: seat(id).credential,
+            proof,
+        }],
+    }
+}
+
+/// A key made of the person's name.
+fn key(person: &str) -> SigningKey {
+    SigningKey::from_bytes(Digest::of_bytes(person.as_bytes()).as_bytes())
+}
+
+fn sign<T: Serialize>(statement: T, person: &str) -> Signed<T> {
+    let bytes = to_vec(&statement).unwrap();
+    let signature = BASE64_STANDARD.encode(key(person).sign(&bytes).to_bytes());
+    Signed {
+        statement,
+        signature,
+    }
+}
