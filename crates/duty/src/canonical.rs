@@ -19,7 +19,55 @@ pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 pub fn to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
     let value = serde_json::to_value(value).map_err(|e| CanonicalError::NotJson(e.to_string()))?;
     check(&value)?;
-    serde_json_canonicalizer::to_vec(&value).map_err(|e| CanonicalError::NotJson(e.to_string()))
+    let mut out = Vec::with_capacity(1024);
+    write(&value, &mut out)?;
+    Ok(out)
+}
+
+/// Writes a value that passed [`check`]. Without fractions, what RFC 8785 asks beyond plain JSON is the order of keys, by
+/// UTF-16 units; `serde_json` escapes strings as it asks. A general canonicaliser, against which a test holds this, takes
+/// three times as long, and every record that is verified goes through here.
+fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+    match value {
+        Value::Array(items) => {
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write(item, out)?;
+            }
+            out.push(b']');
+        }
+        Value::Object(fields) => {
+            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+            fields.sort_unstable_by(|(a, _), (b, _)| by_utf_16(a, b));
+            out.push(b'{');
+            for (i, (key, item)) in fields.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                plain(key, out)?;
+                out.push(b':');
+                write(item, out)?;
+            }
+            out.push(b'}');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => plain(value, out)?,
+    }
+    Ok(())
+}
+
+fn plain<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+    serde_json::to_writer(out, value).map_err(|e| CanonicalError::NotJson(e.to_string()))
+}
+
+fn by_utf_16(a: &str, b: &str) -> std::cmp::Ordering {
+    // For ASCII, bytes are the units.
+    if a.is_ascii() && b.is_ascii() {
+        return a.cmp(b);
+    }
+    a.encode_utf16().cmp(b.encode_utf16())
 }
 
 /// Parses `bytes` strictly: they must be the canonical form of what they say, byte for byte.
@@ -228,6 +276,28 @@ mod tests {
             let bytes = to_vec(&value).unwrap();
             let again: Value = from_slice(&bytes).unwrap();
             prop_assert_eq!(to_vec(&again).unwrap(), bytes);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_general_canonicaliser(
+            keys in prop::collection::vec(prop_oneof!["[a-z]{0,4}", ".{0,4}", "[\u{e000}-\u{ffff}\u{10000}-\u{10010}]{1,3}"], 0..8),
+            text in any::<String>(),
+            n in -(MAX_INTEGER as i64)..=MAX_INTEGER as i64,
+        ) {
+            let mut fields = serde_json::Map::new();
+            for (i, key) in keys.iter().enumerate() {
+                let value = match i % 4 {
+                    0 => Value::from(text.as_str()),
+                    1 => Value::from(n),
+                    2 => serde_json::json!([true, null, {key.as_str(): text.as_str()}]),
+                    _ => serde_json::json!({"z": n, "a": {}, "é": []}),
+                };
+                fields.insert(key.clone(), value);
+            }
+            let value = Value::Object(fields);
+            prop_assert_eq!(to_vec(&value).unwrap(), serde_json_canonicalizer::to_vec(&value).unwrap());
         }
     }
 }
