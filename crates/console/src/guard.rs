@@ -1,11 +1,13 @@
 //! What stands before every page: headers, the host, the session, and the proof that a form is ours.
 
 use axum::{
+    body::{Body, Bytes, to_bytes},
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use duty::canonical::Digest;
 
 use crate::{Desk, pages};
 
@@ -13,6 +15,10 @@ use crate::{Desk, pages};
 pub(crate) const COOKIE: &str = "counterfoil-session";
 /// The header that carries the session's secret on requests of scripts.
 pub(crate) const CSRF: &str = "x-counterfoil-csrf";
+
+/// The longest form of ours, in bytes.
+const LONGEST_FORM: usize = 16 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -22,7 +28,7 @@ pub(crate) async fn everybody(State(desk): State<Desk>, request: Request, next: 
     let headers = request.headers();
     let refused = if !host_is_ours(headers, &desk.public_url) {
         Some("this console is not served under that name")
-    } else if request.method() != Method::GET && !origin_is_ours(headers, &desk.public_url) {
+    } else if !is_safe(request.method()) && !origin_is_ours(headers, &desk.public_url) {
         Some("the request comes from another site")
     } else {
         None
@@ -72,19 +78,52 @@ pub(crate) async fn signed_in(
     if !in_force {
         return Redirect::to("/sign-in").into_response();
     }
-    if request.method() != Method::GET {
-        let sent = request.headers().get(CSRF).and_then(|v| v.to_str().ok());
-        let query = request.uri().query().and_then(|q| q.strip_prefix("csrf="));
-        if sent.or(query) != Some(session.csrf.as_str()) {
+    if !is_safe(request.method()) {
+        let (parts, body) = request.into_parts();
+        let (sent, body) = match secret(&parts.headers, body).await {
+            Ok(found) => found,
+            Err(why) => return (StatusCode::BAD_REQUEST, why).into_response(),
+        };
+        // Digests are compared, so that how long it takes says nothing of the secret.
+        let digest = |text: &str| Digest::of_bytes(text.as_bytes());
+        if sent.is_none_or(|sent| digest(&sent) != digest(&session.csrf)) {
             return (
                 StatusCode::FORBIDDEN,
                 "the form has expired; load the page again",
             )
                 .into_response();
         }
+        request = Request::from_parts(parts, body);
     }
     request.extensions_mut().insert(session);
     next.run(request).await
+}
+
+/// Whether a request of this method changes nothing.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// The session's secret, as a script's header or a form's field has it, and the body to go on with.
+async fn secret(headers: &HeaderMap, body: Body) -> Result<(Option<String>, Body), &'static str> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    if let Some(sent) = text(CSRF) {
+        return Ok((Some(sent.to_owned()), body));
+    }
+    if text(header::CONTENT_TYPE.as_str()).is_none_or(|kind| !kind.starts_with(FORM)) {
+        return Ok((None, body));
+    }
+    let bytes = to_bytes(body, LONGEST_FORM)
+        .await
+        .map_err(|_| "the form is too long")?;
+    Ok((field(&bytes), Body::from(bytes)))
+}
+
+/// The form's `csrf`. It is hexadecimal: there is nothing in it to decode.
+fn field(form: &Bytes) -> Option<String> {
+    let form = std::str::from_utf8(form).ok()?;
+    let mut fields = form.split('&');
+    fields.find_map(|f| f.strip_prefix("csrf=").map(str::to_owned))
 }
 
 /// The session's token.
@@ -101,18 +140,13 @@ pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
         .map(|(_, value)| value)
 }
 
-/// Against DNS rebinding: only names that are ours.
+/// Against DNS rebinding: only names that are ours. Other sites can make a browser resolve theirs to this machine, but not
+/// make it call it by another name.
 fn host_is_ours(headers: &HeaderMap, public_url: &str) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|v| v.to_str().ok()) else {
         return false;
     };
-    let ours = public_url
-        .split("://")
-        .nth(1)
-        .unwrap_or_default()
-        .trim_end_matches('/');
-    let port = ours.rsplit_once(':').map_or("", |(_, port)| port);
-    host == ours || host == format!("localhost:{port}") || host == format!("127.0.0.1:{port}")
+    host == authority(public_url) || is_local(host)
 }
 
 fn origin_is_ours(headers: &HeaderMap, public_url: &str) -> bool {
@@ -120,14 +154,30 @@ fn origin_is_ours(headers: &HeaderMap, public_url: &str) -> bool {
         // Programs send no origin; they have no cookie either.
         None => true,
         Some(Ok(origin)) => {
-            let port = public_url
-                .rsplit_once(':')
-                .map_or("", |(_, port)| port.trim_end_matches('/'));
-            origin == public_url.trim_end_matches('/')
-                || origin == format!("http://localhost:{port}")
+            // A page of this machine's own names, served under the very name that is called.
+            let called = headers.get(header::HOST).and_then(|v| v.to_str().ok());
+            let local = origin
+                .strip_prefix("http://")
+                .is_some_and(|from| Some(from) == called && is_local(from));
+            local || origin == public_url.trim_end_matches('/')
         }
         Some(Err(_)) => false,
     }
+}
+
+/// `host` or `host:port` of a URL.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}
+
+/// Whether a browser reaches only its own machine under this name.
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 #[cfg(test)]
@@ -139,24 +189,54 @@ mod tests {
     }
 
     #[test]
-    fn other_hosts_and_origins_are_turned_away() {
-        let url = "http://127.0.0.1:7878";
-        assert!(host_is_ours(&headers(header::HOST, "127.0.0.1:7878"), url));
-        assert!(host_is_ours(&headers(header::HOST, "localhost:7878"), url));
-        assert!(!host_is_ours(
-            &headers(header::HOST, "evil.example:7878"),
-            url
-        ));
-        assert!(!host_is_ours(&HeaderMap::new(), url));
-        assert!(origin_is_ours(
-            &headers(header::ORIGIN, "http://127.0.0.1:7878"),
-            url
-        ));
-        assert!(!origin_is_ours(
-            &headers(header::ORIGIN, "http://evil.example"),
-            url
-        ));
-        assert!(!origin_is_ours(&headers(header::ORIGIN, "null"), url));
+    fn other_hosts_are_turned_away() {
+        let ours = |host: &'static str, url| host_is_ours(&headers(header::HOST, host), url);
+        for host in ["127.0.0.1:7878", "localhost:7878", "[::1]:7878"] {
+            assert!(ours(host, "http://127.0.0.1:7878"), "{host}");
+        }
+        assert!(ours("console.example", "https://console.example/"));
+        assert!(ours("localhost:7878", "https://console.example"));
+        for host in [
+            "evil.example:7878",
+            "127.0.0.1.evil.example:7878",
+            "localhost.evil.example",
+            "console.example:81",
+            "",
+        ] {
+            assert!(!ours(host, "https://console.example"), "{host}");
+        }
+        assert!(!host_is_ours(&HeaderMap::new(), "http://127.0.0.1:7878"));
+    }
+
+    #[test]
+    fn other_origins_are_turned_away() {
+        let ours = |origin: &'static str, host: &'static str| {
+            let mut sent = headers(header::ORIGIN, origin);
+            sent.insert(header::HOST, HeaderValue::from_static(host));
+            origin_is_ours(&sent, "https://console.example")
+        };
+        assert!(ours("https://console.example", "console.example"));
+        assert!(ours("http://localhost:7878", "localhost:7878"));
+        for origin in [
+            "null",
+            "http://console.example",
+            "https://evil.example",
+            "https://console.example.evil.example",
+            // Another server on this machine.
+            "http://localhost:9999",
+            "http://127.0.0.1:7878",
+        ] {
+            assert!(!ours(origin, "localhost:7878"), "{origin}");
+        }
+        assert!(origin_is_ours(&HeaderMap::new(), "https://console.example"));
+    }
+
+    #[test]
+    fn the_secret_is_found_in_a_form() {
+        let find = |form: &'static str| field(&Bytes::from_static(form.as_bytes()));
+        assert_eq!(find("a=b&csrf=12ab&c=d").as_deref(), Some("12ab"));
+        assert_eq!(find("xcsrf=12ab"), None);
+        assert_eq!(find(""), None);
     }
 
     #[test]

@@ -16,6 +16,9 @@ const LINK_MINUTES: u32 = 15;
 const SESSION_MINUTES: u32 = 8 * 60;
 /// How long a session lasts without being used.
 const IDLE_MINUTES: u32 = 30;
+/// Use within this of the last is not written down again: a page costs no write to the disk, and idleness counts from at
+/// most so much earlier.
+const SEEN_MILLIS: i64 = 20_000;
 
 /// A signed-in person.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +36,13 @@ pub(crate) struct Sessions {
 impl Sessions {
     pub(crate) fn open(dir: &Path) -> Result<Self, ConsoleError> {
         let path = dir.join("console.db");
+        private(&path).map_err(|e| ConsoleError::Sessions {
+            path: path.clone(),
+            why: e.to_string(),
+        })?;
         let open = || -> rusqlite::Result<Connection> {
             let db = Connection::open(&path)?;
+            db.pragma_update(None, "secure_delete", true)?;
             db.busy_timeout(std::time::Duration::from_secs(5))?;
             db.execute_batch(
                 "CREATE TABLE IF NOT EXISTS links (token TEXT PRIMARY KEY, person TEXT NOT NULL, expires INTEGER NOT NULL);
@@ -95,6 +103,10 @@ impl Sessions {
                 return Ok(None);
             };
             transaction.execute(
+                "DELETE FROM sessions WHERE started <= ?1 OR seen <= ?2",
+                [oldest(now), idle(now)],
+            )?;
+            transaction.execute(
                 "INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?4)",
                 params![digest(&session), person, csrf, now.millis()],
             )?;
@@ -107,22 +119,26 @@ impl Sessions {
 
     /// The session of a token, if it is in force; it is then in use.
     pub(crate) fn find(&self, token: &str, now: Time) -> Result<Option<Session>, ConsoleError> {
-        let oldest = now.minus_minutes(SESSION_MINUTES).millis();
-        let idle = now.minus_minutes(IDLE_MINUTES).millis();
         let db = self.db();
         let found = db
             .query_row(
-                "UPDATE sessions SET seen = max(seen, ?4) WHERE token = ?1 AND started > ?2 AND seen > ?3
-                 RETURNING person, csrf",
-                params![digest(token), oldest, idle, now.millis()],
-                |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
+                "SELECT person, csrf, seen FROM sessions WHERE token = ?1 AND started > ?2 AND seen > ?3",
+                params![digest(token), oldest(now), idle(now)],
+                |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, i64>(2)?)),
             )
             .optional()
             .map_err(|e| fault(&self.path, &e))?;
-        Ok(found.and_then(|(person, csrf)| {
-            let person = person.parse().ok()?;
-            Some(Session { person, csrf })
-        }))
+        let Some((person, csrf, seen)) = found else {
+            return Ok(None);
+        };
+        if now.millis() - seen > SEEN_MILLIS {
+            db.execute(
+                "UPDATE sessions SET seen = max(seen, ?2) WHERE token = ?1",
+                params![digest(token), now.millis()],
+            )
+            .map_err(|e| fault(&self.path, &e))?;
+        }
+        Ok(person.parse().ok().map(|person| Session { person, csrf }))
     }
 
     pub(crate) fn end(&self, token: &str) -> Result<(), ConsoleError> {
@@ -136,6 +152,23 @@ impl Sessions {
         // SQLite rolls an open transaction back when a panic drops it.
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn oldest(now: Time) -> i64 {
+    now.minus_minutes(SESSION_MINUTES).millis()
+}
+
+fn idle(now: Time) -> i64 {
+    now.minus_minutes(IDLE_MINUTES).millis()
+}
+
+/// Makes the file, where it is not there, for its owner alone: it holds the secrets of forms.
+fn private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 fn random() -> Result<String, ConsoleError> {
@@ -178,6 +211,41 @@ mod tests {
             amira
         );
         assert_eq!(sessions.find("other", at(2)).unwrap(), None);
+    }
+
+    #[test]
+    fn the_file_holds_no_token_and_is_its_owners_alone() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let sessions = Sessions::open(dir.path()).unwrap();
+        let link = sessions.new_link(&"amira".parse().unwrap(), at(0)).unwrap();
+        let other = sessions.new_link(&"bram".parse().unwrap(), at(0)).unwrap();
+        let session = sessions.enter(&link, at(1)).unwrap().unwrap();
+        let path = dir.path().join("console.db");
+        let held = std::fs::read(&path).unwrap();
+        let holds = |text: &str| held.windows(text.len()).any(|w| w == text.as_bytes());
+        assert!(holds(&digest(&session)) && holds(&digest(&other)));
+        assert!(!holds(&link) && !holds(&other) && !holds(&session));
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn two_processes_share_the_links_and_old_sessions_are_forgotten() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (server, command) = (Sessions::open(dir.path()).unwrap(), Sessions::open(dir.path()).unwrap());
+        let enter = |now| {
+            let link = command.new_link(&"amira".parse().unwrap(), now).unwrap();
+            server.enter(&link, now).unwrap().unwrap()
+        };
+        enter(at(0));
+        enter(at(40));
+        let left: u32 = (server.db())
+            .query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(left, 1);
     }
 
     #[test]

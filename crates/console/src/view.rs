@@ -35,6 +35,23 @@ pub(crate) fn arguments(action: &Action) -> Vec<Pair> {
     pairs.collect()
 }
 
+/// An action in one line: its tool, and its arguments but for the amount, which stands beside it.
+pub(crate) fn in_words(action: &Action) -> String {
+    let rest = action
+        .arguments
+        .iter()
+        .filter(|(name, _)| !name.ends_with("_cents") && *name != "currency");
+    let said: Vec<_> = rest
+        .map(|(name, value)| {
+            let name = name.strip_suffix("_id").unwrap_or(name).replace('_', " ");
+            format!("{name} {}", plain(value))
+        })
+        .collect();
+    format!("{}: {}", action.tool, said.join(", "))
+        .trim_end_matches(": ")
+        .to_owned()
+}
+
 /// The amount of an action, where it has one.
 pub(crate) fn amount(action: &Action) -> String {
     let currency = action.text("currency").unwrap_or_default();
@@ -193,6 +210,22 @@ mod tests {
         assert_eq!(money(123_456_789, "EUR"), "1,234,567.89 EUR");
         assert_eq!(money(5, "EUR"), "0.05 EUR");
         assert_eq!(money(-100_000, ""), "−1,000.00");
+    }
+
+    #[test]
+    fn an_action_is_said_in_words() {
+        let action = |arguments: Value| Action {
+            tool: "treasury.transfer_create".to_owned(),
+            arguments: arguments.as_object().unwrap().clone(),
+        };
+        assert_eq!(
+            in_words(&action(serde_json::json!({
+                "account": "A1", "amount_cents": 5, "currency": "EUR", "vendor_id": "V1", "deep": {"a": [1]},
+            }))),
+            "treasury.transfer_create: account A1, deep {\"a\":[1]}, vendor V1"
+        );
+        let none = action(serde_json::json!({}));
+        assert_eq!(in_words(&none), "treasury.transfer_create");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The inbox: what waits for humans, soonest expiry first.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{
     Extension,
@@ -9,19 +11,24 @@ use axum::{
 use engine::Waiting;
 use serde::Deserialize;
 
-use super::{Chrome, render};
-use crate::{Desk, session::Session, view};
+use super::{Chrome, Paging, ask, failed, render};
+use crate::{
+    Desk,
+    session::Session,
+    standing::{Obstacle, obstacles},
+    view,
+};
 
 #[derive(Template)]
 #[template(path = "inbox.html")]
 struct Page {
     chrome: Chrome,
     rows: Vec<Row>,
-    total: usize,
+    show: Show,
     mine: usize,
-    all: bool,
+    others: usize,
     exceptions: usize,
-    more: usize,
+    paging: Paging,
 }
 
 struct Row {
@@ -31,67 +38,154 @@ struct Row {
     amount: String,
     tier: &'static str,
     why: String,
+    clauses: Vec<String>,
+    advice: String,
     have: usize,
     need: u32,
+    asked: String,
     left: String,
-    signed_by_me: bool,
+    obstacle: Option<Obstacle>,
     against: bool,
+}
+
+/// Which of those that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Show {
+    /// What this person can sign.
+    #[default]
+    Mine,
+    /// What they signed already, or cannot sign.
+    Others,
+}
+
+impl Show {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Mine => "mine",
+            Self::Others => "others",
+        }
+    }
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     #[serde(default)]
-    all: Option<String>,
+    show: Show,
+    #[serde(default)]
+    page: usize,
 }
-
-/// The most rows on one page.
-const MOST: usize = 100;
 
 pub(crate) async fn page(
     State(desk): State<Desk>,
     Extension(session): Extension<Session>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    let now = desk.engine.now();
-    let all = asked.all.is_some();
     let docket = desk.engine.docket();
-    let total = docket.len();
-    let rows = docket
-        .iter()
-        .map(|w| row(w, &session, now))
-        .collect::<Vec<_>>();
-    let mine = rows.iter().filter(|r| !r.signed_by_me).count();
-    let mut rows: Vec<_> = rows
+    let obstacles = match obstacles(&desk, &docket, &session.person) {
+        Ok(obstacles) => obstacles,
+        Err(e) => return failed(&e),
+    };
+    let (theirs, mine): (Vec<_>, Vec<_>) = docket
         .into_iter()
-        .filter(|r| all || !r.signed_by_me)
-        .collect();
-    let more = rows.len().saturating_sub(MOST);
-    rows.truncate(MOST);
+        .zip(obstacles)
+        .partition(|(_, obstacle)| obstacle.is_some());
+    let (mine_count, others_count) = (mine.len(), theirs.len());
+    let mut shown = match asked.show {
+        Show::Mine => mine,
+        Show::Others => theirs,
+    };
+    let paging = Paging::cut(&mut shown, asked.page);
+    let mut reasons = match reasons(&desk, &shown).await {
+        Ok(reasons) => reasons,
+        Err(e) => return failed(&*e),
+    };
+    let now = desk.engine.now();
+    let rows = shown.into_iter().map(|(w, obstacle)| {
+        let (why, clauses) = reasons.remove(w.case.as_str()).unwrap_or_default();
+        row(&w, obstacle, why, clauses, now)
+    });
     render(&Page {
         chrome: Chrome::new(&session, "inbox"),
-        rows,
-        total,
-        mine,
-        all,
+        rows: rows.collect(),
+        show: asked.show,
+        mine: mine_count,
+        others: others_count,
         exceptions: desk.engine.read(|s| s.exceptions.len()),
-        more,
+        paging,
     })
 }
 
-fn row(w: &Waiting, session: &Session, now: duty::time::Time) -> Row {
+/// Why each case came to humans, with the clauses behind it, as its verdict says.
+async fn reasons(
+    desk: &Desk,
+    shown: &[(Waiting, Option<Obstacle>)],
+) -> Result<HashMap<String, (String, Vec<String>)>, Box<dyn std::error::Error + Send + Sync>> {
+    let cases: Vec<_> = shown.iter().map(|(w, _)| w.case.to_string()).collect();
+    ask(desk, move |index, _| {
+        let mut found = HashMap::new();
+        for case in cases {
+            let wanted = evidence::Query {
+                case: Some(case.clone()),
+                kind: Some("verdict.reached".to_owned()),
+                newest_first: true,
+                limit: Some(1),
+                ..evidence::Query::default()
+            };
+            if let Some(row) = index.query(&wanted)?.pop() {
+                found.insert(case, (bare(&row.text), row.clauses));
+            }
+        }
+        Ok(found)
+    })
+    .await
+}
+
+/// A verdict's line without its head, `verdict: approval (high): `, which the row shows already.
+fn bare(line: &str) -> String {
+    let rest = line.split_once("): ").map_or(line, |(_, rest)| rest);
+    rest.to_owned()
+}
+
+fn row(
+    w: &Waiting,
+    obstacle: Option<Obstacle>,
+    why: String,
+    clauses: Vec<String>,
+    now: duty::time::Time,
+) -> Row {
     // What the reviewer says is what a person most needs to know before opening it.
     let said = w.reviewed.as_ref().or(w.prepared.as_ref());
     Row {
         id: w.approval.to_string(),
         subject: w.subject.clone(),
-        what: w.action.tool.clone(),
+        what: view::in_words(&w.action),
         amount: view::amount(&w.action),
         tier: w.tier.word(),
-        why: said.map(|r| r.rationale.clone()).unwrap_or_default(),
+        why,
+        clauses,
+        advice: said
+            .map(|r| format!("The reviewer says {}: {}", r.stance.word(), r.rationale))
+            .unwrap_or_default(),
         have: w.have.len(),
         need: w.humans,
+        asked: view::span(w.asked, now),
         left: view::span(now, w.expires),
-        signed_by_me: w.have.contains(&session.person),
+        obstacle,
         against: w.yes_overrides,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_verdict_is_left_out() {
+        assert_eq!(
+            bare("verdict: approval (high): above EUR 25,000.00; not (at all): in euro"),
+            "above EUR 25,000.00; not (at all): in euro"
+        );
+        assert_eq!(bare("other"), "other");
     }
 }

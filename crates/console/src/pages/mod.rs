@@ -54,6 +54,38 @@ impl Chrome {
     }
 }
 
+/// One page of a list.
+pub(crate) struct Paging {
+    /// From 0.
+    pub(crate) page: usize,
+    pub(crate) pages: usize,
+    /// Of the whole list.
+    pub(crate) total: usize,
+}
+
+impl Paging {
+    /// Rows on one page.
+    pub(crate) const SIZE: usize = 50;
+
+    /// Leaves of `all` what is on `page`; beyond the last page, the last.
+    pub(crate) fn cut<T>(all: &mut Vec<T>, page: usize) -> Self {
+        let pages = all.len().div_ceil(Self::SIZE).max(1);
+        let page = page.min(pages - 1);
+        let total = all.len();
+        all.truncate((page + 1) * Self::SIZE);
+        all.drain(..page * Self::SIZE);
+        Self { page, pages, total }
+    }
+
+    fn first(&self) -> usize {
+        self.page * Self::SIZE + 1
+    }
+
+    fn last(&self) -> usize {
+        ((self.page + 1) * Self::SIZE).min(self.total)
+    }
+}
+
 /// A person's own signing key, as the log records it.
 pub(crate) struct Signer {
     pub(crate) person: String,
@@ -149,4 +181,30 @@ pub(crate) async fn story(
         }
     });
     told.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_cut_into_pages_without_gap_or_overlap() {
+        for total in [0, 1, 49, 50, 51, 100, 120] {
+            let mut seen = Vec::new();
+            let pages = Paging::cut(&mut (0..total).collect(), 0).pages;
+            for page in 0..pages {
+                let mut rows: Vec<_> = (0..total).collect();
+                let paging = Paging::cut(&mut rows, page);
+                assert!(rows.len() <= Paging::SIZE);
+                if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+                    assert_eq!((paging.first(), paging.last()), (first + 1, last + 1));
+                }
+                seen.extend(rows);
+            }
+            assert_eq!(seen, (0..total).collect::<Vec<_>>());
+        }
+        let mut rows = vec![1, 2];
+        assert_eq!(Paging::cut(&mut rows, usize::MAX).page, 0);
+        assert_eq!(rows, [1, 2]);
+    }
 }

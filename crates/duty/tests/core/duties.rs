@@ -369,3 +369,18 @@ fn conflicting_roles_and_shared_credentials_are_refused_when_assigned() {
         Code::NotYourDuty,
     );
 }
+
+#[test]
+fn the_page_on_records_lists_every_kind_and_every_code() {
+    let page = include_str!("../../../../docs/records.md");
+    for word in Body::KINDS
+        .iter()
+        .copied()
+        .chain(Code::ALL.iter().map(|c| c.word()))
+    {
+        assert!(
+            page.contains(&format!("`{word}`")),
+            "`{word}` is not in docs/records.md"
+        );
+    }
+}
