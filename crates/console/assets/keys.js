@@ -40,7 +40,12 @@ export const digest = async (value) => {
 export const importKey = async (person, pem, registered) => {
   const body = pem.match(/-----BEGIN PRIVATE KEY-----([\s\S]*?)-----END PRIVATE KEY-----/);
   if (!body) throw new Error("This is not a private key in PEM form.");
-  const key = await crypto.subtle.importKey("pkcs8", fromBase64(body[1].replace(/\s/g, "")), { name: "Ed25519" }, false, ["sign"]);
+  let key;
+  try {
+    key = await crypto.subtle.importKey("pkcs8", fromBase64(body[1].replace(/\s/g, "")), { name: "Ed25519" }, false, ["sign"]);
+  } catch (e) {
+    throw new Error(e.name === "NotSupportedError" ? "This browser cannot sign with Ed25519: use a newer one." : "This is not an Ed25519 key in PKCS#8 form.");
+  }
   const known = await crypto.subtle.importKey("raw", fromBase64(registered), { name: "Ed25519" }, false, ["verify"]);
   const probe = bytes("counterfoil/key-check");
   const fits = await crypto.subtle.verify("Ed25519", known, await crypto.subtle.sign("Ed25519", key, probe), probe);

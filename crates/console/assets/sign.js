@@ -30,15 +30,55 @@ const setUpKey = (form) => {
       say(e.message || "The key could not be read.", "bad");
     }
   });
-  const forget = $("forget-key");
-  if (forget) {
-    forget.addEventListener("click", async () => {
-      await forgetKey(person);
-      await refresh();
-      say("Your key is no longer in this browser.");
-    });
-  }
+  $("forget-key").addEventListener("click", async () => {
+    await forgetKey(person);
+    await refresh();
+    say("Your key is no longer in this browser.");
+  });
   return refresh();
+};
+
+// A value as it is signed: text as it stands, everything else as its canonical JSON.
+const exactly = (value) => (typeof value === "string" ? value : canonical(value));
+
+// Money beside the exact number, from the same values, by the convention of names that the page follows too.
+const readably = (name, value, currency) =>
+  name.endsWith("_cents") && Number.isInteger(value)
+    ? `${exactly(value)} (${(value / 100).toLocaleString("en", { minimumFractionDigits: 2 })} ${currency || ""})`.replace(" )", ")")
+    : exactly(value);
+
+const list = (id, pairs) => {
+  $(id).replaceChildren(...pairs.flatMap(([name, value]) => {
+    const term = document.createElement("dt");
+    const said = document.createElement("dd");
+    term.textContent = name;
+    said.textContent = value;
+    return [term, said];
+  }));
+};
+
+// Sends what was signed; what comes back, or an error that says why nothing was recorded.
+const send = async (waiting, csrf, signed) => {
+  let answer;
+  try {
+    answer = await fetch(`/approvals/${encodeURIComponent(waiting.approval)}/sign`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-counterfoil-csrf": csrf },
+      body: canonical(signed),
+    });
+  } catch {
+    throw new Error("The server does not answer. Load the page again before you sign again: it shows whether your signature arrived.");
+  }
+  if (answer.redirected) throw new Error("Your session has ended, and nothing was recorded. Sign in again.");
+  const text = await answer.text();
+  let said;
+  try {
+    said = JSON.parse(text);
+  } catch {
+    throw new Error(`Nothing was recorded: ${text}`);
+  }
+  if (!answer.ok) throw new Error(`Refused: ${said.why}. To pass: ${said.remedy}.${said.clause ? ` (Clause ${said.clause}.)` : ""}`);
+  return said;
 };
 
 const setUpDecision = (form) => {
@@ -66,19 +106,15 @@ const setUpDecision = (form) => {
   };
 
   const show = () => {
+    const { tool, arguments: given } = waiting.action;
     $("confirm-word").textContent = statement.decision === "approve" ? "Yes" : "No";
     $("confirm-override").hidden = !statement.override;
-    $("confirm-reason").textContent = statement.reason || "none given";
-    const list = $("confirm-action");
-    list.replaceChildren();
-    for (const [name, value] of [["tool", waiting.action.tool], ...Object.entries(waiting.action.arguments)]) {
-      const term = document.createElement("dt");
-      const said = document.createElement("dd");
-      term.textContent = name;
-      said.textContent = String(value);
-      list.append(term, said);
-    }
-    $("confirm-digest").textContent = statement.action;
+    list("confirm-action", [["tool", tool], ...Object.entries(given).map(([name, value]) => [name, readably(name, value, given.currency)])]);
+    list("confirm-rest", [
+      ["as", `${statement.signer} (${statement.credential})`], ["case", statement.case], ["reason", statement.reason || "none given"],
+      ["until", statement.expires], ["digest", statement.action],
+    ]);
+    $("confirm-bytes").textContent = canonical(statement);
     dialog.showModal();
     $("confirm-sign").focus();
   };
@@ -95,25 +131,23 @@ const setUpDecision = (form) => {
     });
   }
   $("confirm-back").addEventListener("click", () => dialog.close());
-  $("confirm-sign").addEventListener("click", async () => {
-    dialog.close();
+  $("confirm-sign").addEventListener("click", async (event) => {
+    event.target.disabled = true;
     try {
       const key = await findKey(person);
       if (!key) throw new Error("Your key is not in this browser.");
       const signature = await sign(key, statement);
-      const answer = await fetch(`/approvals/${encodeURIComponent(waiting.approval)}/sign`, {
-        method: "POST",
-        headers: { "content-type": "application/json", "x-counterfoil-csrf": csrf },
-        body: canonical({ statement, signature }),
-      });
-      const said = await answer.json();
-      if (!answer.ok) throw new Error(`Refused: ${said.why} ${said.remedy}${said.clause ? ` (clause ${said.clause})` : ""}`);
+      const said = await send(waiting, csrf, { statement, signature });
       form.hidden = true;
+      $("key-form").hidden = true;
       $("done-link").hidden = false;
       say(`Signed and recorded as record ${said.record}. ${said.next}`, "good");
     } catch (e) {
       say(e.message, "bad");
     }
+    event.target.disabled = false;
+    dialog.close();
+    $("status").focus();
   });
 };
 

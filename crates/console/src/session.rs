@@ -227,7 +227,8 @@ mod tests {
         assert!(!holds(&link) && !holds(&other) && !holds(&session));
         #[cfg(unix)]
         {
-            let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+            let mode =
+                std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
             assert_eq!(mode & 0o777, 0o600);
         }
     }
@@ -235,7 +236,10 @@ mod tests {
     #[test]
     fn two_processes_share_the_links_and_old_sessions_are_forgotten() {
         let dir = tempfile::TempDir::new().unwrap();
-        let (server, command) = (Sessions::open(dir.path()).unwrap(), Sessions::open(dir.path()).unwrap());
+        let (server, command) = (
+            Sessions::open(dir.path()).unwrap(),
+            Sessions::open(dir.path()).unwrap(),
+        );
         let enter = |now| {
             let link = command.new_link(&"amira".parse().unwrap(), now).unwrap();
             server.enter(&link, now).unwrap().unwrap()

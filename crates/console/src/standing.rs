@@ -67,7 +67,10 @@ fn obstacle(
         });
     }
     let Some(quorum) = team.approval.get(&w.tier) else {
-        let why = format!("The release says nothing of who approves {} risk.", w.tier.word());
+        let why = format!(
+            "The release says nothing of who approves {} risk.",
+            w.tier.word()
+        );
         return Some(stands(why, None));
     };
     let clause = Some(quorum.clause.clone());
@@ -79,7 +82,10 @@ fn obstacle(
         return Some(stands("You are no human in force.".to_owned(), None));
     };
     if !known.roles.contains(&quorum.role) {
-        let why = format!("Somebody with the role {} signs; you read.", quorum.role.word());
+        let why = format!(
+            "Somebody with the role {} signs; you read.",
+            quorum.role.word()
+        );
         return Some(stands(why, clause));
     }
     if !known.is_certified(&quorum.certification, now) {
@@ -95,10 +101,9 @@ fn obstacle(
     }
     let disqualify = team.disqualify.as_ref()?;
     let facts = &state.cases.get(&w.case)?.facts;
-    let named = disqualify
-        .facts
-        .iter()
-        .find(|path| matches!(facts.at(path), Some(Scalar::Text(text)) if text == person.as_str()))?;
+    let named = disqualify.facts.iter().find(
+        |path| matches!(facts.at(path), Some(Scalar::Text(text)) if text == person.as_str()),
+    )?;
     let why = format!("You have an interest in this case: {named} names you.");
     Some(stands(why, Some(disqualify.clause.clone())))
 }
@@ -226,7 +231,10 @@ mod tests {
                 (name("amira"), approver()),
                 (name("bram"), approver()),
                 (name("conrad"), approver()),
-                (name("olivia"), person(&[Role::Approver, Role::Owner], Some(1))),
+                (
+                    name("olivia"),
+                    person(&[Role::Approver, Role::Owner], Some(1)),
+                ),
                 (name("late"), person(&[Role::Approver], Some(0))),
                 (name("new"), person(&[Role::Approver], None)),
                 (name("auditor"), person(&[Role::Auditor], Some(1))),
@@ -243,7 +251,11 @@ mod tests {
         assert_eq!(find("amira"), None);
         for (person, why, clause) in [
             ("bram", "You signed this.", None),
-            ("conrad", "vendor.related_principal names you", Some("SOD-2.1")),
+            (
+                "conrad",
+                "vendor.related_principal names you",
+                Some("SOD-2.1"),
+            ),
             ("olivia", "You own analyst", None),
             ("late", "has run out", Some("PAY-2.3")),
             ("new", "You hold no certification", Some("PAY-2.3")),

@@ -118,15 +118,29 @@ pub(crate) fn moment(time: Time) -> String {
     format!("{} {}", &text[..10], &text[11..16])
 }
 
-/// All facts, as `namespace.field`.
-pub(crate) fn facts(facts: &Facts) -> Vec<Pair> {
-    let all = facts.iter().flat_map(|(namespace, fields)| {
-        fields.iter().map(move |(field, value)| Pair {
-            name: format!("{namespace}.{field}"),
-            value: value.to_string(),
-        })
+/// All facts, by namespace, in words; money written as people write it, in the currency that its namespace names or else
+/// the action's.
+pub(crate) fn facts(facts: &Facts, action: &Action) -> Vec<(String, Vec<Pair>)> {
+    let spaces = facts.iter().map(|(namespace, fields)| {
+        let currency = match fields.get("currency") {
+            Some(Scalar::Text(own)) => own,
+            _ => action.text("currency").unwrap_or_default(),
+        };
+        let pairs = fields.iter().map(|(field, value)| Pair {
+            name: field
+                .strip_suffix("_cents")
+                .unwrap_or(field)
+                .replace('_', " "),
+            value: match (field.ends_with("_cents"), value) {
+                (true, Scalar::Int(cents)) => money(*cents, currency),
+                (_, Scalar::Bool(yes)) => if *yes { "yes" } else { "no" }.to_owned(),
+                (_, Scalar::Text(text)) if text.is_empty() => "–".to_owned(),
+                _ => value.to_string(),
+            },
+        });
+        (namespace.clone(), pairs.collect())
     });
-    all.collect()
+    spaces.collect()
 }
 
 /// What differs from the usual. By convention of names: a fact `usual_<argument>` is held against the argument, `previous_count`
@@ -220,12 +234,42 @@ mod tests {
         };
         assert_eq!(
             in_words(&action(serde_json::json!({
-                "account": "A1", "amount_cents": 5, "currency": "EUR", "vendor_id": "V1", "deep": {"a": [1]},
+                "account": "A1", "amount_cents": 5, "currency": "EUR", "deep": {"a": [1]}, "vendor_id": "V1",
             }))),
             "treasury.transfer_create: account A1, deep {\"a\":[1]}, vendor V1"
         );
         let none = action(serde_json::json!({}));
         assert_eq!(in_words(&none), "treasury.transfer_create");
+    }
+
+    #[test]
+    fn facts_are_said_in_words() {
+        let mut all = Facts::default();
+        all.insert("invoice", "amount_cents", Scalar::Int(123_400));
+        all.insert("invoice", "currency", Scalar::Text("USD".to_owned()));
+        all.insert("vendor", "sanctioned", Scalar::Bool(false));
+        all.insert("vendor", "related_principal", Scalar::Text(String::new()));
+        let action = Action {
+            tool: "t.u".to_owned(),
+            arguments: Default::default(),
+        };
+        let pair = |name: &str, value: &str| Pair {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        assert_eq!(
+            facts(&all, &action),
+            [
+                (
+                    "invoice".to_owned(),
+                    vec![pair("amount", "1,234.00 USD"), pair("currency", "USD")]
+                ),
+                (
+                    "vendor".to_owned(),
+                    vec![pair("related principal", "–"), pair("sanctioned", "no")]
+                ),
+            ]
+        );
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::{Chrome, Signer, failed, missing, render, signer, story};
 use crate::{
     Desk,
     session::Session,
+    standing::{Obstacle, obstacles},
     view::{self, Differs, Pair},
 };
 
@@ -39,12 +40,12 @@ struct Page {
     reasons: Vec<Reason>,
     said: Vec<Said>,
     clauses: Vec<ClauseView>,
-    facts: Vec<Pair>,
+    facts: Vec<(String, Vec<Pair>)>,
     differences: Vec<Differs>,
     source: Option<String>,
     read: Vec<Read>,
-    signed_by_me: bool,
-    cannot: Option<String>,
+    asked: String,
+    obstacle: Option<Obstacle>,
 }
 
 /// What an agent read, whole: for the person who decides, and in no record.
@@ -96,6 +97,10 @@ pub(crate) async fn page(
             ),
         );
     };
+    let obstacle = match obstacles(&desk, std::slice::from_ref(&w), &session.person) {
+        Ok(mut found) => found.pop().flatten(),
+        Err(e) => return failed(&e),
+    };
     let story = match story(&desk, &w.case).await {
         Ok(Some(story)) => story,
         Ok(None) => return missing(&session, format!("The log holds no case {}.", w.case)),
@@ -127,25 +132,14 @@ pub(crate) async fn page(
         said: said(&w),
         clauses: clauses(&story),
         differences: view::differences(&facts, &w.action),
-        facts: view::facts(&facts),
+        facts: view::facts(&facts, &w.action),
         source,
         read: read(&desk, &w),
-        signed_by_me: w.have.contains(&session.person),
-        cannot: cannot(&desk, &session),
+        asked: view::span(w.asked, desk.engine.now()),
+        obstacle,
         w,
     };
     render(&page)
-}
-
-/// Why this person cannot sign at all, said before they try. What decides is the core, when they do.
-fn cannot(desk: &Desk, session: &Session) -> Option<String> {
-    let approver = desk.engine.read(|s| {
-        let person = s.principals.get(&session.person)?;
-        Some(person.roles.contains(&duty::principal::Role::Approver))
-    });
-    (approver != Some(true)).then(|| {
-        "You hold no role that approves: you can read this, and somebody else signs.".to_owned()
-    })
 }
 
 fn reasons(story: &Story) -> Vec<Reason> {
@@ -246,14 +240,14 @@ pub(crate) async fn sign(
             return refused(
                 StatusCode::BAD_REQUEST,
                 e.body_text(),
-                "Load the page again.",
+                "load the page again",
             );
         }
     };
     let s = &signed.statement;
     if s.signer != session.person || s.approval.as_str() != id {
         let why = "the statement is not yours, or not about this page".to_owned();
-        return refused(StatusCode::FORBIDDEN, why, "Sign in as yourself.");
+        return refused(StatusCode::FORBIDDEN, why, "sign in as yourself");
     }
     let seat = Seat {
         principal: s.signer.clone(),
@@ -278,7 +272,7 @@ pub(crate) async fn sign(
         Err(e) => refused(
             StatusCode::SERVICE_UNAVAILABLE,
             e.to_string(),
-            "Nothing was recorded; try again.",
+            "nothing was recorded; try again",
         ),
     }
 }

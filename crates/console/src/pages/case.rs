@@ -7,7 +7,12 @@ use axum::{
     response::Response,
 };
 use duty::{name::CaseId, principal::Duty};
-use evidence::{Query, Story, story::What};
+use evidence::{
+    EvidenceError, Query, Row, Story,
+    story::{Signature, What},
+};
+use ledger::source::{Source, read_entry};
+use serde_json::Value;
 
 use super::{Chrome, ask, failed, missing, render, story};
 use crate::{Desk, session::Session, view};
@@ -25,7 +30,12 @@ struct Page {
     events: Vec<Event>,
     clauses: Vec<ClauseView>,
     waiting: Option<String>,
+    /// Whether there are more records than are shown.
+    cut: bool,
 }
+
+/// The most records on one page.
+const MOST: u32 = 500;
 
 /// One duty in the picture.
 struct Station {
@@ -47,11 +57,31 @@ struct ClauseView {
 struct Event {
     seq: u64,
     time: String,
-    kind: &'static str,
+    day: String,
+    clock: String,
+    kind: String,
     who: String,
     text: String,
     clauses: Vec<String>,
+    /// Signatures in it, each checked for this page, in words.
+    seals: Vec<Seal>,
     json: String,
+}
+
+struct Seal {
+    text: String,
+    verified: bool,
+}
+
+impl Event {
+    /// The class that draws it: what agents read and found is many records and stands back.
+    fn weight(&self) -> &'static str {
+        match self.kind.as_str() {
+            "call.permitted" | "call.answered" | "clauses.retrieved" => "minor",
+            "request.refused" | "exception.raised" | "override.recorded" => "warning",
+            _ => "major",
+        }
+    }
 }
 
 pub(crate) async fn page(
@@ -70,30 +100,30 @@ pub(crate) async fn page(
     let waiting = desk.engine.docket().into_iter().find(|w| w.case == case);
     let wanted = Query {
         case: Some(case.to_string()),
-        limit: Some(500),
+        limit: Some(MOST),
         ..Query::default()
     };
-    let rows = match ask(&desk, move |index, _| index.query(&wanted)).await {
-        Ok(rows) => rows,
+    let found = ask(&desk, move |index, source| {
+        let rows = index.query(&wanted)?;
+        let records = whole(source, &rows)?;
+        Ok((rows, records))
+    });
+    let (rows, records) = match found.await {
+        Ok(found) => found,
         Err(e) => return failed(&*e),
     };
-    let events = rows.into_iter().map(|row| Event {
+    let cut = rows.len() == MOST as usize;
+    let events = rows.into_iter().zip(records).map(|(row, json)| Event {
+        seals: seals(&story, row.seq),
         seq: row.seq,
         time: row.time.to_string(),
-        kind: duty::record::Body::KINDS
-            .iter()
-            .find(|k| **k == row.kind)
-            .copied()
-            .unwrap_or("record"),
+        day: row.time.to_string()[..10].to_owned(),
+        clock: row.time.to_string()[11..23].to_owned(),
+        kind: row.kind,
         who: row.actor,
         text: row.text,
         clauses: row.clauses,
-        json: story
-            .events
-            .iter()
-            .find(|e| e.seq == row.seq)
-            .and_then(|e| serde_json::to_string_pretty(&e.what).ok())
-            .unwrap_or_default(),
+        json,
     });
     let page = Page {
         chrome: Chrome::new(&session, "cases"),
@@ -115,8 +145,45 @@ pub(crate) async fn page(
             })
             .collect(),
         waiting: waiting.map(|w| w.approval.to_string()),
+        cut,
     };
     render(&page)
+}
+
+/// The signatures that a record rests on.
+fn seals(story: &Story, seq: u64) -> Vec<Seal> {
+    let signatures = match story.events.iter().find(|e| e.seq == seq).map(|e| &e.what) {
+        Some(What::Signed { signature, .. }) => std::slice::from_ref(signature),
+        Some(What::Covered { signed_by, .. }) => signed_by,
+        _ => &[],
+    };
+    let seal = |s: &Signature| Seal {
+        text: format!(
+            "{} of {} with {}",
+            if s.verified {
+                "Verified signature"
+            } else {
+                "Signature that does not verify"
+            },
+            s.signer,
+            s.credential
+        ),
+        verified: s.verified,
+    };
+    signatures.iter().map(seal).collect()
+}
+
+/// The records of these rows as the log holds them, word for word, with line breaks for people.
+fn whole(source: &dyn Source, rows: &[Row]) -> Result<Vec<String>, EvidenceError> {
+    let size = evidence::reader::head(source)?.size;
+    rows.iter()
+        .map(|row| {
+            let wrong = |why: String| EvidenceError::Record { seq: row.seq, why };
+            let bytes = read_entry(source, row.seq, size).map_err(|e| wrong(e.to_string()))?;
+            let value: Value = serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string()))?;
+            serde_json::to_string_pretty(&value).map_err(|e| wrong(e.to_string()))
+        })
+        .collect()
 }
 
 fn duties(story: &Story) -> Vec<Station> {

@@ -95,7 +95,11 @@ pub(crate) async fn page(
         Show::Mine => mine,
         Show::Others => theirs,
     };
-    let paging = Paging::cut(&mut shown, asked.page);
+    let paging = Paging::cut(
+        &mut shown,
+        asked.page,
+        format!("/?show={}&page=", asked.show.word()),
+    );
     let mut reasons = match reasons(&desk, &shown).await {
         Ok(reasons) => reasons,
         Err(e) => return failed(&*e),
@@ -155,7 +159,10 @@ fn row(
     now: duty::time::Time,
 ) -> Row {
     // What the reviewer says is what a person most needs to know before opening it.
-    let said = w.reviewed.as_ref().or(w.prepared.as_ref());
+    let (who, said) = match &w.reviewed {
+        Some(said) => ("reviewer", Some(said)),
+        None => ("analyst", w.prepared.as_ref()),
+    };
     Row {
         id: w.approval.to_string(),
         subject: w.subject.clone(),
@@ -165,7 +172,7 @@ fn row(
         why,
         clauses,
         advice: said
-            .map(|r| format!("The reviewer says {}: {}", r.stance.word(), r.rationale))
+            .map(|r| format!("The {who} says {}: {}", r.stance.word(), r.rationale))
             .unwrap_or_default(),
         have: w.have.len(),
         need: w.humans,

@@ -15,7 +15,8 @@ struct Page {
     published: u64,
     checkpoint: String,
     vkey: String,
-    dir: String,
+    /// What checks it, to be copied into a shell.
+    command: String,
     failure: Option<String>,
 }
 
@@ -30,8 +31,34 @@ pub(crate) async fn page(
         committed: journal.committed(),
         published: journal.published(),
         checkpoint: String::from_utf8_lossy(&journal.checkpoint()).into_owned(),
+        command: format!(
+            "counterfoil log verify {} --vkey {}",
+            quoted(&desk.dir.display().to_string()),
+            quoted(&desk.engine.dir().vkey())
+        ),
         vkey: desk.engine.dir().vkey(),
-        dir: desk.dir.display().to_string(),
         failure: journal.failure(),
     })
+}
+
+/// A word as a POSIX shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"+-_./:=@".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_them() {
+        assert_eq!(quoted("/data/log.d"), "/data/log.d");
+        assert_eq!(quoted("/my data/it's"), "'/my data/it'\\''s'");
+        assert_eq!(quoted("$(x)"), "'$(x)'");
+        assert_eq!(quoted(""), "''");
+    }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Paging {
     pub(crate) pages: usize,
     /// Of the whole list.
     pub(crate) total: usize,
+    /// A link to a page of the list, but for the page's number.
+    pub(crate) base: String,
 }
 
 impl Paging {
@@ -68,13 +70,18 @@ impl Paging {
     pub(crate) const SIZE: usize = 50;
 
     /// Leaves of `all` what is on `page`; beyond the last page, the last.
-    pub(crate) fn cut<T>(all: &mut Vec<T>, page: usize) -> Self {
+    pub(crate) fn cut<T>(all: &mut Vec<T>, page: usize, base: String) -> Self {
         let pages = all.len().div_ceil(Self::SIZE).max(1);
         let page = page.min(pages - 1);
         let total = all.len();
         all.truncate((page + 1) * Self::SIZE);
         all.drain(..page * Self::SIZE);
-        Self { page, pages, total }
+        Self {
+            page,
+            pages,
+            total,
+            base,
+        }
     }
 
     fn first(&self) -> usize {
@@ -191,10 +198,10 @@ mod tests {
     fn a_list_is_cut_into_pages_without_gap_or_overlap() {
         for total in [0, 1, 49, 50, 51, 100, 120] {
             let mut seen = Vec::new();
-            let pages = Paging::cut(&mut (0..total).collect(), 0).pages;
+            let pages = Paging::cut(&mut (0..total).collect(), 0, String::new()).pages;
             for page in 0..pages {
                 let mut rows: Vec<_> = (0..total).collect();
-                let paging = Paging::cut(&mut rows, page);
+                let paging = Paging::cut(&mut rows, page, String::new());
                 assert!(rows.len() <= Paging::SIZE);
                 if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
                     assert_eq!((paging.first(), paging.last()), (first + 1, last + 1));
@@ -204,7 +211,7 @@ mod tests {
             assert_eq!(seen, (0..total).collect::<Vec<_>>());
         }
         let mut rows = vec![1, 2];
-        assert_eq!(Paging::cut(&mut rows, usize::MAX).page, 0);
+        assert_eq!(Paging::cut(&mut rows, usize::MAX, String::new()).page, 0);
         assert_eq!(rows, [1, 2]);
     }
 }
