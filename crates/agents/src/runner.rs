@@ -94,7 +94,7 @@ impl Runner {
             case: case.clone(),
             environment: environment.clone(),
             subject: subject.to_owned(),
-            snapshot: self.engine.keep(source)?,
+            snapshot: self.engine.keep(source.to_vec()).await?,
         });
         self.engine.submit(&Seat::engine(), request).await?;
         Ok(())

@@ -81,7 +81,7 @@ impl Engine {
         let mut facts = duty::facts::Facts::default();
         let mut snapshot = None;
         if let Ok(value) = &answer {
-            snapshot = Some(self.keep(&json(value))?);
+            snapshot = Some(self.keep(json(value)).await?);
             if let (Some(tool), Value::Object(fields)) = (&tool, value) {
                 facts = tool.facts_of(fields);
             }
@@ -209,8 +209,14 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Store`] where they cannot be written.
-    pub fn keep(&self, bytes: &[u8]) -> Result<Digest, EngineError> {
-        Ok(Digest::from_bytes(self.snapshots().put(bytes)?))
+    pub async fn keep(&self, bytes: Vec<u8>) -> Result<Digest, EngineError> {
+        let snapshots = self.snapshots().clone();
+        // It waits for the disk: on a thread for that, so that others can wait beside it.
+        let kept = tokio::task::spawn_blocking(move || snapshots.put(&bytes));
+        match kept.await {
+            Ok(commitment) => Ok(Digest::from_bytes(commitment?)),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
     }
 
     pub(crate) async fn record_outcome(
@@ -222,7 +228,7 @@ impl Engine {
         value: Option<Value>,
     ) -> Result<Executed, EngineError> {
         let snapshot = match value {
-            Some(value) => Some(self.keep(&json(&value))?),
+            Some(value) => Some(self.keep(json(&value)).await?),
             None => None,
         };
         let detail = shorten(&detail);
