@@ -6,6 +6,7 @@ expectation that does not hold.
 
 import argparse
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -159,12 +160,23 @@ def bring_key(b, url, key, wrong):
         const key = await k.findKey(arguments[0]);
         let taken = 'nothing';
         try { await crypto.subtle.exportKey('pkcs8', key); taken = 'the key'; } catch (e) { taken = 'refused'; }
-        done([key.extractable, taken, k.canonical({b: 1, a: ['\\u20ac', {z: null, y: true}], 'A\\n': '"'})]);
+        const text = k.canonical({
+          b: 1, a: ['\\u20ac', {z: null, y: true}], 'A\\n': '"', '\\uffff': 1, '\\ud800\\udc00': 2, '': [], '1': {}, 'é': -5,
+          c: '\\u0000\\u001f\\u007f\\u2028\\b\\t\\f\\r\\\\/', n: 9007199254740991,
+        });
+        done([key.extractable, taken, text, await k.digest({tool: 't.u', arguments: {b: 1, a: 'é'}})]);
       });"""
     # A module's import may be made by a script of ours only; the driver's own script is not bound by the policy.
-    extractable, taken, canonical = b.call("POST", "/execute/async", {"script": script, "args": [b.person]})
+    extractable, taken, canonical, digest = b.call("POST", "/execute/async", {"script": script, "args": [b.person]})
     expect(not extractable and taken == "refused", f"the key can be taken out of the browser: {taken}")
-    expect(canonical == '{"A\\n":"\\"","a":["\u20ac",{"y":true,"z":null}],"b":1}', f"not RFC 8785: {canonical}")
+    # What RFC 8785 asks for: keys in order of UTF-16 units, the shortest escapes, everything else as it is.
+    right = (
+        '{"":[],"1":{},"A\\n":"\\"","a":["\u20ac",{"y":true,"z":null}],"b":1,'
+        '"c":"\\u0000\\u001f\x7f\u2028\\b\\t\\f\\r\\\\/","n":9007199254740991,"\u00e9":-5,"\U00010000":2,"\uffff":1}'
+    )
+    expect(canonical == right, f"not RFC 8785: {canonical!r}")
+    plain = '{"arguments":{"a":"\u00e9","b":1},"tool":"t.u"}'
+    expect(digest == hashlib.sha256(plain.encode()).hexdigest(), f"not the digest of {plain}: {digest}")
 
 
 def open_approval(b, url, approval):
@@ -223,7 +235,11 @@ def scenario(b, args):
     pictures(b, args.out, "approval")
     b.click("button[data-decision=approve]")
     b.says("You sign: Yes")
-    b.picture(os.path.join(args.out, "confirm-desktop-light.png"))
+    expect("treasury." in b.run("return document.getElementById('confirm').innerText"), "the action is not shown again")
+    for width, height, dark, word in [(1280, 900, False, "desktop-light"), (390, 844, True, "phone-dark")]:
+        b.size(width, height, dark)
+        b.picture(os.path.join(args.out, f"confirm-{word}.png"))
+    b.size(1280, 900, False)
     b.click("#confirm-back")
     decide(b, args.url, args.approve, "approve", "")
     b.says("the executor acts now")
@@ -250,7 +266,7 @@ def scenario(b, args):
 
     # Against an agent's recommendation: an override, with its reason.
     open_approval(b, args.url, args.override)
-    b.says("a yes is an override")
+    b.says("A yes is an override.")
     b.click("button[data-decision=approve]")
     b.says("give your reason")
     decide(b, args.url, args.override, "approve", "The vendor confirmed the account by telephone.")
@@ -269,6 +285,14 @@ def scenario(b, args):
     b.click("button[data-decision=approve]")
     b.says("not the one that is asked to be signed")
     b.call("POST", "/goog/cdp/execute", {"cmd": "Page.removeScriptToEvaluateOnNewDocument", "params": lie})
+
+    # Whose turn it is, said in the list and on the page.
+    b.go(f"{args.url}/?show=others")
+    labelled(b, "others")
+    b.says("You signed this.")
+    b.go(f"{args.url}/approvals/{args.override}")
+    b.says("Another person must sign too")
+    expect(not b.run("return document.getElementById('decision')"), "who signed is asked again")
 
     for path, name in [("cases", "cases"), ("exceptions", "exceptions"), ("log", "log")]:
         b.go(f"{args.url}/{path}")

@@ -1,6 +1,9 @@
 //! Who can sign what, said before they try. It only helps people choose: what decides is the core, when they sign.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use duty::{
     canonical::Digest,
@@ -35,8 +38,8 @@ pub(crate) fn obstacles(
 ) -> Result<Vec<Option<Obstacle>>, EngineError> {
     let mut releases: HashMap<Digest, Option<Arc<Release>>> = HashMap::new();
     for w in docket {
-        if !releases.contains_key(&w.release) {
-            releases.insert(w.release, desk.engine.release(w.release)?);
+        if let Entry::Vacant(place) = releases.entry(w.release) {
+            place.insert(desk.engine.release(w.release)?);
         }
     }
     let now = desk.engine.now();
