@@ -112,6 +112,31 @@ pub(crate) fn paragraphs(text: &str) -> Vec<String> {
     found
 }
 
+/// A piece of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bit {
+    /// Whether it is a name, to be set apart.
+    pub(crate) code: bool,
+    pub(crate) text: String,
+}
+
+/// A line of a record in pieces: what stands in backticks there is set apart here.
+pub(crate) fn bits(line: &str) -> Vec<Bit> {
+    let parts: Vec<_> = line.split('`').collect();
+    // A backtick without its partner is a backtick.
+    if parts.len() % 2 == 0 {
+        return vec![Bit {
+            code: false,
+            text: line.to_owned(),
+        }];
+    }
+    let bits = parts.into_iter().enumerate().map(|(i, text)| Bit {
+        code: i % 2 == 1,
+        text: text.to_owned(),
+    });
+    bits.filter(|b| !b.text.is_empty()).collect()
+}
+
 /// A moment to the minute, in UTC.
 pub(crate) fn moment(time: Time) -> String {
     let text = time.to_string();
@@ -270,6 +295,22 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn names_in_a_line_are_set_apart() {
+        let told = |line| -> Vec<_> { bits(line).into_iter().map(|b| (b.code, b.text)).collect() };
+        let bit = |code, text: &str| (code, text.to_owned());
+        assert_eq!(
+            told("`amira` says yes to `x`"),
+            [
+                bit(true, "amira"),
+                bit(false, " says yes to "),
+                bit(true, "x")
+            ]
+        );
+        assert_eq!(told("one ` alone"), [bit(false, "one ` alone")]);
+        assert_eq!(told("none"), [bit(false, "none")]);
     }
 
     #[test]

@@ -15,7 +15,11 @@ use ledger::source::{Source, read_entry};
 use serde_json::Value;
 
 use super::{Chrome, ask, failed, missing, render, story};
-use crate::{Desk, session::Session, view};
+use crate::{
+    Desk,
+    session::Session,
+    view::{self, Bit},
+};
 
 #[derive(Template)]
 #[template(path = "case.html")]
@@ -27,6 +31,8 @@ struct Page {
     release: String,
     outcome: String,
     duties: Vec<Station>,
+    /// The picture in words.
+    picture: String,
     events: Vec<Event>,
     clauses: Vec<ClauseView>,
     waiting: Option<String>,
@@ -61,7 +67,7 @@ struct Event {
     clock: String,
     kind: String,
     who: String,
-    text: String,
+    text: Vec<Bit>,
     clauses: Vec<String>,
     /// Signatures in it, each checked for this page, in words.
     seals: Vec<Seal>,
@@ -121,10 +127,11 @@ pub(crate) async fn page(
         clock: row.time.to_string()[11..23].to_owned(),
         kind: row.kind,
         who: row.actor,
-        text: row.text,
+        text: view::bits(&row.text),
         clauses: row.clauses,
         json,
     });
+    let duties = duties(&story);
     let page = Page {
         chrome: Chrome::new(&session, "cases"),
         id: case.to_string(),
@@ -132,7 +139,8 @@ pub(crate) async fn page(
         env: story.env.clone(),
         release: story.release.short(),
         outcome: story.outcome.unwrap_or("under way").to_owned(),
-        duties: duties(&story),
+        picture: duties.iter().map(Station::words).collect(),
+        duties,
         events: events.collect(),
         clauses: story
             .clauses
@@ -295,6 +303,16 @@ fn execution(story: &Story) -> Station {
 }
 
 impl Station {
+    fn words(&self) -> String {
+        let comma = if self.who.is_empty() { "" } else { ", " };
+        format!("{}: {}{comma}{}. ", self.name, self.who, self.state)
+    }
+
+    /// The top of its box where they stand below one another.
+    fn top(&self) -> usize {
+        self.x * 76 + 2
+    }
+
     /// The middle of its box, in units of the picture.
     fn middle(&self) -> usize {
         self.x * 170 + 75

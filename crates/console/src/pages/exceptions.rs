@@ -11,7 +11,11 @@ use axum::{
 use serde::Deserialize;
 
 use super::{Chrome, Paging, render};
-use crate::{Desk, session::Session, view};
+use crate::{
+    Desk,
+    session::Session,
+    view::{self, Bit},
+};
 
 #[derive(Template)]
 #[template(path = "exceptions.html")]
@@ -31,7 +35,7 @@ struct Row {
     case: String,
     sort: &'static str,
     raised: String,
-    text: String,
+    text: Vec<Bit>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +85,7 @@ pub(crate) async fn page(
                 id: id.to_string(),
                 sort: e.sort.word(),
                 raised: view::moment(raised),
-                text: e.text,
+                text: view::bits(&e.text),
             })
             .collect()
     });
