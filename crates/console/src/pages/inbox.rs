@@ -8,6 +8,7 @@ use axum::{
     extract::{Query, State},
     response::Response,
 };
+use duty::request::{Recommend, Stance};
 use engine::Waiting;
 use serde::Deserialize;
 
@@ -158,11 +159,7 @@ fn row(
     clauses: Vec<String>,
     now: duty::time::Time,
 ) -> Row {
-    // What the reviewer says is what a person most needs to know before opening it.
-    let (who, said) = match &w.reviewed {
-        Some(said) => ("reviewer", Some(said)),
-        None => ("analyst", w.prepared.as_ref()),
-    };
+    let (who, said) = advice(w);
     Row {
         id: w.approval.to_string(),
         subject: w.subject.clone(),
@@ -180,6 +177,21 @@ fn row(
         left: view::span(now, w.expires),
         obstacle,
         against: w.yes_overrides,
+    }
+}
+
+/// What a person most needs to know before opening it: what speaks against a yes, else what the reviewer says.
+fn advice(w: &Waiting) -> (&'static str, Option<&Recommend>) {
+    let said = [("reviewer", &w.reviewed), ("analyst", &w.prepared)];
+    let mut said = said
+        .into_iter()
+        .filter_map(|(who, made)| Some((who, made.as_ref()?)))
+        .collect::<Vec<_>>();
+    // Stable: where both or none refuse, the reviewer stays first.
+    said.sort_by_key(|(_, r)| r.stance != Stance::Refuse);
+    match said.first() {
+        Some((who, made)) => (who, Some(made)),
+        None => ("", None),
     }
 }
 
