@@ -1,4 +1,5 @@
 //! The console's door, over HTTP: who gets in, who is turned away, and that nothing is recorded that nobody signed.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod browser;
 
