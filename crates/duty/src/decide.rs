@@ -14,7 +14,7 @@ mod threshold;
 mod triage;
 mod verdict;
 
-pub use approve::differs;
+pub use approve::{differs, may_sign};
 
 use crate::{
     canonical::Digest,

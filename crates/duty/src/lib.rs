@@ -20,5 +20,5 @@ pub mod state;
 pub mod statement;
 pub mod time;
 
-pub use decide::{Decision, decide, differs, release_for};
+pub use decide::{Decision, decide, differs, may_sign, release_for};
 pub use fold::FoldError;

@@ -3,14 +3,15 @@
 use super::{Desk, Place, Ruled, keep::needs_reason};
 use crate::{
     facts::Scalar,
-    name::PrincipalId,
+    name::{CredentialId, ItemId, PrincipalId},
     principal::{Duty, PrincipalKind},
     record::{ApprovalGiven, Basis, CaseOutcome, ExceptionSort, OverrideRecorded},
     refusal::{Code, Refusal},
     release::{Quorum, Rules},
-    request::Stance,
-    state::{Approval, Case},
+    request::{Expire, Request, Stance, Submission},
+    state::{Approval, Case, State},
     statement::{ApprovalStatement, Choice, Signed},
+    time::Time,
 };
 
 impl Desk<'_> {
@@ -28,7 +29,7 @@ impl Desk<'_> {
                 "open the case anew",
             ));
         }
-        self.once(case, approval, s)?;
+        once(case, approval, &s.signer, Some(&s.credential))?;
         let quorum = quorum(rules, approval)?;
         self.may_approve(rules, case, &s.signer, quorum)?;
         self.independent(&s.case, case, &s.signer, principal, Duty::Approve)?;
@@ -106,22 +107,6 @@ impl Desk<'_> {
         }
     }
 
-    /// Not the same person, key or owner twice.
-    fn once(&self, case: &Case, approval: &Approval, s: &ApprovalStatement) -> Ruled {
-        let again = approval
-            .yes
-            .iter()
-            .any(|(signer, credential)| *signer == s.signer || *credential == s.credential);
-        if again || case.parts.contains(&(Duty::Approve, s.signer.clone())) {
-            return Err(Refusal::new(
-                Code::Replayed,
-                format!("`{}` has signed `{}` already", s.signer, approval.id),
-                "another person must sign",
-            ));
-        }
-        Ok(())
-    }
-
     /// Whether this human may stand behind the case at this moment: asked when signing and again when the grant is used.
     pub(super) fn may_approve(
         &self,
@@ -185,6 +170,81 @@ impl Desk<'_> {
             .clause(Some(disqualify.clause.clone()))),
         }
     }
+}
+
+/// What would stand against `signer` signing `approval` at `now`: for pages that help a person choose. These are the checks
+/// that are made when the signature comes, and only then do they decide.
+///
+/// # Errors
+/// The refusal that a signature would meet.
+pub fn may_sign(
+    state: &State,
+    rules: &dyn Rules,
+    approval: &ItemId,
+    signer: &PrincipalId,
+    now: Time,
+) -> Result<(), Refusal> {
+    let gone = || {
+        Refusal::new(
+            Code::WrongState,
+            format!("nothing waits under `{approval}`"),
+            "name a request that waits",
+        )
+    };
+    let id = approval.case().ok_or_else(gone)?;
+    let case = state.cases.get(&id).ok_or_else(gone)?;
+    let waiting = case
+        .approval
+        .as_ref()
+        .filter(|a| a.id == *approval)
+        .ok_or_else(gone)?;
+    let person = state.principals.get(signer);
+    let credential = person.and_then(|p| p.credentials.first()).ok_or_else(|| {
+        Refusal::new(
+            Code::UnknownPrincipal,
+            format!("`{signer}` has no credential here"),
+            "add the principal first",
+        )
+    })?;
+    let submission = Submission {
+        clock: now,
+        principal: signer.clone(),
+        credential: credential.id.clone(),
+        request: Request::Expire(Expire { case: id.clone() }),
+    };
+    let desk = Desk {
+        state,
+        rules: Some(rules),
+        submission: &submission,
+        now: now.max(state.time),
+        records: Vec::new(),
+        exceptions: 0,
+    };
+    desk.rules_in_force(case)?;
+    once(case, waiting, signer, None)?;
+    desk.may_approve(rules, case, signer, quorum(rules, waiting)?)?;
+    desk.independent(&id, case, signer, desk.principal()?, Duty::Approve)
+}
+
+/// Not the same person or key twice.
+fn once(
+    case: &Case,
+    approval: &Approval,
+    signer: &PrincipalId,
+    credential: Option<&CredentialId>,
+) -> Ruled {
+    let again = approval
+        .yes
+        .iter()
+        .any(|(who, with)| who == signer || Some(with) == credential);
+    if again || case.parts.contains(&(Duty::Approve, signer.clone())) {
+        return Err(Refusal::new(
+            Code::Replayed,
+            format!("`{signer}` has signed `{}` already", approval.id),
+            "another person must sign",
+        ));
+    }
+    Ok(())
 }
 
 /// The quorum of the request's tier.

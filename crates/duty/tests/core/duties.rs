@@ -44,6 +44,8 @@ fn high_risk_needs_two_people() {
         kinds(&w.must("bob", w.approve("c1", "bob"))),
         ["approval.given"]
     );
+    assert_eq!(w.stands_against("c1", "bob"), Some(Code::Replayed));
+    assert_eq!(w.stands_against("c1", "gus"), None);
     w.refused("bob", w.approve("c1", "bob"), Code::Replayed);
     let last = w.must("gus", w.approve("c1", "gus"));
     assert_eq!(kinds(&last), ["approval.given", "grant.issued"]);
@@ -133,6 +135,9 @@ fn approvers_are_certified_disinterested_and_own_no_agent() {
         Request::AddPrincipal(human("xena", Role::Approver)),
     );
     w.judged("c1", 500);
+    assert_eq!(w.stands_against("c1", "xena"), Some(Code::NotCertified));
+    assert_eq!(w.stands_against("c1", "olivia"), Some(Code::NotYourDuty));
+    assert_eq!(w.stands_against("c1", "bob"), None);
     w.refused("xena", w.approve("c1", "xena"), Code::NotCertified);
     w.refused("olivia", w.approve("c1", "olivia"), Code::NotYourDuty);
     w.open("c2");
@@ -143,6 +148,7 @@ fn approvers_are_certified_disinterested_and_own_no_agent() {
     w.retrieve("c2", "rev");
     let reviewed = w.recommendation("c2", Duty::Review, Stance::Proceed, 500);
     w.must("rev", Request::Recommend(reviewed));
+    assert_eq!(w.stands_against("c2", "bob"), Some(Code::Conflicted));
     w.refused("bob", w.approve("c2", "bob"), Code::Conflicted);
     w.must("gus", w.approve("c2", "gus"));
 }

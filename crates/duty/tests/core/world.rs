@@ -458,6 +458,15 @@ impl World {
         }
     }
 
+    /// What would stand against a person's signature now, by code.
+    pub(crate) fn stands_against(&self, id: &str, person: &str) -> Option<Code> {
+        let approval = name::<ItemId>(&format!("{id}.a1"));
+        let now = Time::from_millis(self.clock);
+        duty::may_sign(&self.state, &self.rules, &approval, &name(person), now)
+            .err()
+            .map(|refusal| refusal.code)
+    }
+
     pub(crate) fn approve(&self, id: &str, person: &str) -> Request {
         Request::Approve(sign(self.approval(id, person, Choice::Approve), person))
     }
