@@ -39,9 +39,14 @@ pub(crate) fn obstacles(
         let one = |w: &Waiting| match releases.get(&w.release) {
             Some(Some(release)) => {
                 let refusal = may_sign(state, &**release, &w.approval, person, now).err()?;
+                let signed = refusal.code == Code::Replayed;
                 Some(Obstacle {
-                    why: sentence(&refusal.why),
-                    signed: refusal.code == Code::Replayed,
+                    why: if signed {
+                        "You signed this.".to_owned()
+                    } else {
+                        sentence(&refusal.why)
+                    },
+                    signed,
                     clause: refusal.clause,
                 })
             }
@@ -55,10 +60,24 @@ pub(crate) fn obstacles(
     }))
 }
 
-/// The core's words as a sentence of a page.
+/// The core's words as a sentence of a page. An id that it begins with stays as it is written.
 fn sentence(why: &str) -> String {
     let plain = why.replace('`', "");
     let mut letters = plain.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string());
-    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+    match letters.next().filter(|_| !why.starts_with('`')) {
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        None => format!("{plain}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cores_words_make_a_sentence() {
+        assert_eq!(sentence("`olivia` owns `analyst`"), "olivia owns analyst.");
+        assert_eq!(sentence("the release is gone"), "The release is gone.");
+        assert_eq!(sentence(""), ".");
+    }
 }
