@@ -240,15 +240,16 @@ const PIECES: [&str; 7] = [KEYS, "log", "wal", "snapshots", "targets", VKEY, MAN
 fn build(stage: &Path, origin: &str) -> Result<(), StoreError> {
     let disk = Disk::default();
     fs::create_dir(stage).map_err(at(stage))?;
-    for directory in ["log", "wal", "snapshots", "targets"] {
+    let log = stage.join("log");
+    fs::create_dir(&log).map_err(at(&log))?;
+    // Only the log is for others to read: snapshots hold what agents saw, personal data too.
+    for directory in [KEYS, "wal", "snapshots", "targets"] {
         let directory = stage.join(directory);
-        fs::create_dir(&directory).map_err(at(&directory))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .map_err(at(&directory))?;
     }
-    let keys = stage.join(KEYS);
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&keys)
-        .map_err(at(&keys))?;
     let seed = Zeroizing::new(random::<32>()?);
     let signer =
         Signer::from_seed(origin, &seed).map_err(|why| StoreError::Key(why.to_string()))?;
