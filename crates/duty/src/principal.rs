@@ -75,6 +75,9 @@ pub enum Duty {
 }
 
 impl Duty {
+    /// The four, in the order in which a case goes through them.
+    pub const ALL: [Self; 4] = [Self::Prepare, Self::Review, Self::Approve, Self::Execute];
+
     /// The role that holds this duty.
     #[must_use]
     pub fn role(self) -> Role {

@@ -1,27 +1,33 @@
 //! Cedar in a release: one condition language for permissions, risk, tables and thresholds.
 //!
-//! Asked with principal `Agent::"<id>"`, action `Action::"<server>.<tool>"`, resource `Case::"<id>"` and a context of
-//! `args`, `env`, `facts`, `subject`. No schema yet: an attribute that is absent is an evaluation error, and every caller
-//! here takes an error for the careful side.
+//! Each file is parsed once, checked whole, and sliced by action: a rule whose scope names other actions can neither
+//! hold nor fail, so it is not asked.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    str::FromStr,
+};
 
 use cedar_policy::{
-    Authorizer, Context, Decision, Effect, Entities, EntityId, EntityTypeName, EntityUid, Policy,
-    PolicyId, PolicySet, Request, RestrictedExpression,
+    ActionConstraint, Effect, EntityUid, Expression, Policy, PolicyId, PolicySet,
+    PrincipalConstraint,
 };
-use duty::facts::{Facts, Scalar};
 use duty::release::RuleHit;
-use serde_json::{Map, Value};
 
-use crate::problem::Problems;
+use crate::{
+    ask::{ACTION, AGENT, CASE},
+    problem::Problems,
+};
 
 /// The rules of one file.
 #[derive(Debug)]
 pub(crate) struct RuleFile {
     path: String,
-    set: PolicySet,
     rules: BTreeMap<String, Rule>,
+    /// The rules whose scope names the action, with those that name none.
+    by_action: HashMap<String, PolicySet>,
+    /// The rules whose scope names no action.
+    open: PolicySet,
 }
 
 /// One rule with its annotations.
@@ -30,27 +36,21 @@ pub(crate) struct Rule {
     pub(crate) id: String,
     pub(crate) forbids: bool,
     pub(crate) notes: BTreeMap<String, String>,
+    pub(crate) policy: Policy,
+    /// The actions that its scope names; none where it is about every action.
+    actions: Option<BTreeSet<String>>,
 }
 
-/// A question to the rules.
-pub(crate) struct Question<'a> {
-    pub(crate) principal: &'a str,
-    pub(crate) action: &'a str,
-    pub(crate) case: &'a str,
-    pub(crate) subject: &'a str,
-    pub(crate) env: &'a str,
-    pub(crate) args: &'a Map<String, Value>,
-    pub(crate) facts: &'a Facts,
-}
-
-/// Which rules hold, and which could not be evaluated.
-#[derive(Debug, Default)]
-pub(crate) struct Answer {
-    pub(crate) allowed: bool,
-    /// The rules that determine the decision: permits where allowed, forbids where not.
-    pub(crate) holding: Vec<String>,
-    /// Rules with what went wrong in them.
-    pub(crate) faults: Vec<(String, String)>,
+/// What the rules of a file may name.
+pub(crate) struct Known<'a> {
+    /// Annotations besides `@id`, `@clause` and `@why`.
+    pub(crate) notes: &'a [&'a str],
+    /// Ids of `Action` entities.
+    pub(crate) actions: &'a BTreeSet<&'a str>,
+    /// Ids of `Agent` entities.
+    pub(crate) agents: &'a BTreeSet<&'a str>,
+    /// Whether a policy document has the clause.
+    pub(crate) has_clause: &'a dyn Fn(&str) -> bool,
 }
 
 impl RuleFile {
@@ -58,14 +58,14 @@ impl RuleFile {
     pub(crate) fn parse(
         path: &str,
         text: &str,
-        known: &[&str],
-        has_clause: &dyn Fn(&str) -> bool,
+        known: &Known<'_>,
         problems: &mut Problems,
     ) -> Self {
         let mut file = Self {
             path: path.to_owned(),
-            set: PolicySet::new(),
             rules: BTreeMap::new(),
+            by_action: HashMap::new(),
+            open: PolicySet::new(),
         };
         let parsed = match PolicySet::from_str(text) {
             Ok(parsed) => parsed,
@@ -83,21 +83,16 @@ impl RuleFile {
             );
         }
         for policy in parsed.policies() {
-            file.take(policy, known, has_clause, problems);
+            file.take(policy, known, problems);
         }
         if file.rules.is_empty() {
             problems.add(path, "holds no rule");
         }
+        file.slice();
         file
     }
 
-    fn take(
-        &mut self,
-        policy: &Policy,
-        known: &[&str],
-        has_clause: &dyn Fn(&str) -> bool,
-        problems: &mut Problems,
-    ) {
+    fn take(&mut self, policy: &Policy, known: &Known<'_>, problems: &mut Problems) {
         let notes: BTreeMap<String, String> = policy
             .annotations()
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
@@ -112,7 +107,7 @@ impl RuleFile {
         let place = format!("{}#{id}", self.path);
         match notes.get("clause") {
             None => problems.add(&place, "names no clause; add `@clause(\"…\")`"),
-            Some(clause) if !has_clause(clause) => {
+            Some(clause) if !(known.has_clause)(clause) => {
                 problems.add(
                     &place,
                     format!("names clause `{clause}`, which no policy document has"),
@@ -121,10 +116,12 @@ impl RuleFile {
             Some(_) => {}
         }
         for key in notes.keys() {
-            if !["id", "clause", "why"].contains(&key.as_str()) && !known.contains(&key.as_str()) {
+            let common = ["id", "clause", "why"].contains(&key.as_str());
+            if !common && !known.notes.contains(&key.as_str()) {
                 problems.add(&place, format!("`@{key}` means nothing here"));
             }
         }
+        known.entities(&place, policy, problems);
         if self.rules.contains_key(&id) {
             problems.add(&place, "is there twice; ids are unique in a file");
             return;
@@ -133,32 +130,38 @@ impl RuleFile {
             id: id.clone(),
             forbids: policy.effect() == Effect::Forbid,
             notes,
+            policy: policy.new_id(PolicyId::new(&id)),
+            actions: match policy.action_constraint() {
+                ActionConstraint::Any => None,
+                ActionConstraint::In(uids) => Some(uids.iter().map(id_of).collect()),
+                ActionConstraint::Eq(uid) => Some(BTreeSet::from([id_of(&uid)])),
+            },
         };
-        if let Err(e) = self.set.add(policy.new_id(PolicyId::new(&id))) {
-            problems.add(&place, e.to_string());
-        }
         self.rules.insert(id, rule);
     }
 
-    /// A single condition as a file of its own: how a threshold's scope is evaluated.
-    pub(crate) fn condition(condition: &str) -> Result<PolicySet, String> {
-        let text = format!("permit (principal, action, resource) when {{ {condition} }};");
-        let set = PolicySet::from_str(&text).map_err(|e| e.to_string())?;
-        // A condition that closes its brace could smuggle in a rule of its own.
-        if set.policies().count() != 1 {
-            return Err("is more than one condition".to_owned());
-        }
-        Ok(set)
+    fn slice(&mut self) {
+        let set = |rules: Vec<&Rule>| {
+            PolicySet::from_policies(rules.into_iter().map(|r| r.policy.clone()))
+                .expect("INVARIANT: ids are unique in a file")
+        };
+        self.open = set(self.rules().filter(|r| r.actions.is_none()).collect());
+        let named: BTreeSet<String> = self
+            .rules()
+            .filter_map(|r| r.actions.clone())
+            .flatten()
+            .collect();
+        self.by_action = named
+            .into_iter()
+            .map(|action| {
+                let rules = self.rules().filter(|r| r.is_about(&action)).collect();
+                (action, set(rules))
+            })
+            .collect();
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.rules.values()
-    }
-
-    /// Each rule as a set of its own.
-    pub(crate) fn single(&self, id: &str) -> PolicySet {
-        let policy = self.set.policy(&PolicyId::new(id)).cloned();
-        PolicySet::from_policies(policy).unwrap_or_default()
     }
 
     pub(crate) fn hit(&self, id: &str, why: Option<&str>) -> RuleHit {
@@ -175,107 +178,105 @@ impl RuleFile {
         self.rules.get(id)
     }
 
-    pub(crate) fn set(&self) -> &PolicySet {
-        &self.set
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The rules that can speak of an action.
+    pub(crate) fn about(&self, action: &str) -> &PolicySet {
+        self.by_action.get(action).unwrap_or(&self.open)
     }
 }
 
-/// Asks a set of rules.
+impl Rule {
+    /// Whether its scope takes the action in.
+    pub(crate) fn is_about(&self, action: &str) -> bool {
+        self.actions.as_ref().is_none_or(|a| a.contains(action))
+    }
+
+    /// Whether its scope names the action, and does not just take every one.
+    pub(crate) fn names(&self, action: &str) -> bool {
+        self.actions.as_ref().is_some_and(|a| a.contains(action))
+    }
+
+    /// The agent that its scope is for, where it names one.
+    pub(crate) fn agent(&self) -> Option<String> {
+        match self.policy.principal_constraint() {
+            PrincipalConstraint::In(uid) | PrincipalConstraint::Eq(uid) => Some(id_of(&uid)),
+            PrincipalConstraint::IsIn(_, uid) => Some(id_of(&uid)),
+            PrincipalConstraint::Any | PrincipalConstraint::Is(_) => None,
+        }
+    }
+
+    /// The rule as a set of its own.
+    pub(crate) fn alone(&self) -> PolicySet {
+        PolicySet::from_policies([self.policy.clone()])
+            .expect("INVARIANT: one policy has no second of its id")
+    }
+}
+
+impl Known<'_> {
+    /// A name that nothing has makes a rule that never speaks: a forbid with a misspelt tool forbids nothing.
+    fn entities(&self, place: &str, policy: &Policy, problems: &mut Problems) {
+        let literals: BTreeSet<(String, String)> = policy
+            .entity_literals()
+            .iter()
+            .map(|uid| (uid.type_name().to_string(), id_of(uid)))
+            .collect();
+        for (kind, id) in literals {
+            let what = match kind.as_str() {
+                ACTION if self.actions.contains(id.as_str()) => continue,
+                ACTION => format!(
+                    "names action `{id}`, which is none here; there are {}",
+                    listed(self.actions)
+                ),
+                AGENT if self.agents.contains(id.as_str()) => continue,
+                AGENT => format!(
+                    "names agent `{id}`, which is not in the team; there are {}",
+                    listed(self.agents)
+                ),
+                CASE => continue,
+                _ => format!("names `{kind}::\"{id}\"`; only Agent, Action and Case are known"),
+            };
+            problems.add(place, what);
+        }
+    }
+}
+
+/// A single condition as a rule of its own: how a threshold's scope is evaluated.
 ///
 /// # Errors
-/// Where the question itself cannot be put: an argument that is no Cedar value.
-pub(crate) fn ask(set: &PolicySet, question: &Question<'_>) -> Result<Answer, String> {
-    let request = request(question)?;
-    let response = Authorizer::new().is_authorized(&request, set, &Entities::empty());
-    let diagnostics = response.diagnostics();
-    let mut holding: Vec<String> = diagnostics.reason().map(ToString::to_string).collect();
-    holding.sort();
-    let faults = diagnostics.errors().map(|e| match e {
-        cedar_policy::AuthorizationError::PolicyEvaluationError(e) => {
-            (e.policy_id().to_string(), e.inner().to_string())
-        }
-    });
-    let mut faults: Vec<_> = faults.collect();
-    faults.sort();
-    Ok(Answer {
-        allowed: response.decision() == Decision::Allow,
-        holding,
-        faults,
-    })
-}
-
-fn request(q: &Question<'_>) -> Result<Request, String> {
-    let entity = |kind: &str, id: &str| {
-        EntityTypeName::from_str(kind)
-            .map(|kind| EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
-            .map_err(|e| e.to_string())
+/// Where it is not exactly one Cedar expression, or names what is not there.
+pub(crate) fn condition(place: &str, text: &str, known: &Known<'_>) -> Result<PolicySet, Problems> {
+    let wrong = |what: String| {
+        let mut problems = Problems::default();
+        problems.add(place, format!("the scope {what}"));
+        problems
     };
-    let namespaces = q.facts.iter().map(|(name, fields)| {
-        let fields = fields
-            .iter()
-            .map(|(field, value)| (field.clone(), scalar(value)));
-        let record = RestrictedExpression::new_record(fields).map_err(|e| e.to_string())?;
-        Ok((name.clone(), record))
-    });
-    let namespaces = namespaces.collect::<Result<Vec<_>, String>>()?;
-    let facts = RestrictedExpression::new_record(namespaces).map_err(|e| e.to_string())?;
-    let context = Context::from_pairs([
-        ("args".to_owned(), record(q.args)?),
-        (
-            "env".to_owned(),
-            RestrictedExpression::new_string(q.env.to_owned()),
-        ),
-        ("facts".to_owned(), facts),
-        (
-            "subject".to_owned(),
-            RestrictedExpression::new_string(q.subject.to_owned()),
-        ),
-    ])
-    .map_err(|e| e.to_string())?;
-    Request::new(
-        entity("Agent", q.principal)?,
-        entity("Action", q.action)?,
-        entity("Case", q.case)?,
-        context,
-        None,
-    )
-    .map_err(|e| e.to_string())
-}
-
-/// JSON to Cedar values one by one, and not through Cedar's own JSON form, in which an agent's `__entity` would mean
-/// something.
-fn value(value: &Value) -> Result<RestrictedExpression, String> {
-    match value {
-        Value::Bool(b) => Ok(RestrictedExpression::new_bool(*b)),
-        Value::String(s) => Ok(RestrictedExpression::new_string(s.clone())),
-        Value::Number(n) => n
-            .as_i64()
-            .map(RestrictedExpression::new_long)
-            .ok_or_else(|| format!("`{n}` is no whole number of 64 bits")),
-        Value::Array(items) => {
-            let items = items
-                .iter()
-                .map(self::value)
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok(RestrictedExpression::new_set(items))
-        }
-        Value::Object(fields) => record(fields),
-        Value::Null => Err("null is no value for rules; leave the argument out".to_owned()),
+    // First as an expression: text that closes its brace could smuggle in a rule of its own.
+    if let Err(e) = Expression::from_str(text) {
+        return Err(wrong(format!("is not one condition: {e}")));
+    }
+    // The line end keeps a comment at its end from swallowing the closing brace.
+    let policy = format!("permit (principal, action, resource) when {{ {text}\n}};");
+    let policy = Policy::parse(None, policy).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+    let mut problems = Problems::default();
+    known.entities(place, &policy, &mut problems);
+    if problems.is_empty() {
+        Ok(PolicySet::from_policies([policy])
+            .expect("INVARIANT: one policy has no second of its id"))
+    } else {
+        Err(problems)
     }
 }
 
-fn record(fields: &Map<String, Value>) -> Result<RestrictedExpression, String> {
-    let fields = fields.iter().map(|(name, v)| Ok((name.clone(), value(v)?)));
-    let fields = fields.collect::<Result<Vec<_>, String>>()?;
-    RestrictedExpression::new_record(fields).map_err(|e| e.to_string())
+fn id_of(uid: &EntityUid) -> String {
+    uid.id().unescaped().to_owned()
 }
 
-fn scalar(scalar: &Scalar) -> RestrictedExpression {
-    match scalar {
-        Scalar::Bool(b) => RestrictedExpression::new_bool(*b),
-        Scalar::Int(n) => RestrictedExpression::new_long(*n),
-        Scalar::Text(s) => RestrictedExpression::new_string(s.clone()),
-    }
+fn listed(names: &BTreeSet<&str>) -> String {
+    let names: Vec<_> = names.iter().map(|n| format!("`{n}`")).collect();
+    names.join(", ")
 }
 
 fn first_line(policy: &Policy) -> String {
@@ -294,16 +295,7 @@ fn located(path: &str, text: &str, e: &cedar_policy::ParseError) -> String {
         .and_then(|mut labels| labels.next())
         .map(|l| l.offset());
     match offset {
-        Some(offset) => {
-            let line = text
-                .as_bytes()
-                .iter()
-                .take(offset)
-                .filter(|b| **b == b'\n')
-                .count()
-                + 1;
-            format!("{path}:{line}")
-        }
+        Some(offset) => format!("{path}:{}", crate::problem::line_at(text, offset)),
         None => path.to_owned(),
     }
 }

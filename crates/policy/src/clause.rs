@@ -79,10 +79,12 @@ fn parse(path: &str, text: &str, problems: &mut Problems) -> Vec<(usize, Clause)
     let (mut document, mut section, mut edition) = (String::new(), String::new(), None);
     let mut open: Option<Open<'_>> = None;
     let mut found = Vec::new();
-    let mut fenced = false;
+    let mut fence = None;
     for (i, line) in text.split('\n').enumerate() {
-        fenced ^= line.trim_start().starts_with("```");
-        let heading = (!fenced).then(|| heading(line)).flatten();
+        if line.trim_start().starts_with("```") {
+            fence = fence.xor(Some(i + 1));
+        }
+        let heading = fence.is_none().then(|| heading(line)).flatten();
         let Some((level, words)) = heading else {
             match &mut open {
                 Some(open) => open.lines.push(line),
@@ -94,6 +96,12 @@ fn parse(path: &str, text: &str, problems: &mut Problems) -> Vec<(usize, Clause)
         match level {
             1 => words.clone_into(&mut document),
             2 => words.clone_into(&mut section),
+            4.. => problems.add(
+                format!("{path}:{}", i + 1),
+                format!(
+                    "`{words}` is a heading deeper than a clause; write it as text, or as a clause with `###`"
+                ),
+            ),
             _ => match words.split_once(' ') {
                 Some((id, title)) if is_clause_id(id) => {
                     open = Some(Open {
@@ -112,6 +120,13 @@ fn parse(path: &str, text: &str, problems: &mut Problems) -> Vec<(usize, Clause)
         }
     }
     found.extend(open);
+    if let Some(line) = fence {
+        // All clauses after it would be taken for code.
+        problems.add(
+            format!("{path}:{line}"),
+            "a code fence that is never closed",
+        );
+    }
     let version = edition.unwrap_or_else(|| {
         problems.add(
             path,
@@ -215,6 +230,26 @@ mod tests {
         let message = wrong.unwrap_err().to_string();
         assert!(message.contains("policies/a.md:11"), "{message}");
         assert!(message.contains("policies/a.md:7 too"), "{message}");
+    }
+
+    #[test]
+    fn what_would_swallow_clauses_is_named() {
+        let fence = format!("{HEAD}### PAY-1.1 A\n\n```\n\n### PAY-1.2 B\n\ny\n");
+        let message = parse_one(&fence).1.unwrap_err().to_string();
+        assert!(
+            message.contains("policies/a.md:9: a code fence"),
+            "{message}"
+        );
+        let closed = fence.replace("### PAY-1.2", "```\n\n### PAY-1.2");
+        let (clauses, fine) = parse_one(&closed);
+        fine.unwrap();
+        assert_eq!(clauses.len(), 2);
+        let deep = format!("{HEAD}### PAY-1.1 A\n\nx\n\n#### PAY-1.2 B\n\ny\n");
+        let message = parse_one(&deep).1.unwrap_err().to_string();
+        assert!(
+            message.contains("policies/a.md:11: `PAY-1.2 B` is a heading deeper"),
+            "{message}"
+        );
     }
 
     #[test]

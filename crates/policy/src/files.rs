@@ -11,10 +11,7 @@ pub(crate) const LONGEST: usize = 48_000;
 pub(crate) fn belongs(path: &str) -> bool {
     match path.split_once('/') {
         None => matches!(path, "team.toml" | "risk.cedar"),
-        Some((folder, name)) if name.contains('/') || name.starts_with('.') => {
-            let _ = folder;
-            false
-        }
+        Some((_, name)) if name.contains('/') || name.starts_with('.') => false,
         Some(("permissions" | "tables", name)) => name.ends_with(".cedar"),
         Some(("thresholds", name)) => name.ends_with(".toml"),
         Some(("policies" | "prompts", name)) => name.ends_with(".md"),
@@ -49,7 +46,16 @@ fn read_folder(
         }
     };
     for entry in entries {
-        let Ok(entry) = entry else { continue };
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(e) => {
+                problems.add(
+                    folder.display().to_string(),
+                    format!("cannot be listed: {e}"),
+                );
+                continue;
+            }
+        };
         let path = entry.path();
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
             problems.add(

@@ -3,6 +3,7 @@
 //! Everything here is pure once a release is loaded: the same question has the same answer for ever. Only
 //! [`Release::from_dir`] reads files.
 
+mod ask;
 mod cedar;
 mod clause;
 mod files;
@@ -13,6 +14,7 @@ mod retrieval;
 mod table;
 mod team;
 mod template;
+mod threshold;
 
 pub use clause::Clause;
 pub use lint::{Finding, lint};

@@ -1,5 +1,7 @@
 //! What is allowed in a release and still looks like a mistake.
 
+use std::collections::BTreeSet;
+
 use duty::{principal::Duty, release::Rules};
 
 use crate::Release;
@@ -44,5 +46,44 @@ pub fn lint(release: &Release) -> Vec<Finding> {
             )));
         }
     }
+    findings.extend(permitted(release));
+    findings
+}
+
+/// Permission sets against duties: who is permitted what nobody of that duty can use, and what nobody is permitted.
+fn permitted(release: &Release) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // A tool without effect may be there for the engine, to look up an outcome.
+    let effects = release.team().tools.iter().filter(|(_, tool)| tool.effect);
+    let mut unused: BTreeSet<_> = effects.map(|(id, _)| id).collect();
+    for agent in &release.team().agents {
+        let Some(set) = release.permission_set(&agent.id) else {
+            continue;
+        };
+        for rule in set.rules().filter(|r| !r.forbids) {
+            unused.retain(|tool| !rule.is_about(tool));
+            if let Some(other) = rule.agent().filter(|a| *a != agent.id.as_str()) {
+                findings.push(Finding(format!(
+                    "`{}#{}` permits `{other}`, and the set is `{}`'s: it never speaks",
+                    set.path(),
+                    rule.id,
+                    agent.id
+                )));
+            }
+            let effects = release.team().tools.iter().filter(|(_, tool)| tool.effect);
+            for (tool, _) in effects.filter(|(id, _)| rule.names(id)) {
+                if agent.duty != Duty::Execute {
+                    findings.push(Finding(format!(
+                        "`{}#{}` permits `{tool}`, which has an effect, to `{}`, who does not execute",
+                        set.path(),
+                        rule.id,
+                        agent.id
+                    )));
+                }
+            }
+        }
+    }
+    let unused = unused.into_iter();
+    findings.extend(unused.map(|tool| Finding(format!("`{tool}` is permitted to nobody"))));
     findings
 }

@@ -45,6 +45,14 @@ impl Problems {
         });
     }
 
+    pub(crate) fn extend(&mut self, others: Problems) {
+        self.0.extend(others.0);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn finish(mut self) -> Result<(), ReleaseErrors> {
         if self.0.is_empty() {
             return Ok(());
@@ -52,4 +60,24 @@ impl Problems {
         self.0.sort_by(|a, b| a.place.cmp(&b.place));
         Err(ReleaseErrors(self.0))
     }
+}
+
+/// The line, from 1, of a byte offset in a text.
+pub(crate) fn line_at(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().iter().take(offset);
+    before.filter(|b| **b == b'\n').count() + 1
+}
+
+/// Reads a TOML file; what is wrong has its line.
+pub(crate) fn read_toml<T: serde::de::DeserializeOwned>(
+    path: &str,
+    text: &str,
+    problems: &mut Problems,
+) -> Option<T> {
+    toml::from_str(text)
+        .map_err(|e| {
+            let line = e.span().map_or(1, |s| line_at(text, s.start));
+            problems.add(format!("{path}:{line}"), e.message().to_owned());
+        })
+        .ok()
 }

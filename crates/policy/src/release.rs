@@ -1,7 +1,7 @@
 //! A release: loaded once, checked whole, asked purely.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
 };
 
@@ -10,18 +10,21 @@ use duty::{
     canonical::Digest,
     facts::Facts,
     name::{CaseId, Environment, PrincipalId, ThresholdId},
+    principal::Duty,
     release::{Ask, ClauseRef, Permission, RiskFinding, RuleHit, Rules, Team, Threshold, Tier},
 };
 use serde_json::Map;
 
 use crate::{
-    cedar::{Question, RuleFile, ask},
+    ask::{Answer, Question, ask},
+    cedar::{Known, RuleFile, condition},
     clause::{self, Clause},
     files,
     problem::{Problems, ReleaseErrors},
     retrieval::{Found, Index},
     table::{self, Table, TableVerdict},
     team::{self, AgentPlan, TeamFile},
+    threshold::threshold,
 };
 
 const RISK: &str = "risk.cedar";
@@ -183,6 +186,11 @@ impl Release {
         Some(self.tables.get(agent)?.decide(&question))
     }
 
+    /// The permission set of an agent.
+    pub(crate) fn permission_set(&self, agent: &PrincipalId) -> Option<&RuleFile> {
+        self.permissions.get(agent)
+    }
+
     /// The verdicts of all rows of an agent's table.
     pub(crate) fn rows(&self, agent: &PrincipalId) -> impl Iterator<Item = &TableVerdict> {
         self.tables.get(agent).into_iter().flat_map(Table::verdicts)
@@ -210,16 +218,9 @@ impl Rules for Release {
         let Some(file) = self.permissions.get(wanted.principal) else {
             return Permission::Silent;
         };
-        let answer = match ask(file.set(), &question(wanted)) {
+        let answer = match put(file, wanted) {
             Ok(answer) => answer,
-            Err(why) => {
-                let rule = "the question".to_owned();
-                return Permission::Fault(RuleHit {
-                    rule,
-                    why,
-                    clause: None,
-                });
-            }
+            Err(hit) => return Permission::Fault(hit),
         };
         // Cedar passes over a policy that cannot be evaluated. A forbid that is passed over would widen: it refuses here.
         let forbid = answer
@@ -240,16 +241,9 @@ impl Rules for Release {
             tier: Tier::High,
             hits,
         };
-        let answer = match ask(self.risk.set(), &question(wanted)) {
+        let answer = match put(&self.risk, wanted) {
             Ok(answer) => answer,
-            Err(why) => {
-                let rule = "the question".to_owned();
-                return high(vec![RuleHit {
-                    rule,
-                    why,
-                    clause: None,
-                }]);
-            }
+            Err(hit) => return high(vec![hit]),
         };
         let faults = answer
             .faults
@@ -285,12 +279,22 @@ impl Rules for Release {
             .scopes
             .get(&threshold.id)
             .ok_or("its scope is not loaded")?;
-        let answer = ask(set, &question(wanted))?;
+        let answer = ask(set, &question(wanted).request()?);
         match answer.faults.into_iter().next() {
             Some((_, why)) => Err(why),
             None => Ok(answer.allowed),
         }
     }
+}
+
+/// Puts what is wanted to the rules of a file; a question that cannot be put comes back as what stopped it.
+fn put(file: &RuleFile, wanted: &Ask<'_>) -> Result<Answer, RuleHit> {
+    let request = question(wanted).request().map_err(|why| RuleHit {
+        rule: "the question".to_owned(),
+        why,
+        clause: None,
+    })?;
+    Ok(ask(file.about(&wanted.action.tool), &request))
 }
 
 fn question<'a>(wanted: &Ask<'a>) -> Question<'a> {
@@ -338,20 +342,30 @@ impl Parts {
         problems: &mut Problems,
     ) -> Self {
         let text = |path: &str| files.get(path).map_or("", String::as_str);
+        let agents: BTreeSet<_> = team.team.agents.iter().map(|a| a.id.as_str()).collect();
+        let tools: BTreeSet<_> = team.team.tools.keys().map(String::as_str).collect();
+        // A table is asked by the agent's duty, everything else by the tool.
+        let duties: BTreeSet<_> = Duty::ALL.iter().map(|d| d.word()).collect();
+        let known = |notes, actions| Known {
+            notes,
+            actions,
+            agents: &agents,
+            has_clause,
+        };
         let mut permissions = HashMap::new();
         for (agent, path) in &team.permission_sets {
-            let file = RuleFile::parse(path, text(path), &[], has_clause, problems);
+            let file = RuleFile::parse(path, text(path), &known(&[], &tools), problems);
             permissions.insert(agent.clone(), file);
         }
         let mut tables = HashMap::new();
         for (agent, path) in &team.tables {
-            let file = RuleFile::parse(path, text(path), table::NOTES, has_clause, problems);
+            let file = RuleFile::parse(path, text(path), &known(table::NOTES, &duties), problems);
             tables.insert(agent.clone(), Table::new(&file, has_clause, problems));
         }
         if !files.contains_key(RISK) {
             problems.add(RISK, "is missing: how risky is what?");
         }
-        let risk = RuleFile::parse(RISK, text(RISK), &["tier"], has_clause, problems);
+        let risk = RuleFile::parse(RISK, text(RISK), &known(&["tier"], &tools), problems);
         for rule in risk.rules() {
             let place = format!("{RISK}#{}", rule.id);
             if rule.forbids {
@@ -369,22 +383,22 @@ impl Parts {
             .iter()
             .filter(|(path, _)| path.starts_with("thresholds/"))
         {
-            let Some(threshold) =
-                team::threshold(path, text, &team.team.tools, has_clause, problems)
-            else {
+            let Some(threshold) = threshold(path, text, &team.team, has_clause, problems) else {
                 continue;
             };
-            match RuleFile::condition(&threshold.scope) {
-                Ok(set) => {
-                    scopes.insert(threshold.id.clone(), set);
+            match condition(path, &threshold.scope, &known(&[], &tools)) {
+                Ok(scope) => {
+                    scopes.insert(threshold.id.clone(), scope);
                 }
-                Err(why) => problems.add(path, format!("the scope {why}")),
+                Err(wrong) => problems.extend(wrong),
             }
             match Digest::of(&threshold) {
                 Ok(digest) => thresholds.push((threshold, digest)),
                 Err(why) => problems.add(path, why.to_string()),
             }
         }
+        // The order in which they are tried, and so which one answers, is theirs and not their files'.
+        thresholds.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
         named_for_agents(files, team, problems);
         Self {
             permissions,

@@ -4,7 +4,8 @@ use cedar_policy::PolicySet;
 use duty::request::Stance;
 
 use crate::{
-    cedar::{Question, RuleFile, ask},
+    ask::{Question, ask},
+    cedar::RuleFile,
     problem::Problems,
 };
 
@@ -109,7 +110,7 @@ impl Table {
                 problems.add(&place, "a row of a table is a `permit`");
             }
             rows.push(Row {
-                set: file.single(&rule.id),
+                set: rule.alone(),
                 priority,
                 verdict: TableVerdict {
                     row: rule.id.clone(),
@@ -135,30 +136,39 @@ impl Table {
     }
 
     pub(crate) fn decide(&self, question: &Question<'_>) -> TableVerdict {
+        let request = match question.request() {
+            Ok(request) => request,
+            Err(why) => {
+                let said = "The case cannot be put to the table.".to_owned();
+                return undecided(said, Some(why));
+            }
+        };
         for row in &self.rows {
-            match ask(&row.set, question) {
-                Ok(answer) if answer.allowed => return row.verdict.clone(),
-                Ok(answer) => {
-                    if let Some((_, why)) = answer.faults.into_iter().next() {
-                        return row.stopped(why);
-                    }
-                }
-                Err(why) => return row.stopped(why),
+            let answer = ask(&row.set, &request);
+            if answer.allowed {
+                return row.verdict.clone();
+            }
+            if let Some((_, why)) = answer.faults.into_iter().next() {
+                return row.stopped(why);
             }
         }
-        TableVerdict {
-            row: "none".to_owned(),
-            stance: Stance::Refer,
-            confidence: 0,
-            query: "a human decides".to_owned(),
-            cite: Vec::new(),
-            rationale: "No row of the table holds.".to_owned(),
-            problem: None,
-        }
+        undecided("No row of the table holds.".to_owned(), None)
     }
 
     pub(crate) fn verdicts(&self) -> impl Iterator<Item = &TableVerdict> {
         self.rows.iter().map(|r| &r.verdict)
+    }
+}
+
+fn undecided(rationale: String, problem: Option<String>) -> TableVerdict {
+    TableVerdict {
+        row: "none".to_owned(),
+        stance: Stance::Refer,
+        confidence: 0,
+        query: "a human decides".to_owned(),
+        cite: Vec::new(),
+        rationale,
+        problem,
     }
 }
 

@@ -1,18 +1,20 @@
-//! `team.toml`: agents bound to duties, tools, who approves what, limits. And `thresholds/*.toml`.
+//! `team.toml`: agents bound to duties, tools, who approves what, limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use duty::{
     canonical::Digest,
-    name::{Course, PrincipalId, ThresholdId},
+    name::{Course, PrincipalId},
     principal::{Duty, Role},
-    release::{Agent, Cap, Caps, Disqualify, Quorum, Team, Threshold, Tier, Tool},
-    time::Time,
+    release::{Agent, Disqualify, Quorum, Team, Tier, Tool},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{problem::Problems, template::Template};
+use crate::{
+    problem::{Problems, read_toml},
+    template::Template,
+};
 
 /// What the runner needs to know of an agent.
 #[derive(Clone, Debug)]
@@ -131,16 +133,7 @@ pub(crate) fn parse(
         problems.add(TEAM, "is missing; every release has one");
         return None;
     };
-    let written: Written = match toml::from_str(text) {
-        Ok(written) => written,
-        Err(e) => {
-            let line = e.span().map_or(0, |s| {
-                text[..s.start.min(text.len())].matches('\n').count() + 1
-            });
-            problems.add(format!("{TEAM}:{line}"), e.message().to_owned());
-            return None;
-        }
-    };
+    let written: Written = read_toml(TEAM, text, problems)?;
     let mut check = Check {
         files,
         has_clause,
@@ -186,6 +179,16 @@ impl Check<'_> {
                 );
             }
         }
+        let agents = file.team.agents.iter();
+        let owned: Vec<_> = agents.map(|a| (a.id.clone(), a.owner.clone())).collect();
+        for (id, owner) in owned {
+            if file.team.agent(&owner).is_some() {
+                self.wrong(
+                    &format!("[[agent]] {id}"),
+                    format!("its owner `{owner}` is an agent; a human answers for an agent"),
+                );
+            }
+        }
         self.limits(written.approval, &mut file.team);
         if file.team.min_confidence > 100 {
             self.wrong(
@@ -200,6 +203,20 @@ impl Check<'_> {
         self.clause("[recommendation]", &clause);
         if let Some(d) = written.disqualify {
             self.clause("[disqualify]", &d.clause);
+            for path in &d.facts {
+                // A path that no answer fills would disqualify nobody, ever.
+                let declared = path
+                    .split_once('.')
+                    .is_some_and(|(namespace, field)| records(&file.team.tools, namespace, field));
+                if !declared {
+                    self.wrong(
+                        "[disqualify]",
+                        format!(
+                            "`{path}` is no `<facts_as>.<fact>` of a `[[tool]]`, so it would never name anybody"
+                        ),
+                    );
+                }
+            }
             file.team.disqualify = Some(Disqualify {
                 facts: d.facts,
                 clause: d.clause,
@@ -216,12 +233,13 @@ impl Check<'_> {
         if agent.duty == Duty::Approve {
             self.wrong(&place, "no agent approves: humans do".to_owned());
         }
-        self.needs(&place, &agent.permission_set);
-        let prompt = self.needs(&place, &agent.prompt).unwrap_or_default();
+        self.needs(&place, "permissions/", &agent.permission_set);
+        let prompt = self.needs(&place, "prompts/", &agent.prompt);
+        let prompt = prompt.unwrap_or_default();
         file.prompts.insert(agent.prompt);
         let model = match agent.model {
             Some(WrittenModel::Rules { table }) => {
-                let text = self.needs(&place, &table);
+                let text = self.needs(&place, "tables/", &table);
                 file.tables.insert(agent.id.clone(), table);
                 text.map(|t| format!("rules/{}", Digest::of_bytes(t.as_bytes())))
             }
@@ -258,9 +276,24 @@ impl Check<'_> {
                     }
                 }
             }
-            Template::new(written.tool, written.args)
+            let template = Template::new(written.tool, written.args)
                 .map_err(|why| self.wrong(&place, why))
-                .ok()
+                .ok()?;
+            for namespace in template.namespaces() {
+                if !tools
+                    .values()
+                    .any(|t| t.facts_as.as_deref() == Some(namespace))
+                {
+                    self.wrong(
+                        &place,
+                        format!(
+                            "`{}` waits for `$facts.{namespace}`, and no `[[tool]]` has `facts_as = \"{namespace}\"`",
+                            template.tool()
+                        ),
+                    );
+                }
+            }
+            Some(template)
         };
         let action = agent.action.and_then(|a| call(a, true));
         let reads = agent
@@ -371,12 +404,18 @@ impl Check<'_> {
         }
     }
 
-    fn needs(&mut self, place: &str, path: &str) -> Option<String> {
+    fn needs(&mut self, place: &str, folder: &str, path: &str) -> Option<String> {
+        if !path.starts_with(folder) {
+            self.wrong(place, format!("names `{path}`; it belongs in `{folder}`"));
+            return None;
+        }
         let text = self.files.get(path).cloned();
         if text.is_none() {
             self.wrong(
                 place,
-                format!("names `{path}`, which is not among the release's files"),
+                format!(
+                    "names `{path}`, which is not among the release's files; add it or name another"
+                ),
             );
         }
         text
@@ -396,86 +435,9 @@ impl Check<'_> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenThreshold {
-    id: ThresholdId,
-    title: String,
-    owner: PrincipalId,
-    tool: String,
-    tier: Tier,
-    scope: String,
-    sum_field: String,
-    key_field: String,
-    starts: Time,
-    expires: Time,
-    clause: String,
-    signatures: u32,
-    single_limit: i64,
-    near_percent: u8,
-    caps: Caps,
-}
-
-/// Reads one `thresholds/<id>.toml`.
-pub(crate) fn threshold(
-    path: &str,
-    text: &str,
-    tools: &BTreeMap<String, Tool>,
-    has_clause: &dyn Fn(&str) -> bool,
-    problems: &mut Problems,
-) -> Option<Threshold> {
-    let t: WrittenThreshold = match toml::from_str(text) {
-        Ok(t) => t,
-        Err(e) => {
-            problems.add(path, e.to_string().trim().to_owned());
-            return None;
-        }
-    };
-    let sound = |cap: &Cap| cap.window_minutes > 0 && cap.count > 0 && cap.sum > 0;
-    let wrong = [
-        (
-            path != format!("thresholds/{}.toml", t.id),
-            "is not in a file of its own name",
-        ),
-        (
-            tools.get(&t.tool).is_none_or(|tool| !tool.effect),
-            "is over a tool that is not there or has no effect",
-        ),
-        (t.starts >= t.expires, "ends before it starts"),
-        (
-            !sound(&t.caps.all) || !sound(&t.caps.per_key),
-            "has a cap of zero or less: window, count and sum are positive",
-        ),
-        (t.single_limit <= 0, "has no positive `single_limit`"),
-        (t.signatures == 0, "asks for no signature"),
-        (
-            t.near_percent == 0 || t.near_percent > 100,
-            "has a `near_percent` outside 1 to 100",
-        ),
-        (t.tier == Tier::High, "covers high risk: that takes humans"),
-        (
-            !has_clause(&t.clause),
-            "names a clause that no policy document has",
-        ),
-    ];
-    for (_, what) in wrong.iter().filter(|(wrong, _)| *wrong) {
-        problems.add(path, format!("threshold `{}` {what}", t.id));
-    }
-    Some(Threshold {
-        id: t.id,
-        title: t.title,
-        owner: t.owner,
-        tool: t.tool,
-        tier: t.tier,
-        scope: t.scope,
-        sum_field: t.sum_field,
-        key_field: t.key_field,
-        starts: t.starts,
-        expires: t.expires,
-        clause: t.clause,
-        signatures: t.signatures,
-        single_limit: t.single_limit,
-        near_percent: t.near_percent,
-        caps: t.caps,
-    })
+/// Whether a tool's answers put this fact into records.
+pub(crate) fn records(tools: &BTreeMap<String, Tool>, namespace: &str, field: &str) -> bool {
+    tools
+        .values()
+        .any(|t| t.facts_as.as_deref() == Some(namespace) && t.facts.iter().any(|f| f == field))
 }

@@ -32,6 +32,12 @@ impl Template {
         &self.tool
     }
 
+    /// The namespaces of the facts that it waits for.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let holes = self.args.values().filter_map(|v| path(v.as_str()?));
+        holes.filter_map(|p| Some(p.split_once('.')?.0))
+    }
+
     /// The call, where everything that it needs is known.
     #[must_use]
     pub fn fill(&self, subject: &str, facts: &Facts) -> Option<Action> {

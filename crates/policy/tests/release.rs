@@ -341,7 +341,7 @@ sum = 150
             "'context.args.cents <= 100'",
             "'true }; permit (principal, action, resource) when { true'",
         ),
-        &["more than one condition"],
+        &["is not one condition"],
     );
     wrong(
         path,
@@ -386,4 +386,56 @@ proptest! {
             let _ = release.risk(ask);
         });
     }
+}
+
+#[test]
+fn a_rule_that_could_never_speak_is_named() {
+    for (path, from, to, what) in [
+        (
+            "permissions/exe.cedar",
+            "action == Action::\"bank.pay\", resource) when { context.args.cents > 1000",
+            "action == Action::\"bank.pya\", resource) when { context.args.cents > 1000",
+            "names action `bank.pya`, which is none here; there are `bank.pay`, `books.read`",
+        ),
+        (
+            "permissions/exe.cedar",
+            "principal == Agent::\"exe\"",
+            "principal == Agent::\"exo\"",
+            "names agent `exo`, which is not in the team",
+        ),
+        (
+            "permissions/exe.cedar",
+            "principal == Agent::\"exe\"",
+            "principal == User::\"exe\"",
+            "only Agent, Action and Case are known",
+        ),
+    ] {
+        let text = files()[path].replacen(from, to, 1);
+        let message = changed(path, &text).unwrap_err().to_string();
+        assert!(message.contains(what), "{message}");
+    }
+}
+
+#[test]
+fn lint_names_permits_that_nobody_can_use() {
+    let none = policy::lint(&Release::from_files(files()).unwrap());
+    assert_eq!(none, []);
+    let widened = files()["permissions/ana.cedar"].replace(
+        "== Action::\"books.read\"",
+        "in [Action::\"books.read\", Action::\"bank.pay\"]",
+    );
+    let found = policy::lint(&changed("permissions/ana.cedar", &widened).unwrap());
+    let said: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "`permissions/ana.cedar#read` permits `bank.pay`, which has an effect, to `ana`, who does not execute"
+        ]
+    );
+    let unpaid = files()["permissions/exe.cedar"].replace("bank.pay", "books.read");
+    let found = policy::lint(&changed("permissions/exe.cedar", &unpaid).unwrap());
+    assert_eq!(
+        found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["`bank.pay` is permitted to nobody"]
+    );
 }
