@@ -10,6 +10,9 @@
 //! | [`bundle`] | entry bundles (`tlog-tiles`) |
 //! | [`note`] | signed notes and keys (`signed-note`) |
 //! | [`checkpoint`] | checkpoints (`tlog-checkpoint`) |
+//! | [`cosignature`] | a witness's signature on a checkpoint (`tlog-cosignature`) |
+//! | [`trust`] | which witnesses make a quorum (`tlog-policy`) |
+//! | [`witness`] | the witness protocol's messages and judgement (`tlog-witness`) |
 //! | [`tree`] | the right edge of a growing tree, which yields the files to write |
 //! | [`proof`] | inclusion and consistency proofs, and `tlog-proof` files |
 //! | [`source`] | where a log's files are read from |
@@ -18,6 +21,7 @@
 
 pub mod bundle;
 pub mod checkpoint;
+pub mod cosignature;
 pub mod hash;
 pub mod note;
 pub mod proof;
@@ -25,7 +29,9 @@ pub mod snapshot;
 pub mod source;
 pub mod tile;
 pub mod tree;
+pub mod trust;
 pub mod verify;
+pub mod witness;
 
 pub use checkpoint::Checkpoint;
 pub use hash::Hash;

@@ -117,39 +117,19 @@ impl Signer {
     /// # Errors
     /// [`NoteError::Key`] or [`NoteError::Name`]; no message holds any part of the key.
     pub fn from_text(text: &str) -> Result<Self, NoteError> {
-        let fail = |why: &str| NoteError::Key {
-            kind: "signer",
-            why: why.to_owned(),
-        };
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        let rest = text
-            .strip_prefix("PRIVATE+KEY+")
-            .ok_or_else(|| fail("it does not start with `PRIVATE+KEY+`"))?;
-        let (name, id, data) = fields(rest).ok_or_else(|| fail("it is not name+id+key"))?;
-        let data = BASE64
-            .decode(data)
-            .map_err(|_| fail("the key is no base64"))?;
-        let seed: [u8; 32] = match data.split_first() {
-            Some((&ED25519, seed)) => seed
-                .try_into()
-                .map_err(|_| fail("the key has not 32 bytes"))?,
-            _ => return Err(fail("it is no Ed25519 key (type 1)")),
-        };
+        let (name, id, seed) = secret_parts(text, ED25519)?;
         let signer = Self::from_seed(name, &seed)?;
         if hex::encode(signer.verifier().id) == id {
             Ok(signer)
         } else {
-            Err(fail("the key id does not belong to the key"))
+            Err(bad_secret("the key id does not belong to the key"))
         }
     }
 
     /// The text form, to be kept secret, with a newline at the end.
     #[must_use]
     pub fn to_secret_text(&self) -> String {
-        let mut data = vec![ED25519];
-        data.extend_from_slice(self.key.as_bytes());
-        let id = hex::encode(self.verifier().id);
-        format!("PRIVATE+KEY+{}+{id}+{}\n", self.name, BASE64.encode(data))
+        secret_text(&self.name, self.verifier().id, ED25519, self.key.as_bytes())
     }
 
     /// The public half.
@@ -182,14 +162,9 @@ impl fmt::Debug for Signer {
 
 impl Verifier {
     fn of(name: &str, key: VerifyingKey) -> Self {
-        let digest = Sha256::new()
-            .chain_update(name)
-            .chain_update([b'\n', ED25519])
-            .chain_update(key.as_bytes())
-            .finalize();
         Self {
             name: name.to_owned(),
-            id: [digest[0], digest[1], digest[2], digest[3]],
+            id: key_id(name, ED25519, key.as_bytes()),
             key,
         }
     }
@@ -199,29 +174,14 @@ impl Verifier {
     /// # Errors
     /// [`NoteError::Key`] or [`NoteError::Name`].
     pub fn from_vkey(text: &str) -> Result<Self, NoteError> {
-        let fail = |why: &str| NoteError::Key {
-            kind: "verifier",
-            why: format!("`{}`: {why}", text.trim_end()),
-        };
-        let (name, id, data) = fields(text.strip_suffix('\n').unwrap_or(text))
-            .ok_or_else(|| fail("it is not name+id+key"))?;
-        check_name(name)?;
-        let data = BASE64
-            .decode(data)
-            .map_err(|why| fail(&format!("the key is no base64: {why}")))?;
-        let key: [u8; 32] = match data.split_first() {
-            Some((&ED25519, key)) => key
-                .try_into()
-                .map_err(|_| fail("the key has not 32 bytes"))?,
-            _ => return Err(fail("it is no Ed25519 key (type 1)")),
-        };
-        let key = VerifyingKey::from_bytes(&key).map_err(|why| fail(&why.to_string()))?;
-        let verifier = Self::of(name, key);
-        if hex::encode(verifier.id) == id {
-            Ok(verifier)
-        } else {
-            Err(fail("the key id does not belong to the key"))
+        let PublicKey {
+            name, kind, key, ..
+        } = PublicKey::parse(text)?;
+        if kind != ED25519 {
+            return Err(PublicKey::fail(text, "it is no Ed25519 key (type 1)"));
         }
+        let key = PublicKey::ed25519(text, &key)?;
+        Ok(Self::of(&name, key))
     }
 
     /// Name of the key: the log's origin.
@@ -234,6 +194,12 @@ impl Verifier {
     #[must_use]
     pub fn id(&self) -> [u8; 4] {
         self.id
+    }
+
+    /// The public key's bytes.
+    #[must_use]
+    pub fn key(&self) -> &[u8; 32] {
+        self.key.as_bytes()
     }
 
     /// The verifier key as text, without a newline.
@@ -283,15 +249,7 @@ impl Verifier {
 
 impl fmt::Display for Verifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut data = vec![ED25519];
-        data.extend_from_slice(self.key.as_bytes());
-        write!(
-            out,
-            "{}+{}+{}",
-            self.name,
-            hex::encode(self.id),
-            BASE64.encode(data)
-        )
+        write_vkey(out, &self.name, self.id, ED25519, self.key.as_bytes())
     }
 }
 
@@ -347,6 +305,112 @@ impl Note {
     }
 }
 
+/// A verifier key read from its text: `name+id+base64(type || public key)`.
+pub(crate) struct PublicKey {
+    pub(crate) name: String,
+    pub(crate) id: [u8; 4],
+    /// Signature type.
+    pub(crate) kind: u8,
+    pub(crate) key: Vec<u8>,
+}
+
+impl PublicKey {
+    /// Reads one of any type; its id must be the key's.
+    pub(crate) fn parse(text: &str) -> Result<Self, NoteError> {
+        let fail = |why: &str| Self::fail(text, why);
+        let (name, id, data) = fields(text.strip_suffix('\n').unwrap_or(text))
+            .ok_or_else(|| fail("it is not name+id+key"))?;
+        check_name(name)?;
+        let data = BASE64
+            .decode(data)
+            .map_err(|why| fail(&format!("the key is no base64: {why}")))?;
+        let (&kind, key) = data.split_first().ok_or_else(|| fail("it is empty"))?;
+        let found = key_id(name, kind, key);
+        if hex::encode(found) != id {
+            return Err(fail("the key id does not belong to the key"));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            id: found,
+            kind,
+            key: key.to_vec(),
+        })
+    }
+
+    pub(crate) fn fail(text: &str, why: &str) -> NoteError {
+        NoteError::Key {
+            kind: "verifier",
+            why: format!("`{}`: {why}", text.trim_end()),
+        }
+    }
+
+    /// The key material as a point of Ed25519.
+    pub(crate) fn ed25519(text: &str, key: &[u8]) -> Result<VerifyingKey, NoteError> {
+        let key: &[u8; 32] = key
+            .try_into()
+            .map_err(|_| Self::fail(text, "the key has not 32 bytes"))?;
+        VerifyingKey::from_bytes(key).map_err(|why| Self::fail(text, &why.to_string()))
+    }
+}
+
+/// First four bytes of `SHA-256(name || "\n" || type || public key)`.
+pub(crate) fn key_id(name: &str, kind: u8, key: &[u8]) -> [u8; 4] {
+    let digest = Sha256::new()
+        .chain_update(name)
+        .chain_update([b'\n', kind])
+        .chain_update(key)
+        .finalize();
+    [digest[0], digest[1], digest[2], digest[3]]
+}
+
+pub(crate) fn write_vkey(
+    out: &mut fmt::Formatter<'_>,
+    name: &str,
+    id: [u8; 4],
+    kind: u8,
+    key: &[u8],
+) -> fmt::Result {
+    let data = [&[kind], key].concat();
+    write!(out, "{name}+{}+{}", hex::encode(id), BASE64.encode(data))
+}
+
+/// Name, id in hex and seed of a signer key in text form.
+pub(crate) fn secret_parts(text: &str, kind: u8) -> Result<(&str, &str, [u8; 32]), NoteError> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let rest = text
+        .strip_prefix("PRIVATE+KEY+")
+        .ok_or_else(|| bad_secret("it does not start with `PRIVATE+KEY+`"))?;
+    let (name, id, data) = fields(rest).ok_or_else(|| bad_secret("it is not name+id+key"))?;
+    let data = BASE64
+        .decode(data)
+        .map_err(|_| bad_secret("the key is no base64"))?;
+    match data.split_first() {
+        Some((found, seed)) if *found == kind => {
+            let seed = seed.try_into();
+            Ok((
+                name,
+                id,
+                seed.map_err(|_| bad_secret("the key has not 32 bytes"))?,
+            ))
+        }
+        _ => Err(bad_secret(&format!("it is no key of type {kind}"))),
+    }
+}
+
+pub(crate) fn secret_text(name: &str, id: [u8; 4], kind: u8, seed: &[u8; 32]) -> String {
+    let data = [&[kind], &seed[..]].concat();
+    let id = hex::encode(id);
+    format!("PRIVATE+KEY+{name}+{id}+{}\n", BASE64.encode(data))
+}
+
+/// No message holds any part of the key.
+pub(crate) fn bad_secret(why: &str) -> NoteError {
+    NoteError::Key {
+        kind: "signer",
+        why: why.to_owned(),
+    }
+}
+
 /// Parts of `name+id+data`; data may hold plus signs.
 fn fields(text: &str) -> Option<(&str, &str, &str)> {
     let (name, rest) = text.split_once('+')?;
@@ -354,7 +418,7 @@ fn fields(text: &str) -> Option<(&str, &str, &str)> {
     Some((name, id, data))
 }
 
-fn check_text(text: &str) -> Result<(), NoteError> {
+pub(crate) fn check_text(text: &str) -> Result<(), NoteError> {
     if !text.ends_with('\n') {
         return Err(NoteError::Malformed(
             "the text does not end in a newline".to_owned(),
@@ -371,7 +435,7 @@ fn check_text(text: &str) -> Result<(), NoteError> {
     }
 }
 
-fn signature(line: &str) -> Option<Signature> {
+pub(crate) fn signature(line: &str) -> Option<Signature> {
     let (name, data) = line.strip_prefix(DASH)?.split_once(' ')?;
     check_name(name).ok()?;
     // Strict base64: padding and unused bits as the standard wants them, so one signature has one text.
