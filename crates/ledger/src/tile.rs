@@ -9,6 +9,9 @@ pub const WIDTH: u64 = 256;
 /// Name of the checkpoint file.
 pub const CHECKPOINT: &str = "checkpoint";
 
+/// Name of the file with the newest checkpoint that witnesses cosigned, beside [`CHECKPOINT`]: that one is often newer.
+pub const WITNESSED: &str = "checkpoint.witnessed";
+
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {

@@ -11,7 +11,7 @@ use crate::checkpoint::Checkpoint;
 use crate::hash::{HASH_SIZE, Hash};
 use crate::note::Verifier;
 use crate::source::{Source, SourceError, read_tile};
-use crate::tile::{CHECKPOINT, Kind, Path, WIDTH};
+use crate::tile::{CHECKPOINT, Kind, Path, WIDTH, WITNESSED};
 use crate::tree::Frontier;
 
 /// Takes an entry of the log with its number; an error ends the reading, with the reason.
@@ -209,7 +209,7 @@ impl Listing {
     fn of(source: &dyn Source, size: u64) -> Result<Self, Fault> {
         let mut listing = Self::default();
         for file in source.list()?.unwrap_or_default() {
-            if file == CHECKPOINT {
+            if file == CHECKPOINT || file == WITNESSED {
                 continue;
             }
             let path: Path = file.parse().map_err(|why| {

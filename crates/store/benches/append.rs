@@ -100,7 +100,7 @@ fn many_writers(path: &Path, time: Duration, window: usize) -> Result<()> {
     );
     journal.close()?;
     let start = Instant::now();
-    let dir = DataDir::open(path)?;
+    let dir = DataDir::open(path, &path.with_extension("guards"))?;
     Journal::open(&dir, &mut |_, _| Ok(()))?.close()?;
     let seconds = start.elapsed().as_secs_f64();
     println!(
@@ -146,7 +146,7 @@ fn write(
 
 fn open(path: &Path) -> Result<Journal> {
     DataDir::init(path, "bench.example/log")?;
-    let dir = DataDir::open(path)?;
+    let dir = DataDir::open(path, &path.with_extension("guards"))?;
     Ok(Journal::open(&dir, &mut |_, _| Ok(()))?)
 }
 

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if !DataDir::exists(&path) {
         DataDir::init(&path, "example.test/log")?;
     }
-    let dir = DataDir::open(&path)?;
+    let dir = DataDir::open(&path, &path.with_extension("guards"))?;
     let journal = Journal::open(&dir, &mut |_, _| Ok(()))?;
     for count in arguments {
         let first = journal.committed();

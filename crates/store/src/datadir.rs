@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ledger::{Checkpoint, Signer, Verifier, hash, note, tile};
 use serde::{Deserialize, Serialize};
@@ -12,11 +12,12 @@ use zeroize::Zeroizing;
 
 use crate::StoreError;
 use crate::disk::{Disk, at};
+use crate::guard::Guard;
 use crate::secret::{random, random_token, read_secret, refuse_exposed, write_secret};
 use crate::wal;
 
 /// The version of the layout this program writes and reads.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 const MANIFEST: &str = "counterfoil.json";
 const VKEY: &str = "log.vkey";
@@ -33,6 +34,7 @@ pub struct DataDir {
     origin: String,
     signer: Arc<Signer>,
     lock: Arc<File>,
+    guard: Arc<Mutex<Guard>>,
 }
 
 /// What `counterfoil.json` says.
@@ -41,6 +43,8 @@ pub struct DataDir {
 struct Manifest {
     layout: u32,
     origin: String,
+    /// Names the log's guard; stays when the log's key is changed.
+    id: String,
 }
 
 impl DataDir {
@@ -68,12 +72,13 @@ impl DataDir {
         path.join(MANIFEST).is_file()
     }
 
-    /// Takes a data directory for this process alone.
+    /// Takes a data directory for this process alone. `guards` is the directory in which this machine keeps its logs'
+    /// guards: outside every data directory, and in no backup of one.
     ///
     /// # Errors
-    /// [`StoreError::NotADataDirectory`], [`StoreError::Locked`], [`StoreError::ReadOnly`], [`StoreError::Exposed`] keys,
+    /// [`StoreError::NotADataDirectory`], [`StoreError::Locked`], [`StoreError::Elsewhere`], [`StoreError::ReadOnly`], [`StoreError::Exposed`] keys,
     /// or [`StoreError::Corrupt`] where key and verifier key disagree.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, guards: &Path) -> Result<Self, StoreError> {
         let manifest = read_manifest(path)?;
         let lock = lock(path)?;
         let keys = path.join(KEYS);
@@ -95,12 +100,14 @@ impl DataDir {
             );
             return Err(StoreError::corrupt(place.display(), why));
         }
+        let guard = Guard::take(guards, &manifest.id)?;
         crate::snapshots::clear_unfinished(path)?;
         Ok(Self {
             path: path.to_owned(),
             origin: manifest.origin,
             signer: Arc::new(signer),
             lock: Arc::new(lock),
+            guard: Arc::new(Mutex::new(guard)),
         })
     }
 
@@ -125,6 +132,11 @@ impl DataDir {
     /// The log's key.
     pub(crate) fn signer(&self) -> &Arc<Signer> {
         &self.signer
+    }
+
+    /// The log's guard.
+    pub(crate) fn guard(&self) -> &Arc<Mutex<Guard>> {
+        &self.guard
     }
 
     /// Keeps the directory locked while it lives.
@@ -269,6 +281,7 @@ fn build(stage: &Path, origin: &str) -> Result<(), StoreError> {
     let manifest = Manifest {
         layout: LAYOUT,
         origin: origin.to_owned(),
+        id: hex::encode(random::<16>()?),
     };
     let manifest =
         serde_json::to_string(&manifest).map_err(|why| StoreError::Key(why.to_string()))?;

@@ -12,6 +12,45 @@ pub enum StoreError {
         /// The data directory.
         path: PathBuf,
     },
+    /// Cosignatures are asked for, and there is nobody to give them.
+    #[error(
+        "no witnesses are configured; name them and their quorum in `witness.policy` of the data directory"
+    )]
+    Unwitnessed,
+    /// The log is open, or was moved on, from another copy of the data directory.
+    #[error(
+        "another process has this log open, or moved it on, from a copy of the directory (guard `{guard}`); stop it: two at once would fork the log"
+    )]
+    Elsewhere {
+        /// The log's guard.
+        guard: PathBuf,
+    },
+    /// An older copy of the log was put back.
+    #[error(
+        "`{path}` holds an older copy of the log: {have} records, and {had} were published (guard `{guard}`); put the newer copy back. If that is lost, keep this one as evidence and begin a new log with `counterfoil init`: going on here would fork the log, and witnesses and anchors would show it"
+    )]
+    RolledBack {
+        /// The data directory.
+        path: PathBuf,
+        /// Records it holds.
+        have: u64,
+        /// Records that were published.
+        had: u64,
+        /// The log's guard.
+        guard: PathBuf,
+    },
+    /// The log holds other records than the ones published.
+    #[error(
+        "`{path}` holds another history of the log than the one published up to record {size} (guard `{guard}`); put the right copy back, and keep this one as evidence"
+    )]
+    Forked {
+        /// The data directory.
+        path: PathBuf,
+        /// Records of the last published checkpoint.
+        size: u64,
+        /// The log's guard.
+        guard: PathBuf,
+    },
     /// There is no data directory, or not one this program knows.
     #[error("`{path}` is no data directory: {why}")]
     NotADataDirectory {

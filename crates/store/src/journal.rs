@@ -1,12 +1,14 @@
 //! The journal: records in, durable, then published.
 
 mod threads;
+mod witnessing;
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use ledger::Directory;
 use ledger::verify::OnEntry;
 use tokio::sync::{oneshot, watch};
 
@@ -14,6 +16,8 @@ use crate::disk::Disk;
 use crate::recover::{Recovered, recover};
 use crate::wal::Group;
 use crate::{DataDir, StoreError};
+use witnessing::Places;
+pub use witnessing::{Cosign, Witnessed};
 
 /// Bytes that may wait for the write-ahead log before appending is refused, and for publishing before the write-ahead
 /// log waits: memory stays bounded however fast records come.
@@ -66,6 +70,7 @@ impl Journal {
                 note,
                 failure: None,
             }),
+            witnessed: watch::Sender::default(),
             _lock: dir.hold(),
         });
         let closed = writer.closed();
@@ -86,6 +91,58 @@ impl Journal {
         let run = Box::new(move || threads::publish(&publishing, publisher, &closed, &disk));
         journal.threads.push(start("journal-publish", run)?);
         Ok(journal)
+    }
+
+    /// Has every published checkpoint cosigned from now on. To be called once at most.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the system.
+    pub fn witness(&mut self, dir: &DataDir, cosign: Box<dyn Cosign>) -> Result<(), StoreError> {
+        let log = crate::datadir::log(dir.path());
+        let places = Places {
+            temporary: crate::wal::temporary(&dir.path().join("wal")).join("witnessed"),
+            log: log.clone(),
+        };
+        self.shared
+            .witnessed
+            .send_modify(|witnessed| witnessed.asked = true);
+        let shared = Arc::clone(&self.shared);
+        let source = Directory::new(&log);
+        let thread = std::thread::Builder::new()
+            .name("journal-witness".to_owned())
+            .spawn(move || witnessing::witness(&shared, cosign, source, &Disk::default(), &places))
+            .map_err(crate::disk::at(dir.path()))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// How far witnesses are.
+    #[must_use]
+    pub fn witnessed(&self) -> Witnessed {
+        self.shared.witnessed.borrow().clone()
+    }
+
+    /// Waits until a quorum of witnesses has cosigned a checkpoint of at least `size` records. The future borrows nothing,
+    /// and ends with the journal; how long to wait is the caller's matter.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwitnessed`] where there are no witnesses; [`StoreError::Stopped`].
+    pub fn wait_witnessed(
+        &self,
+        size: u64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let mut witnessed = self.shared.witnessed.subscribe();
+        async move {
+            if !witnessed.borrow().asked {
+                return Err(StoreError::Unwitnessed);
+            }
+            let seen = witnessed
+                .wait_for(|now| now.at.is_some() && now.size >= size)
+                .await;
+            seen.map(|_| ()).map_err(|_| StoreError::Stopped {
+                why: "it was closed".to_owned(),
+            })
+        }
     }
 
     /// Enqueues records that are appended in one piece, whole or not at all. `first` must be the number of the record
@@ -261,6 +318,7 @@ struct Shared {
     /// Signalled at every change of the state that another thread may wait for.
     changed: Condvar,
     published: watch::Sender<Published>,
+    witnessed: watch::Sender<Witnessed>,
     /// The data directory stays locked as long as any thread may write to it.
     _lock: Arc<File>,
 }

@@ -17,6 +17,7 @@
 mod datadir;
 mod disk;
 mod error;
+mod guard;
 mod journal;
 mod publish;
 mod recover;
@@ -26,7 +27,7 @@ mod wal;
 
 pub use datadir::DataDir;
 pub use error::StoreError;
-pub use journal::{Journal, Ticket};
+pub use journal::{Cosign, Journal, Ticket, Witnessed};
 pub use snapshots::Snapshots;
 
 #[cfg(test)]

@@ -6,16 +6,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger::bundle::BundleError;
 use ledger::tile::{self, Kind, WIDTH};
 use ledger::{Checkpoint, Frontier, Signer};
 
-use crate::StoreError;
 use crate::disk::{Disk, at};
+use crate::guard::Guard;
 use crate::wal::{self, Group};
+use crate::{DataDir, StoreError};
 
 /// Syncs that run at once: a file system puts concurrent ones into one commit of its journal.
 const SYNCS: usize = 4;
@@ -29,6 +30,7 @@ pub(crate) struct Publisher {
     log: PathBuf,
     temporary: PathBuf,
     signer: Arc<Signer>,
+    guard: Arc<Mutex<Guard>>,
     tree: Frontier,
     /// Files written aside whose bytes may not be on the device yet.
     open: Vec<(PathBuf, File)>,
@@ -41,20 +43,16 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// Goes on from the published tree. Temporary files of an earlier run are removed.
-    pub(crate) fn new(
-        disk: &Disk,
-        dir: &Path,
-        signer: Arc<Signer>,
-        tree: Frontier,
-    ) -> Result<Self, StoreError> {
-        let temporary = wal::temporary(&dir.join("wal"));
+    pub(crate) fn new(disk: &Disk, dir: &DataDir, tree: Frontier) -> Result<Self, StoreError> {
+        let temporary = wal::temporary(&dir.path().join("wal"));
         disk.remove_dir(&temporary)?;
         fs::create_dir(&temporary).map_err(at(&temporary))?;
         Ok(Self {
             disk: disk.clone(),
-            log: crate::datadir::log(dir),
+            log: crate::datadir::log(dir.path()),
             temporary,
-            signer,
+            signer: Arc::clone(dir.signer()),
+            guard: Arc::clone(dir.guard()),
             tree,
             open: Vec::new(),
             staged: Vec::new(),
@@ -66,6 +64,11 @@ impl Publisher {
     /// Records in the tree, published or not.
     pub(crate) fn size(&self) -> u64 {
         self.tree.size()
+    }
+
+    /// The tree with all that was taken.
+    pub(crate) fn tree(&self) -> &Frontier {
+        &self.tree
     }
 
     /// Bytes taken since the last checkpoint.
@@ -109,6 +112,11 @@ impl Publisher {
             self.disk.sync_dir(&directory)?;
         }
         let note = self.checkpoint()?;
+        // Before anybody can see the checkpoint: what was seen must be known to the next start.
+        self.guard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .advance(&self.disk, &note)?;
         self.disk.put(
             &self.temporary.join(tile::CHECKPOINT),
             &self.log.join(tile::CHECKPOINT),

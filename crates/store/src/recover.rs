@@ -1,6 +1,6 @@
 //! Recovery, which is how every journal is opened.
 
-use std::sync::Arc;
+use std::sync::PoisonError;
 
 use ledger::verify::{self, OnEntry, Options};
 use ledger::{Checkpoint, Directory, Source, Verifier, bundle, tile};
@@ -60,22 +60,26 @@ pub(crate) fn recover(
         (Ok(verified), None) => verified,
     };
     let mut reader = overlap.finish(verified.size)?;
-    let mut publisher = Publisher::new(
-        disk,
-        dir.path(),
-        Arc::clone(dir.signer()),
-        verified.frontier,
-    )?;
+    let guard = dir
+        .guard()
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .watch(dir.path())?;
+    guard.check_published(&source, verified.size)?;
+    let mut publisher = Publisher::new(disk, dir, verified.frontier)?;
     let mut note = verified.note;
     while let Some(group) = reader.group()? {
         for (index, record) in (group.first..).zip(group.records()?) {
             on_record(index, record).map_err(|why| StoreError::Refused { index, why })?;
         }
         publisher.take(&group)?;
-        if publisher.taken() >= PIECE {
+        guard.check_at(publisher.tree())?;
+        // Nothing is published before all is there that was published once.
+        if publisher.taken() >= PIECE && publisher.size() >= guard.size() {
             note = publisher.publish()?;
         }
     }
+    guard.check_end(publisher.size())?;
     if publisher.taken() > 0 {
         note = publisher.publish()?;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +21,7 @@ const ORIGIN: &str = "test.example/log";
 /// A data directory in a place of its own.
 struct Place {
     _room: TempDir,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 impl Place {
@@ -32,6 +32,10 @@ impl Place {
         Self { _room: room, path }
     }
 
+    fn take(&self) -> Result<DataDir, StoreError> {
+        DataDir::open(&self.path, &self.path.with_file_name("guards"))
+    }
+
     fn open(&self) -> Result<(Journal, Vec<Vec<u8>>), StoreError> {
         self.open_on(&Disk::default())
     }
@@ -39,7 +43,7 @@ impl Place {
     /// Opens the journal and gathers its records.
     fn open_on(&self, disk: &Disk) -> Result<(Journal, Vec<Vec<u8>>), StoreError> {
         let mut records = Vec::new();
-        let dir = DataDir::open(&self.path)?;
+        let dir = self.take()?;
         let journal = Journal::open_on(disk, &dir, &mut |index, record| {
             assert_eq!(index, records.len() as u64);
             records.push(record.to_vec());
@@ -68,6 +72,11 @@ impl Place {
         list.into_iter()
             .map(|file| (file.clone(), fs::read(root.join(file)).unwrap()))
             .collect()
+    }
+
+    /// As if the directory had come to a machine that never saw its log.
+    fn forget(&self) {
+        fs::remove_dir_all(self.path.with_file_name("guards")).unwrap();
     }
 
     fn put_back(&self, part: &str, files: &BTreeMap<String, Vec<u8>>) {
@@ -121,7 +130,7 @@ fn makes_a_directory_whole_or_not_at_all() {
     fs::create_dir_all(there.join(".init")).unwrap();
     fs::create_dir(there.join("keys")).unwrap();
     DataDir::init(&there, ORIGIN).unwrap();
-    DataDir::open(&there).unwrap();
+    DataDir::open(&there, &room.path().join("guards")).unwrap();
     assert!(!there.join(".init").exists());
     let full = room.path().join("full");
     fs::create_dir(&full).unwrap();
@@ -131,7 +140,7 @@ fn makes_a_directory_whole_or_not_at_all() {
         Err(StoreError::Taken { .. })
     ));
     assert!(matches!(
-        DataDir::open(&full),
+        DataDir::open(&full, &room.path().join("guards")),
         Err(StoreError::NotADataDirectory { .. })
     ));
     assert!(matches!(
@@ -143,23 +152,124 @@ fn makes_a_directory_whole_or_not_at_all() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     left.sort();
-    assert_eq!(left, ["full", "there"]);
+    assert_eq!(left, ["full", "guards", "there"]);
 }
 
 #[test]
 fn one_process_owns_the_directory() {
     let place = Place::new();
-    let dir = DataDir::open(&place.path).unwrap();
-    let refused = DataDir::open(&place.path).unwrap_err();
+    let dir = place.take().unwrap();
+    let refused = place.take().unwrap_err();
     assert!(matches!(refused, StoreError::Locked { .. }));
     let journal = Journal::open(&dir, &mut |_, _| Ok(())).unwrap();
     drop(dir);
-    assert!(
-        DataDir::open(&place.path).is_err(),
-        "the journal still owns it"
-    );
+    assert!(place.take().is_err(), "the journal still owns it");
     journal.close().unwrap();
-    DataDir::open(&place.path).unwrap();
+    place.take().unwrap();
+}
+
+#[test]
+fn a_copy_cannot_go_on_beside_the_original() {
+    let place = Place::new();
+    let (journal, _) = place.open().unwrap();
+    let _ticket = journal.append(0, group(0, 3)).unwrap();
+    journal.close().unwrap();
+    let (log, wal) = (place.files("log"), place.files("wal"));
+    let copy = Place {
+        path: place.path.with_file_name("copy"),
+        _room: tempfile::tempdir().unwrap(),
+    };
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([&place.path, &copy.path])
+        .status();
+    assert!(copied.unwrap().success());
+    // While the original is open.
+    let (journal, _) = place.open().unwrap();
+    assert!(matches!(
+        copy.open().err(),
+        Some(StoreError::Elsewhere { .. })
+    ));
+    let _ticket = journal.append(3, group(3, 2)).unwrap();
+    journal.close().unwrap();
+    // After it went on: the copy is yesterday's backup.
+    match copy.open().err() {
+        Some(StoreError::RolledBack { have, had, .. }) => assert_eq!((have, had), (3, 5)),
+        other => panic!("{other:?}"),
+    }
+    place.put_back("log", &log);
+    place.put_back("wal", &wal);
+    let refused = place.open().err().unwrap().to_string();
+    assert!(refused.contains("put the newer copy back"), "{refused}");
+    // Another history of the same length and more, made where nobody knew the log.
+    copy.path.with_file_name("guards").rename("elsewhere");
+    let (journal, _) = copy.open().unwrap();
+    let _ticket = journal.append(3, vec![b"other".to_vec(); 4]).unwrap();
+    journal.close().unwrap();
+    fs::remove_dir_all(copy.path.with_file_name("guards")).unwrap();
+    copy.path.with_file_name("elsewhere").rename("guards");
+    assert!(matches!(
+        copy.open().err(),
+        Some(StoreError::Forked { size: 5, .. })
+    ));
+}
+
+#[test]
+fn checkpoints_are_cosigned_and_failures_are_told() {
+    struct Now(Arc<AtomicU64>);
+    impl crate::Cosign for Now {
+        fn cosign(&mut self, log: &dyn ledger::Source, note: &[u8]) -> Result<Vec<u8>, String> {
+            assert!(log.read("checkpoint").is_ok());
+            match self.0.load(Ordering::SeqCst) {
+                0 => Err("nobody is there".to_owned()),
+                _ => Ok([note, b"cosigned\n"].concat()),
+            }
+        }
+    }
+    let place = Place::new();
+    let dir = place.take().unwrap();
+    let mut journal = Journal::open(&dir, &mut |_, _| Ok(())).unwrap();
+    let wait = |future| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+            .block_on(async {
+                tokio::time::timeout(std::time::Duration::from_millis(200), future).await
+            })
+    };
+    assert_eq!(
+        wait(Box::pin(journal.wait_witnessed(0)) as std::pin::Pin<Box<dyn Future<Output = _>>>),
+        Ok(Err(StoreError::Unwitnessed))
+    );
+    let there = Arc::new(AtomicU64::new(0));
+    journal
+        .witness(&dir, Box::new(Now(Arc::clone(&there))))
+        .unwrap();
+    let ticket = journal.append(0, group(0, 3)).unwrap();
+    ticket.durable_blocking().unwrap();
+    assert!(wait(Box::pin(journal.wait_witnessed(3))).is_err());
+    assert_eq!(
+        journal.witnessed().problem.as_deref(),
+        Some("nobody is there")
+    );
+    there.store(1, Ordering::SeqCst);
+    assert_eq!(wait(Box::pin(journal.wait_witnessed(3))), Ok(Ok(())));
+    let kept = fs::read(place.path.join("log/checkpoint.witnessed")).unwrap();
+    assert_eq!(kept, journal.witnessed().note);
+    assert!(kept.ends_with(b"cosigned\n"));
+    drop(journal);
+    place.verify();
+}
+
+trait Rename {
+    fn rename(&self, name: &str);
+}
+
+impl Rename for PathBuf {
+    fn rename(&self, name: &str) {
+        fs::rename(self, self.with_file_name(name)).unwrap();
+    }
 }
 
 #[test]
@@ -168,26 +278,20 @@ fn refuses_keys_that_others_can_read_and_other_layouts() {
     let place = Place::new();
     let key = place.path.join("keys/log.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(matches!(
-        DataDir::open(&place.path),
-        Err(StoreError::Exposed { .. })
-    ));
+    assert!(matches!(place.take(), Err(StoreError::Exposed { .. })));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let keys = place.path.join("keys");
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(matches!(
-        DataDir::open(&place.path),
-        Err(StoreError::Exposed { .. })
-    ));
+    assert!(matches!(place.take(), Err(StoreError::Exposed { .. })));
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o700)).unwrap();
-    DataDir::open(&place.path).unwrap();
+    place.take().unwrap();
     fs::write(
         place.path.join("counterfoil.json"),
-        r#"{"layout":2,"origin":"test.example/log"}"#,
+        r#"{"layout":3,"origin":"test.example/log","id":"00"}"#,
     )
     .unwrap();
-    let refused = DataDir::open(&place.path).unwrap_err().to_string();
-    assert!(refused.contains("layout is 2"), "{refused}");
+    let refused = place.take().unwrap_err().to_string();
+    assert!(refused.contains("layout is 3"), "{refused}");
 }
 
 #[test]
@@ -267,7 +371,7 @@ fn hands_on_why_a_record_is_refused() {
     let (journal, _) = place.open().unwrap();
     let _ticket = journal.append(0, group(0, 300)).unwrap();
     journal.close().unwrap();
-    let dir = DataDir::open(&place.path).unwrap();
+    let dir = place.take().unwrap();
     let refused = Journal::open(&dir, &mut |index, _| match index {
         299 => Err("it does not fold".to_owned()),
         _ => Ok(()),

@@ -149,7 +149,7 @@ fn next_publication(shared: &Shared, last: &mut Option<Instant>) -> Option<Vec<G
     }
 }
 
-fn wait_until<'a>(
+pub(super) fn wait_until<'a>(
     shared: &Shared,
     state: MutexGuard<'a, State>,
     time: Duration,

@@ -74,6 +74,7 @@ fn a_recovery_that_fails_can_be_tried_again() {
     drop(journal);
     // As if it had been killed before anything of the 600 was published.
     for step in 0.. {
+        place.forget();
         place.put_back("log", &log);
         place.put_back("wal", &wal);
         let (disk, left) = failing(step);

@@ -45,6 +45,7 @@ fn a_torn_tail_is_dropped_whole_at_every_length() {
                 // A file system may have grown the file before it wrote the bytes.
                 torn.resize(bytes.len(), 0);
             }
+            place.forget();
             place.put_back("log", &log);
             place.put_back("wal", &[(segment.clone(), torn.clone())].into());
             let (journal, records) = place.open().unwrap();
@@ -132,6 +133,7 @@ fn refuses_what_disagrees_with_the_write_ahead_log() {
     journal.wait_published_blocking(1).unwrap();
     drop(journal);
     let fork = place.files("log");
+    place.forget();
     place.put_back("log", &log);
     place.put_back("wal", &wal);
     let (journal, _) = place.open().unwrap();
@@ -141,6 +143,7 @@ fn refuses_what_disagrees_with_the_write_ahead_log() {
         .durable_blocking()
         .unwrap();
     drop(journal);
+    place.forget();
     place.put_back("log", &fork);
     match place.open().err() {
         Some(StoreError::Corrupt { why, .. }) => assert!(why.contains("other bytes"), "{why}"),
