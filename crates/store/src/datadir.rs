@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::StoreError;
 use crate::disk::{Disk, at};
 use crate::guard::Guard;
-use crate::secret::{random, random_token, read_secret, refuse_exposed, write_secret};
+use crate::secret::{random, random_seed, random_token, read_secret, refuse_exposed, write_secret};
 use crate::wal;
 
 /// The version of the layout this program writes and reads.
@@ -262,7 +262,7 @@ fn build(stage: &Path, origin: &str) -> Result<(), StoreError> {
             .create(&directory)
             .map_err(at(&directory))?;
     }
-    let seed = Zeroizing::new(random::<32>()?);
+    let seed = random_seed()?;
     let signer =
         Signer::from_seed(origin, &seed).map_err(|why| StoreError::Key(why.to_string()))?;
     write_secret(

@@ -75,6 +75,14 @@ pub fn random_token() -> Result<String, StoreError> {
     random::<32>().map(hex::encode)
 }
 
+/// A random seed of a key; wiped from memory when dropped.
+///
+/// # Errors
+/// [`StoreError::Key`] where the system gives no random bytes.
+pub fn random_seed() -> Result<Zeroizing<[u8; 32]>, StoreError> {
+    random().map(Zeroizing::new)
+}
+
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)

@@ -218,8 +218,8 @@ fn a_copy_cannot_go_on_beside_the_original() {
 fn checkpoints_are_cosigned_and_failures_are_told() {
     struct Now(Arc<AtomicU64>);
     impl crate::Cosign for Now {
-        fn cosign(&mut self, log: &dyn ledger::Source, note: &[u8]) -> Result<Vec<u8>, String> {
-            assert!(log.read("checkpoint").is_ok());
+        fn cosign(&mut self, log: &Directory, note: &[u8]) -> Result<Vec<u8>, String> {
+            assert!(ledger::Source::read(log, "checkpoint").is_ok());
             match self.0.load(Ordering::SeqCst) {
                 0 => Err("nobody is there".to_owned()),
                 _ => Ok([note, b"cosigned\n"].concat()),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ledger::{Directory, Source, tile};
+use ledger::{Directory, tile};
 
 use super::threads::wait_until;
 use super::{Shared, Stop};
@@ -16,7 +16,7 @@ pub trait Cosign: Send {
     ///
     /// # Errors
     /// Why there is no quorum, in words for an operator.
-    fn cosign(&mut self, log: &dyn Source, note: &[u8]) -> Result<Vec<u8>, String>;
+    fn cosign(&mut self, log: &Directory, note: &[u8]) -> Result<Vec<u8>, String>;
 }
 
 /// How far witnesses are.

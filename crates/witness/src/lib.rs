@@ -1,0 +1,14 @@
+//! Checkpoints leave the platform: witnesses that cosign them, anchors that keep them.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`client`] | asks witnesses for cosignatures until there is a quorum (`tlog-witness`) |
+//! | [`server`] | a witness of its own: cosigns what continues, refuses what forks (`tlog-witness`) |
+//! | [`keeper`] | what a witness keeps on disk, and the one place where it cosigns |
+
+pub mod client;
+pub mod keeper;
+pub mod server;
+
+pub use client::Client;
+pub use keeper::{Keeper, KeeperError};
