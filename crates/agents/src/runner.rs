@@ -34,6 +34,8 @@ pub enum Stop {
     Waits,
     /// The outcome is unknown; a human takes it up.
     Unknown,
+    /// Its grant is not at the level of durability that the release asks for; it can be taken up again.
+    Held,
 }
 
 /// Why a case cannot go on now. It stays as it is and can be taken up again.
@@ -116,7 +118,10 @@ impl Runner {
                 if grant.used.is_some() {
                     return Ok(Stop::Unknown);
                 }
-                self.execute(&case, &grant.id).await?;
+                match self.execute(&case, &grant.id).await {
+                    Err(RunError::Engine(EngineError::Unreleased { .. })) => return Ok(Stop::Held),
+                    done => done?,
+                }
             } else if case.approval.is_some() {
                 return Ok(Stop::Waits);
             } else if case.prepared.is_none() {

@@ -139,7 +139,13 @@ fn nothing_waits(id: &ItemId) -> Failure {
 }
 
 fn is_locked(dir: &Path) -> bool {
-    matches!(store::DataDir::open(dir), Err(StoreError::Locked { .. }))
+    let Ok(guards) = crate::site::guards() else {
+        return false;
+    };
+    matches!(
+        store::DataDir::open(dir, &guards),
+        Err(StoreError::Locked { .. })
+    )
 }
 
 fn signer(request: &Request) -> Option<Seat> {

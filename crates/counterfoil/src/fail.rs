@@ -48,6 +48,7 @@ impl From<EngineError> for Failure {
                 Self::usage(e)
             }
             EngineError::Store(_)
+            | EngineError::Unreleased { .. }
             | EngineError::Release { .. }
             | EngineError::Fold(_)
             | EngineError::Unauthenticated

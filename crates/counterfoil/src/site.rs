@@ -11,14 +11,21 @@ use agents::{RunError, Runner, Stop};
 use duty::name::{CaseId, Environment};
 use engine::{Engine, Options, Seat, target::Target};
 use gateway::upstream::{Launch, Upstream};
+use ledger::trust::Policy;
 use serde::Deserialize;
-use store::secret;
+use store::{Cosign, secret};
 use tokio::{sync::Semaphore, task::JoinSet};
+
+use witness::{Client, client::Health};
 
 use crate::fail::Failure;
 
 /// The file that names target systems.
 pub(crate) const TARGETS: &str = "targets.toml";
+/// Names the directory of guards.
+const GUARDS: &str = "COUNTERFOIL_GUARDS";
+/// The file with witnesses and their quorum, in the form of `c2sp.org/tlog-policy`.
+pub(crate) const WITNESS_POLICY: &str = "witness.policy";
 /// How many cases the built-in team works on at once.
 const AT_ONCE: usize = 16;
 
@@ -46,15 +53,20 @@ fn default_timeout() -> u64 {
 pub(crate) struct Site {
     pub(crate) engine: Arc<Engine>,
     pub(crate) runner: Arc<Runner>,
+    /// How the witnesses fare.
+    pub(crate) health: Health,
 }
 
 impl Site {
     /// Opens it whole, and takes up what an earlier run left.
     pub(crate) async fn open(dir: &Path) -> Result<Self, Failure> {
         let targets = targets(dir)?;
+        let witnesses = witness_policy(dir)?.filter(Policy::asks).map(Client::new);
+        let health = witnesses.as_ref().map(Client::health).unwrap_or_default();
         let options = Options {
             targets,
-            ..Options::default()
+            witnesses: witnesses.map(|client| Box::new(client) as Box<dyn Cosign>),
+            ..Options::new(&guards()?)
         };
         let engine = Arc::new(Engine::open(dir, options).await?);
         let recovered = engine.recover().await?;
@@ -68,7 +80,11 @@ impl Site {
         }
         let seats = seats(dir, &engine)?;
         let runner = Arc::new(Runner::new(Arc::clone(&engine), seats));
-        Ok(Self { engine, runner })
+        Ok(Self {
+            engine,
+            runner,
+            health,
+        })
     }
 
     /// Looks again whose tokens are here.
@@ -123,6 +139,7 @@ impl Site {
         Self {
             engine: Arc::clone(&self.engine),
             runner: Arc::clone(&self.runner),
+            health: self.health.clone(),
         }
     }
 
@@ -189,6 +206,38 @@ impl Work {
         }
         runner.advance(&self.case).await
     }
+}
+
+/// Where this machine keeps its logs' guards.
+pub(crate) fn guards() -> Result<PathBuf, Failure> {
+    let named = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    let state = || {
+        let home = || named("HOME").map(|home| home.join(".local/state"));
+        named("XDG_STATE_HOME").or_else(home)
+    };
+    let place = named(GUARDS).or_else(|| state().map(|state| state.join("counterfoil/guards")));
+    place.ok_or_else(|| {
+        Failure::usage(format!(
+            "there is no HOME to keep the log's guard in; name a directory outside the data directory with {GUARDS}"
+        ))
+    })
+}
+
+/// The trust policy of the data directory, where there is one.
+pub(crate) fn witness_policy(dir: &Path) -> Result<Option<Policy>, Failure> {
+    let file = dir.join(WITNESS_POLICY);
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Failure::unavailable(format!("`{}`: {e}", file.display()))),
+    };
+    let policy = Policy::parse(&text);
+    let policy = policy.map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
+    Ok(Some(policy))
 }
 
 fn targets(dir: &Path) -> Result<HashMap<String, Arc<dyn Target>>, Failure> {

@@ -12,7 +12,7 @@ use crate::{
     name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
     principal::Role,
     refusal::Refusal,
-    release::{ClauseRef, RuleHit, Tier},
+    release::{ClauseRef, Level, RuleHit, Tier},
     request::Request,
     statement::Choice,
     time::Time,
@@ -389,6 +389,8 @@ bodies! {
         digest: Digest,
         /// The rule of the executor's permission set.
         rule: RuleHit,
+        /// How safe this record must be before the call goes out.
+        level: Level,
     }
     /// What came of it.
     OutcomeRecorded "outcome.recorded" {

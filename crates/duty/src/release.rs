@@ -40,6 +40,33 @@ impl Tier {
     }
 }
 
+/// How safe the records behind an effect must be before it happens.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// On the disk: survives a crash of the process and of the machine.
+    #[default]
+    Committed,
+    /// Covered by a signed checkpoint that others can read.
+    Checkpointed,
+    /// Covered by a checkpoint that a quorum of witnesses cosigned: survives the operator too.
+    Witnessed,
+}
+
+impl Level {
+    /// The word used in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Checkpointed => "checkpointed",
+            Self::Witnessed => "witnessed",
+        }
+    }
+}
+
 /// A clause by id, version and digest: what records cite.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -139,6 +166,9 @@ pub struct Team {
     pub confidence_clause: String,
     /// How long a grant stands, in minutes.
     pub grant_minutes: u32,
+    /// How safe the records behind an action of a tier must be before it is executed; a tier that is not here asks for
+    /// [`Level::Committed`].
+    pub durability: BTreeMap<Tier, Level>,
 }
 
 impl Team {
@@ -146,6 +176,14 @@ impl Team {
     #[must_use]
     pub fn agent(&self, id: &PrincipalId) -> Option<&Agent> {
         self.agents.iter().find(|a| a.id == *id)
+    }
+
+    /// How safe the records behind a case's action must be before it is executed. A case without a tier is taken for a
+    /// high one.
+    #[must_use]
+    pub fn level(&self, tier: Option<Tier>) -> Level {
+        let tier = tier.unwrap_or(Tier::High);
+        self.durability.get(&tier).copied().unwrap_or_default()
     }
 
     /// The agents with a duty.

@@ -1,20 +1,26 @@
 //! Acting: calls to target systems, each after its record is durable, each answered by another record.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use duty::{
     action::Action,
     canonical::Digest,
     name::{CaseId, ItemId},
     record::Body,
-    release::Rules,
+    release::{Level, Rules},
     request::{Answer, Call, FoundBy, Outcome, Ranked, RecordOutcome, Request, Retrieve, UseGrant},
     state::Case,
 };
 use policy::Release;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::{Engine, EngineError, Seat, target};
+
+/// How long a grant waits for its level before it is used, which can be tried again; and how long its use waits, which
+/// cannot.
+const BEFORE: Duration = Duration::from_secs(5);
+const AFTER: Duration = Duration::from_secs(30);
 
 /// How many clauses a retrieval records.
 const FOUND: usize = 8;
@@ -113,11 +119,22 @@ impl Engine {
     ) -> Result<Executed, EngineError> {
         let (target, name) = self.target(&action.tool)?;
         let idempotency = self.idempotency(grant, &action.tool)?;
+        let level = self.level(grant)?;
+        // What authorises it first, so that nothing is consumed while witnesses are away.
+        self.reach(level, BEFORE)
+            .await
+            .map_err(|why| EngineError::Unreleased { level, why })?;
         let request = Request::UseGrant(UseGrant {
             grant: grant.clone(),
             action: action.clone(),
         });
         self.submit(seat, request).await?;
+        if let Err(why) = self.reach(level, AFTER).await {
+            let detail = format!("never sent: its record is not {}: {why}", level.word());
+            return self
+                .record_outcome(grant, Outcome::Failed, FoundBy::Answer, detail, None)
+                .await;
+        }
         let mut arguments = action.arguments;
         if let Some(field) = idempotency {
             arguments.insert(field, Value::from(grant.as_str()));
@@ -251,6 +268,31 @@ impl Engine {
         })?;
         let action = action.ok_or_else(|| EngineError::Missing(call.clone()))?;
         Ok((action, self.release_of(call)?))
+    }
+
+    /// The level of durability that the release asks for before this grant is used.
+    fn level(&self, grant: &ItemId) -> Result<Level, EngineError> {
+        let tier = self.with_case(grant, |case| case.tier)?;
+        Ok(self.release_of(grant)?.team().level(tier))
+    }
+
+    /// Waits until all that is committed now is at a level; the reason where it does not come to that in time.
+    async fn reach(&self, level: Level, patience: Duration) -> Result<(), String> {
+        let journal = self.journal();
+        let size = journal.committed();
+        let waited = match level {
+            Level::Committed => return Ok(()),
+            Level::Checkpointed => timeout(patience, journal.wait_published(size)).await,
+            Level::Witnessed => timeout(patience, journal.wait_witnessed(size)).await,
+        };
+        match waited {
+            Ok(reached) => reached.map_err(|why| why.to_string()),
+            Err(_) => {
+                let problem = journal.witnessed().problem;
+                let problem = problem.filter(|_| level == Level::Witnessed);
+                Err(problem.unwrap_or_else(|| format!("not within {} s", patience.as_secs())))
+            }
+        }
     }
 
     fn idempotency(&self, grant: &ItemId, tool: &str) -> Result<Option<String>, EngineError> {

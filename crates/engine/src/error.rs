@@ -1,6 +1,6 @@
 //! What can go wrong in the shell, apart from a refusal's being recorded as such.
 
-use duty::{name::ItemId, refusal::Refusal};
+use duty::{name::ItemId, refusal::Refusal, release::Level};
 use policy::ReleaseErrors;
 use store::StoreError;
 
@@ -41,6 +41,14 @@ pub enum EngineError {
     /// There is no such call or grant to act on.
     #[error("`{0}` is not there to act on")]
     Missing(ItemId),
+    /// A grant that must not be used yet. Nothing was consumed; it may be tried again while the grant stands.
+    #[error("the grant waits: what authorises it is not {} yet: {why}", .level.word())]
+    Unreleased {
+        /// The level that the release asks for.
+        level: Level,
+        /// What is missing.
+        why: String,
+    },
     /// The index over the clauses fails.
     #[error("retrieval failed: {0}")]
     Retrieval(String),

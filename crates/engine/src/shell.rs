@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,7 +17,7 @@ use duty::{
     state::State,
 };
 use policy::Release;
-use store::{DataDir, Journal, Snapshots};
+use store::{Cosign, DataDir, Journal, Snapshots};
 use tokio::sync::watch;
 
 use crate::{
@@ -37,13 +37,21 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Target systems by the name of their server, as in `<server>.<tool>`.
     pub targets: HashMap<String, Arc<dyn Target>>,
+    /// Where this machine keeps its logs' guards: outside every data directory, and in no backup of one.
+    pub guards: PathBuf,
+    /// Has published checkpoints cosigned, where there are witnesses.
+    pub witnesses: Option<Box<dyn Cosign>>,
 }
 
-impl Default for Options {
-    fn default() -> Self {
+impl Options {
+    /// The system's clock, no targets, no witnesses.
+    #[must_use]
+    pub fn new(guards: &Path) -> Self {
         Self {
             clock: Arc::new(SystemClock),
             targets: HashMap::new(),
+            guards: guards.to_owned(),
+            witnesses: None,
         }
     }
 }
@@ -75,16 +83,19 @@ impl Engine {
     /// [`EngineError::Store`] where the directory is not there, not writable, locked or damaged; [`EngineError::Fold`]
     /// where its records do not follow one another.
     pub async fn open(path: &Path, options: Options) -> Result<Self, EngineError> {
-        let dir = DataDir::open(path)?;
+        let dir = DataDir::open(path, &options.guards)?;
         let mut core = Core {
             state: State::default(),
             library: Library::default(),
         };
-        let journal = Journal::open(&dir, &mut |_, bytes| {
+        let mut journal = Journal::open(&dir, &mut |_, bytes| {
             let record = Record::from_bytes_unchecked(bytes).map_err(|e| e.to_string())?;
             core.library.take(&record);
             core.state.apply(&record).map_err(|e| e.to_string())
         })?;
+        if let Some(witnesses) = options.witnesses {
+            journal.witness(&dir, witnesses)?;
+        }
         let (size, _) = watch::channel(core.state.size);
         let engine = Self {
             core: Mutex::new(core),

@@ -207,6 +207,7 @@ impl From<EngineError> for Problem {
             EngineError::Missing(_) => Self::new(StatusCode::NOT_FOUND, "wrong-state", detail),
             EngineError::Canonical(_) => Self::new(StatusCode::BAD_REQUEST, "malformed", detail),
             EngineError::Store(_)
+            | EngineError::Unreleased { .. }
             | EngineError::Retrieval(_)
             | EngineError::Release { .. }
             | EngineError::Fold(_)

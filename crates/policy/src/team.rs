@@ -6,7 +6,7 @@ use duty::{
     canonical::Digest,
     name::{Course, PrincipalId},
     principal::{Duty, Role},
-    release::{Agent, Disqualify, Quorum, Team, Tier, Tool},
+    release::{Agent, Disqualify, Level, Quorum, Team, Tier, Tool},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -49,6 +49,8 @@ struct Written {
     disqualify: Option<WrittenDisqualify>,
     recommendation: WrittenRecommendation,
     grant: WrittenGrant,
+    #[serde(default)]
+    durability: BTreeMap<Tier, Level>,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +163,7 @@ impl Check<'_> {
                 min_confidence: written.recommendation.min_confidence,
                 confidence_clause: written.recommendation.clause,
                 grant_minutes: written.grant.expires_minutes,
+                durability: written.durability,
             },
             plans: BTreeMap::new(),
             permission_sets: BTreeMap::new(),

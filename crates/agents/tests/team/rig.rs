@@ -155,6 +155,7 @@ impl Rig {
         let options = Options {
             clock: Arc::new(TestClock(Arc::clone(&clock))),
             targets,
+            ..Options::new(&home.path().join("guards"))
         };
         let engine = Arc::new(
             Engine::open(&home.path().join("data"), options)

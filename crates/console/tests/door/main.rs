@@ -51,7 +51,7 @@ impl House {
         let clock = Arc::new(Hands(AtomicI64::new(1_790_000_000_000)));
         let options = engine::Options {
             clock: clock.clone(),
-            ..engine::Options::default()
+            ..engine::Options::new(&home.path().join("guards"))
         };
         let engine = Arc::new(Engine::open(home.path(), options).await.unwrap());
         let public: PublicKey = serde_json::from_value(json!(PUBLIC)).unwrap();

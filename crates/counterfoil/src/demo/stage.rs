@@ -19,7 +19,7 @@ use crate::{
     door::{As, Door},
     fail::{Failure, named},
     keys,
-    site::{Site, TARGETS},
+    site::{self, Site, TARGETS},
 };
 
 /// The environment that the example runs in.
@@ -60,7 +60,7 @@ pub(super) fn prepare(demo: &Demo) -> Result<bool, Failure> {
         DataDir::init(dir, ORIGIN)?;
     }
     // Nothing below may be written into a directory that is another process's, or damaged, or read-only.
-    drop(DataDir::open(dir)?);
+    drop(DataDir::open(dir, &site::guards()?)?);
     if dir.join(MARK).exists() {
         let shape = Shape::read(dir)?;
         if demo.seed.is_some() && demo.seed != shape.seed {

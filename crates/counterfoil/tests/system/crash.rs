@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::rig::{BINARY, demo, expect, records, signal};
+use crate::rig::{binary, demo, expect, records, signal};
 
 /// Numbers that are the same in every run (xorshift), so that a failure can be had again.
 struct Dice(u64);
@@ -28,7 +28,7 @@ impl Dice {
 }
 
 fn start(dir: &Path, cases: usize, delay_ms: u64) -> Child {
-    Command::new(BINARY)
+    binary()
         .args(["demo", "--once", "--json", "--cases", &cases.to_string()])
         .args(["--treasury-delay-ms", &delay_ms.to_string(), "--dir"])
         .arg(dir)

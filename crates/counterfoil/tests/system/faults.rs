@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::rig::{BINARY, Example, Server, demo, expect};
+use crate::rig::{BINARY, Example, GUARDS, Server, demo, expect};
 
 fn release_at(dir: &Path, change: impl Fn(&str, String) -> String) -> String {
     for (path, text) in payables::release_files() {
@@ -143,6 +143,7 @@ fn in_namespace(script: &str, dir: &Path) -> Output {
     let output = command
         .args(["--mount", "sh", "-ec", script])
         .env("BINARY", BINARY)
+        .env("COUNTERFOIL_GUARDS", GUARDS)
         .env("HERE", dir)
         .stdin(Stdio::null())
         .output()

@@ -15,14 +15,18 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_counterfoil");
+pub(crate) const GUARDS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/guards");
+
+/// The binary, keeping its guards where the tests do.
+pub(crate) fn binary() -> Command {
+    let mut command = Command::new(BINARY);
+    command.env("COUNTERFOIL_GUARDS", GUARDS);
+    command
+}
 
 /// Runs the binary to its end.
 pub(crate) fn run(args: &[&str]) -> Output {
-    Command::new(BINARY)
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    binary().args(args).stdin(Stdio::null()).output().unwrap()
 }
 
 /// Runs it and expects an exit code; gives what it printed.
@@ -81,7 +85,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(dir: &Path) -> Self {
-        let child = Command::new(BINARY)
+        let child = binary()
             .args(["serve", "--listen", "127.0.0.1:0", "--dir"])
             .arg(dir)
             .stdin(Stdio::null())

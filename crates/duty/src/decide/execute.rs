@@ -58,6 +58,7 @@ impl Desk<'_> {
             request: self.request(),
             digest,
             rule,
+            level: rules.team().level(case.tier),
         };
         self.write(place, Some(Role::Executor), clauses, body);
         Ok(())

@@ -13,7 +13,7 @@ use duty::{
     record::{Body, Record},
     refusal::Code,
     release::{
-        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Permission, Quorum, RiskFinding, RuleHit,
+        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Permission, Quorum, RiskFinding, RuleHit,
         Rules, Team, Threshold, Tier, Tool,
     },
     release_for,
@@ -141,6 +141,7 @@ impl TestRules {
                 min_confidence: 80,
                 confidence_clause: "P-2".to_owned(),
                 grant_minutes: 10,
+                durability: BTreeMap::from([(Tier::High, Level::Witnessed)]),
             },
             thresholds: vec![(threshold, threshold_digest)],
             clauses: ["P-1", "P-2"]
