@@ -12,6 +12,7 @@
 //! | [`reperform`](mod@reperform) | every decision, recommendation and retrieval again |
 //! | [`index`] | a projection for queries |
 //! | [`story`], [`replay`](mod@replay) | one case |
+//! | [`proof`] | one record and its clauses in a file that verifies offline |
 //! | [`exceptions`](mod@exceptions) | what waits for triage |
 
 mod error;
@@ -24,6 +25,7 @@ mod words;
 
 pub mod exceptions;
 pub mod index;
+pub mod proof;
 pub mod reader;
 pub mod reperform;
 pub mod replay;

@@ -30,6 +30,12 @@ pub struct Clause {
 }
 
 impl Clause {
+    /// The digest of a clause with these parts: what records hold beside its id and version.
+    #[must_use]
+    pub fn digest_of(id: &str, version: &str, title: &str, text: &str) -> Digest {
+        digest(id, version, title, text)
+    }
+
     /// What records cite.
     #[must_use]
     pub fn reference(&self) -> ClauseRef {
