@@ -83,7 +83,9 @@ pub enum ProofFailure {
 /// # Errors
 /// [`ProofFailure`].
 pub fn prove(source: &dyn Source, verifier: &Verifier, seq: u64) -> Result<String, ProofFailure> {
-    let newest = source.read(CHECKPOINT).map_err(ledger::proof::ProofError::from)?;
+    let newest = source
+        .read(CHECKPOINT)
+        .map_err(ledger::proof::ProofError::from)?;
     let witnessed = source.read(WITNESSED).ok();
     let covers = |note: &[u8]| {
         let head = Checkpoint::open(note, verifier, true).ok()?;
@@ -128,7 +130,10 @@ pub fn check(text: &str, verifier: &Verifier, policy: &Policy) -> Result<Proved,
     let wrong = |why: String| ProofFailure::Wrong(why);
     let proof = Proof::parse(text)?;
     let extra = proof.extra.as_deref().ok_or_else(|| {
-        wrong("the file holds no record: it has no `extra` line, and was not made by `log prove`".to_owned())
+        wrong(
+            "the file holds no record: it has no `extra` line, and was not made by `log prove`"
+                .to_owned(),
+        )
     })?;
     let extra: Extra = serde_json::from_slice(extra)
         .map_err(|e| wrong(format!("the extra data is not that of `log prove`: {e}")))?;
@@ -141,20 +146,29 @@ pub fn check(text: &str, verifier: &Verifier, policy: &Policy) -> Result<Proved,
     }
     for cited in &record.clauses {
         let found = extra.clauses.iter().find(|c| c.id == cited.id);
-        let found = found.ok_or_else(|| wrong(format!("the text of clause {} is missing", cited.id)))?;
+        let found =
+            found.ok_or_else(|| wrong(format!("the text of clause {} is missing", cited.id)))?;
         let digest = Clause::digest_of(&found.id, &found.version, &found.title, &found.text);
         if digest != cited.digest {
-            let why = format!("the text of clause {} is not the one that the record cites", cited.id);
+            let why = format!(
+                "the text of clause {} is not the one that the record cites",
+                cited.id
+            );
             return Err(wrong(why));
         }
     }
     if extra.clauses.len() != record.clauses.len() {
-        return Err(wrong("the file holds clauses that the record does not cite".to_owned()));
+        return Err(wrong(
+            "the file holds clauses that the record does not cite".to_owned(),
+        ));
     }
     let note = Note::parse(proof.checkpoint.as_bytes()).map_err(|e| wrong(e.to_string()))?;
     let cosigned = policy.verify(&note).map_err(|e| wrong(e.to_string()))?;
     let name = |place: &usize| policy.witnesses.get(*place).map(|w| w.name.clone());
-    let witnesses = cosigned.by.iter().filter_map(|(w, time)| Some((name(w)?, *time)));
+    let witnesses = cosigned
+        .by
+        .iter()
+        .filter_map(|(w, time)| Some((name(w)?, *time)));
     Ok(Proved {
         record,
         bytes: extra.record,
@@ -191,7 +205,11 @@ fn clauses(source: &dyn Source, cites: &Record) -> Result<Vec<ProvedClause>, Pro
     let release = cites.release.ok_or_else(none)?;
     let paths = built.get(&release).ok_or_else(none)?;
     let release = library.made_of(release, paths)?;
-    cites.clauses.iter().map(|cited| proved(&release, &cited.id)).collect()
+    cites
+        .clauses
+        .iter()
+        .map(|cited| proved(&release, &cited.id))
+        .collect()
 }
 
 fn proved(release: &Release, id: &str) -> Result<ProvedClause, ProofFailure> {

@@ -69,10 +69,10 @@ fn a_rewritten_log_is_found_with_one_anchor_and_the_place_is_told() {
     // Rewritten from record 2 on, by somebody who has the key.
     let forged = grown(home.path(), "stolen", &[&["a", "b", "X", "d", "e", "f"]]);
     let wrong = compare(&log("stolen"), 6, &keys, kept()).unwrap_err();
-    assert_eq!((wrong.fits, wrong.size), (2, 3));
+    assert_eq!((wrong.fits, wrong.size), (2, 3), "{wrong}");
     assert!(wrong.to_string().contains("rewritten"), "{wrong}");
     // Cut.
-    let wrong = compare(&log("log"), 4, &keys, kept()).unwrap_err();
+    let wrong = compare(&log("log"), 3, &keys, kept()).unwrap_err();
     assert_eq!((wrong.fits, wrong.size), (3, 5));
     // Signed by a key that is not the log's.
     DataDir::init(&home.path().join("other"), "log.example/test").unwrap();
@@ -135,7 +135,7 @@ fn receiver(status: &'static str) -> (String, std::thread::JoinHandle<String>) {
             .unwrap();
         let mut text = String::new();
         let mut bytes = [0; 4096];
-        while !text.ends_with("}}") {
+        while !text.ends_with('}') {
             let read = stream.read(&mut bytes).unwrap();
             text += std::str::from_utf8(&bytes[..read]).unwrap();
         }
