@@ -60,6 +60,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Exception(command) => commands::exception::run(command).await,
         Command::Audit(command) => commands::audit::run(command),
         Command::Log(command) => commands::log::run(command),
+        Command::Witness(witness) => commands::witness::run(witness).await,
         Command::Principal(command) => commands::principal::run(command).await,
         Command::Certification(command) => commands::principal::certification(command).await,
         Command::SignIn(sign_in) => commands::sign_in(sign_in),

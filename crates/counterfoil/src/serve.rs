@@ -1,12 +1,20 @@
 //! `serve`: the console and the HTTP door on one port, and a loop that lets agents go on as humans sign and time passes.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use engine::Engine;
 use store::secret;
 use tokio::{net::TcpListener, sync::watch};
+use witness::anchor::{Kept, config::Anchors, schedule::States};
 
 use crate::{
+    commands::{trail, witness::seconds},
     door::{LOCAL_TOKEN, SERVING, Serving},
     fail::Failure,
     keys,
@@ -15,6 +23,9 @@ use crate::{
 
 /// How long the loop sleeps at most: expiries are noticed within this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often it is looked which anchors are due.
+const ANCHORS_AGAIN: Duration = Duration::from_secs(5);
 
 /// Takes the port before anything else is done, so that a port in use costs nothing.
 pub(crate) async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
@@ -34,6 +45,7 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
 /// Serves until Ctrl-C or SIGTERM, then publishes the rest.
 pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Result<(), Failure> {
     let url = url(&listener)?;
+    let anchors = Arc::new(trail::anchors(dir, None)?);
     let local = keys::token(&dir.join(LOCAL_TOKEN))?;
     let console = console::router(console::Options {
         engine: Arc::clone(&site.engine),
@@ -46,6 +58,12 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
     secret::write_secret(&dir.join(SERVING), &serving)?;
 
     let (stop, stopped) = watch::channel(false);
+    let anchoring = tokio::spawn(anchor(
+        Arc::clone(&site.engine),
+        dir.to_owned(),
+        anchors,
+        stopped.clone(),
+    ));
     let going_on = tokio::spawn(go_on(site, stopped.clone()));
     let mut until = stopped;
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
@@ -58,6 +76,7 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
     // Open connections of browsers would keep the server for ever.
     let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     let site = going_on.await.map_err(Failure::unavailable)?;
+    anchoring.await.map_err(Failure::unavailable)??;
     publish(&site.engine).await;
     Ok(())
 }
@@ -75,6 +94,54 @@ async fn publish(engine: &Engine) {
             "the last records are committed and not yet published; the next start publishes them"
         );
     }
+}
+
+/// Takes checkpoints to the anchors of the data directory when they are due.
+async fn anchor(
+    engine: Arc<Engine>,
+    dir: PathBuf,
+    anchors: Arc<Anchors>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let mut alarmed = BTreeSet::new();
+    while !anchors.anchors.is_empty() {
+        let (anchors, note, dir) = (
+            Arc::clone(&anchors),
+            engine.journal().checkpoint(),
+            dir.clone(),
+        );
+        let run = tokio::task::spawn_blocking(move || {
+            let mut states = States::read(&dir);
+            let before = states.clone();
+            let wrong = match Kept::new(&note) {
+                Ok(note) => states.run(&anchors, &note, seconds(), false),
+                Err(why) => vec![("the checkpoint".to_owned(), why)],
+            };
+            let written = if states == before {
+                Ok(())
+            } else {
+                states.write(&dir)
+            };
+            (wrong, states, written)
+        });
+        let (wrong, states, written) = run.await.map_err(Failure::unavailable)?;
+        if let Err(why) = written {
+            eprintln!("how anchors fare could not be kept: {why}");
+        }
+        for (name, why) in wrong {
+            eprintln!("ALARM: anchor `{name}` keeps no checkpoint: {why}; it is tried again");
+            alarmed.insert(name);
+        }
+        let fine = |name: &String| states.0.get(name).is_some_and(|s| s.problem.is_none());
+        for name in alarmed.extract_if(.., |name| fine(name)) {
+            eprintln!("anchor `{name}` keeps checkpoints again");
+        }
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => break,
+            () = tokio::time::sleep(ANCHORS_AGAIN) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Lets agents go on whenever something new is in the log.
@@ -98,7 +165,8 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
     }
 }
 
-async fn signalled() {
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn signalled() {
     let interrupt = tokio::signal::ctrl_c();
     match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(mut terminate) => {

@@ -8,3 +8,4 @@ mod faults;
 mod line;
 mod rig;
 mod tamper;
+mod witness;
