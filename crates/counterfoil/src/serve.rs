@@ -64,6 +64,7 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
         anchors,
         stopped.clone(),
     ));
+    let witnessing = tokio::spawn(alarm(Arc::clone(&site.engine), stopped.clone()));
     let going_on = tokio::spawn(go_on(site, stopped.clone()));
     let mut until = stopped;
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
@@ -76,6 +77,7 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
     // Open connections of browsers would keep the server for ever.
     let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     let site = going_on.await.map_err(Failure::unavailable)?;
+    witnessing.await.map_err(Failure::unavailable)?;
     anchoring.await.map_err(Failure::unavailable)??;
     publish(&site.engine).await;
     Ok(())
@@ -93,6 +95,25 @@ async fn publish(engine: &Engine) {
         eprintln!(
             "the last records are committed and not yet published; the next start publishes them"
         );
+    }
+}
+
+/// Says when there is no quorum of witnesses, and when there is one again.
+async fn alarm(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
+    let mut told = None;
+    loop {
+        let problem = engine.journal().witnessed().problem;
+        if problem != told {
+            match &problem {
+                Some(why) => eprintln!("ALARM: witnesses: {why}; it is tried again"),
+                None => eprintln!("witnesses cosign again"),
+            }
+            told = problem;
+        }
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
     }
 }
 
