@@ -8,10 +8,15 @@ use std::{
     time::Duration,
 };
 
+use console::Holder;
+use duty::time::Time;
 use engine::Engine;
 use store::secret;
 use tokio::{net::TcpListener, sync::watch};
-use witness::anchor::{Kept, config::Anchors, schedule::States};
+use witness::{
+    anchor::{Kept, config::Anchors, schedule::States},
+    client::Health,
+};
 
 use crate::{
     commands::{trail, witness::seconds},
@@ -51,6 +56,7 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
         engine: Arc::clone(&site.engine),
         dir: dir.to_owned(),
         public_url: url.clone(),
+        outside: outside(dir, site.health.clone()),
     })
     .map_err(Failure::unavailable)?;
     let app = gateway::http::router(Arc::clone(&site.engine), &local).merge(console);
@@ -96,6 +102,32 @@ async fn publish(engine: &Engine) {
             "the last records are committed and not yet published; the next start publishes them"
         );
     }
+}
+
+/// How witnesses and anchors fare, for the console.
+fn outside(dir: &Path, health: Health) -> console::Outside {
+    let dir = dir.to_owned();
+    let time = |seconds: u64| {
+        let millis = i64::try_from(seconds.saturating_mul(1000)).ok()?;
+        (seconds > 0).then(|| Time::from_millis(millis))
+    };
+    Arc::new(move || {
+        let witnesses = health.states().into_iter().map(|w| Holder {
+            kind: "witness",
+            name: w.name,
+            size: w.size,
+            at: time(w.time),
+            problem: w.problem,
+        });
+        let anchors = States::read(&dir).0.into_iter().map(|(name, a)| Holder {
+            kind: "anchor",
+            name,
+            size: a.size,
+            at: time(a.at),
+            problem: a.problem,
+        });
+        witnesses.chain(anchors).collect()
+    })
 }
 
 /// Says when there is no quorum of witnesses, and when there is one again.

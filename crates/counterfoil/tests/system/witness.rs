@@ -14,13 +14,13 @@ use crate::rig::{
 };
 
 /// A witness that runs.
-struct Witness {
+pub(crate) struct Witness {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Witness {
-    fn start(dir: &Path, listen: &str) -> Self {
+    pub(crate) fn start(dir: &Path, listen: &str) -> Self {
         let mut child = binary()
             .args(["witness", "--listen", listen, "--dir"])
             .arg(dir)
@@ -46,7 +46,7 @@ impl Drop for Witness {
 }
 
 /// Makes a witness that knows the example's log; answers its key.
-fn make(example: &Example, name: &str) -> String {
+pub(crate) fn make(example: &Example, name: &str) -> String {
     let (dir, log) = (
         example.home.path().join(name),
         example.dir().join("log.vkey"),
