@@ -18,6 +18,8 @@ pub mod request;
 mod slice;
 pub mod state;
 pub mod statement;
+mod tagged;
+mod text;
 pub mod time;
 
 pub use decide::{Decision, decide, differs, may_sign, release_for};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::value::RawValue;
 
 use crate::{
     action::Action,
@@ -12,6 +13,7 @@ use crate::{
     principal::{Duty, NewPrincipal},
     release::ClauseRef,
     statement::{ApprovalStatement, Signed, ThresholdStatement, TriageStatement},
+    tagged,
     time::Time,
 };
 
@@ -29,7 +31,7 @@ pub struct Submission {
 }
 
 /// What is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Request {
     /// Begin the log.
@@ -68,6 +70,53 @@ pub enum Request {
     Expire(Expire),
     /// Triage an exception, signed.
     Triage(Signed<TriageStatement>),
+}
+
+/// Reading by `type`; an exhaustive match keeps the list whole.
+macro_rules! by_type {
+    ($($name:ident $word:literal)*) => {
+        impl Request {
+            /// The words of `type`.
+            pub const TYPES: &'static [&'static str] = &[$($word),*];
+
+            /// Its word in `type`.
+            #[must_use]
+            pub fn word(&self) -> &'static str {
+                match self { $(Self::$name(_) => $word,)* }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for Request {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let raw = <Box<RawValue>>::deserialize(deserializer)?;
+                match &*tagged::tag::<D::Error>(&raw)? {
+                    $($word => tagged::rest(&raw).map(Self::$name),)*
+                    other => Err(Error::unknown_variant(other, Self::TYPES)),
+                }
+            }
+        }
+    };
+}
+
+by_type! {
+    OpenLog "open_log"
+    AddPrincipal "add_principal"
+    RevokePrincipal "revoke_principal"
+    Certify "certify"
+    RecordFile "record_file"
+    BuildRelease "build_release"
+    Promote "promote"
+    SignThreshold "sign_threshold"
+    OpenCase "open_case"
+    Call "call"
+    Answer "answer"
+    Retrieve "retrieve"
+    Recommend "recommend"
+    Approve "approve"
+    UseGrant "use_grant"
+    RecordOutcome "record_outcome"
+    Expire "expire"
+    Triage "triage"
 }
 
 impl Request {

@@ -4,7 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::DateTime, tz::Offset};
 use serde::{Deserialize, Serialize};
 
 /// A moment, to the millisecond.
@@ -54,6 +54,9 @@ impl FromStr for Time {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
+        if let Some(time) = exact(s.as_bytes()) {
+            return Ok(time);
+        }
         let time = s
             .parse::<Timestamp>()
             .map(|t| Self::from_millis(t.as_millisecond()))
@@ -68,6 +71,47 @@ impl FromStr for Time {
     }
 }
 
+/// Reads `YYYY-MM-DDThh:mm:ss.mmmZ`, and nothing else: every record has a few of these.
+fn exact(text: &[u8]) -> Option<Time> {
+    let text: &[u8; 24] = text.try_into().ok()?;
+    let marks = [
+        (4, b'-'),
+        (7, b'-'),
+        (10, b'T'),
+        (13, b':'),
+        (16, b':'),
+        (19, b'.'),
+        (23, b'Z'),
+    ];
+    if marks.iter().any(|(at, mark)| text[*at] != *mark) {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        text[from..to].iter().try_fold(0_i32, |sum, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| sum * 10 + i32::from(digit - b'0'))
+        })
+    };
+    let small = |from, to| number(from, to).and_then(|n| i8::try_from(n).ok());
+    let year = number(0, 4).and_then(|n| i16::try_from(n).ok())?;
+    let date = DateTime::new(
+        year,
+        small(5, 7)?,
+        small(8, 10)?,
+        small(11, 13)?,
+        small(14, 16)?,
+        small(17, 19)?,
+        number(20, 23)? * 1_000_000,
+    );
+    let stamp = Offset::UTC.to_timestamp(date.ok()?).ok()?;
+    // Before 1970 a record has no time.
+    let millis = stamp.as_millisecond();
+    (0..=Time::LAST)
+        .contains(&millis)
+        .then(|| Time::from_millis(millis))
+}
+
 impl Serialize for Time {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(self)
@@ -76,9 +120,7 @@ impl Serialize for Time {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        crate::text::parse(d)
     }
 }
 
