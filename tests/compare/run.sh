@@ -94,7 +94,7 @@ if [[ $only != compare ]]; then
     exit 1
   fi
   cargo bench --quiet --locked -p store --bench growth -- "$room" "$most" "$bytes" >"$room/rows/growth"
-  printf '\n| records in the log | records/s for the next 100,000 | resident | peak |\n|---|---|---|---|\n'
+  printf '\n| records in the log | records/s for those after them, at most 100,000 | resident | peak |\n|---|---|---|---|\n'
   awk -F'\t' '
     function grouped(n,   out) { while (length(n) > 3) { out = "," substr(n, length(n) - 2) out; n = substr(n, 1, length(n) - 3) } return n out }
     { printf "| %s | %s | %d MiB | %d MiB |\n", grouped($1), grouped($2), $3, $4 }' "$room/rows/growth"
