@@ -157,6 +157,61 @@ proptest! {
     }
 
     #[test]
+    fn judges_proofs_as_others_do(
+        size in 2_u64..700,
+        at in any::<proptest::sample::Index>(),
+        shift in prop::sample::select(vec![-1_i64, 0, 0, 1]),
+        flip in prop::option::of((any::<proptest::sample::Index>(), 0_u32..8)),
+        length in prop::sample::select(vec![-1_i64, 0, 0, 1]),
+    ) {
+        let at = at.index(size as usize - 1) as u64;
+        let entries = entries(size);
+        let log = Log::of(&entries);
+        let (reader, root) = (proof::Tiles::new(&log.files, size), log.tree.root());
+        let spoil = |mut path: Vec<ledger::Hash>| {
+            match length {
+                -1 => drop(path.pop()),
+                1 => path.push(root),
+                _ => {}
+            }
+            let bytes = path.as_flattened_mut();
+            if let Some((byte, bit)) = flip && !bytes.is_empty() {
+                bytes[byte.index(bytes.len())] ^= 1 << bit;
+            }
+            path
+        };
+        let as_theirs = |path: &[ledger::Hash]| path.iter().map(|hash| theirs::Hash(*hash)).collect::<Vec<_>>();
+
+        let leaf = hash::leaf(&entries[at as usize]);
+        let good = proof::inclusion(&reader, at, size).unwrap();
+        let path = spoil(good.clone());
+        let claimed = at.saturating_add_signed(shift);
+        let ours = proof::verify_inclusion(&leaf, claimed, size, &path, &root).is_ok();
+        let judged = theirs::check_record(&as_theirs(&path), size, theirs::Hash(root), claimed, theirs::Hash(leaf)).is_ok();
+        prop_assert_eq!(ours, judged);
+        prop_assert_eq!(ours, claimed == at && path == good);
+
+        let old = at + 1;
+        let old_root = Log::of(&entries[..old as usize]).tree.root();
+        let good = proof::consistency(&reader, old, size).unwrap();
+        let path = spoil(good.clone());
+        let claimed = old.saturating_add_signed(shift).max(1);
+        let ours = proof::verify_consistency(claimed, size, &path, &old_root, &root).is_ok();
+        let judged = theirs::check_tree(&as_theirs(&path), size, theirs::Hash(root), claimed, theirs::Hash(old_root)).is_ok();
+        prop_assert_eq!(ours, judged);
+        prop_assert_eq!(ours, claimed == old && path == good);
+    }
+
+    #[test]
+    fn names_tiles_as_others_do(level in 0_u8..64, index in any::<u64>(), digits in 0_u32..64, width in 1_u16..=256) {
+        let index = index >> digits;
+        let path = ledger::tile::Path { kind: ledger::tile::Kind::Hashes(level), index, width };
+        let named = theirs::Tile::new(8, level, index, width.into(), false).path().replacen("tile/8/", "tile/", 1);
+        prop_assert_eq!(path.to_string(), &*named);
+        prop_assert_eq!(named.parse(), Ok(path));
+    }
+
+    #[test]
     fn wrong_proofs_do_not_hold(
         size in 2_u64..600,
         at in any::<proptest::sample::Index>(),

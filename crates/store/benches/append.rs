@@ -1,8 +1,8 @@
 //! Appending: records of 1 KiB a second to the published checkpoint with 64 writers, and the latency of one writer
 //! beside the cost of one `fdatasync` on the same disk.
 //!
-//! `cargo bench -p store --bench append [-- <directory> [<seconds>]]`; the directory (default: the system's temporary
-//! one) says which disk is measured.
+//! `cargo bench -p store --bench append [-- <directory> [<seconds> [<on their way each>]]]`; the directory (default: the
+//! system's temporary one) says which disk is measured. With the last argument that many are measured alone.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -26,9 +26,14 @@ fn main() -> Result<()> {
         .next()
         .map_or_else(std::env::temp_dir, PathBuf::from);
     let seconds: u64 = arguments.next().map_or(Ok(10), |text| text.parse())?;
+    let window: Option<usize> = arguments.next().map(|text| text.parse()).transpose()?;
     let room = parent.join(format!("append-bench-{}", std::process::id()));
     fs::create_dir_all(&room)?;
-    let run = measure(&room, Duration::from_secs(seconds));
+    let time = Duration::from_secs(seconds);
+    let run = match window {
+        Some(window) => many_writers(&room.join("many"), time, window),
+        None => measure(&room, time),
+    };
     fs::remove_dir_all(&room)?;
     run
 }

@@ -64,6 +64,7 @@ impl Journal {
                 committed: size,
                 ..State::default()
             }),
+            appended: Condvar::new(),
             changed: Condvar::new(),
             published: watch::Sender::new(Published {
                 size,
@@ -176,7 +177,7 @@ impl Journal {
         state.queued += group.payload.len();
         state.queue.push_back((group, done));
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.appended.notify_one();
         Ok(Ticket(ticket))
     }
 
@@ -261,7 +262,7 @@ impl Journal {
 
     fn stop(&mut self, stop: Stop) {
         self.shared.lock().stop.get_or_insert(stop);
-        self.shared.changed.notify_all();
+        self.shared.tell_all();
         for thread in self.threads.drain(..) {
             if let Err(panic) = thread.join() {
                 self.shared.fail(&StoreError::Stopped {
@@ -315,6 +316,9 @@ enum Stop {
 /// What journal, committer and publisher share.
 struct Shared {
     state: Mutex<State>,
+    /// Signalled at every change that the committer may wait for. It alone waits here, so that an append, by far the
+    /// most frequent change, wakes no other thread.
+    appended: Condvar,
     /// Signalled at every change of the state that another thread may wait for.
     changed: Condvar,
     published: watch::Sender<Published>,
@@ -358,6 +362,12 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Wakes every thread that waits for a change.
+    fn tell_all(&self) {
+        self.appended.notify_all();
+        self.changed.notify_all();
+    }
+
     /// Stops the journal for good. The first reason stays.
     fn fail(&self, error: &StoreError) {
         let why = {
@@ -371,6 +381,6 @@ impl Shared {
         self.published.send_modify(|published| {
             published.failure.get_or_insert(why);
         });
-        self.changed.notify_all();
+        self.tell_all();
     }
 }

@@ -38,9 +38,13 @@ pub(super) fn commit(shared: &Shared, mut writer: Writer) {
                     .iter()
                     .map(|group| group.payload.len())
                     .sum::<usize>();
+                // The publisher, once it has something, waits for its time or for enough.
+                let tell = state.durable.is_empty() || state.unpublished >= ENOUGH;
                 state.durable.extend(groups);
                 drop(state);
-                shared.changed.notify_all();
+                if tell {
+                    shared.changed.notify_all();
+                }
             }
             for ticket in tickets {
                 // Whoever dropped the ticket does not want to know.
@@ -75,7 +79,10 @@ fn next_batch(shared: &Shared) -> Option<(Vec<Group>, Tickets)> {
         if !state.queue.is_empty() && state.unpublished <= MOST_UNPUBLISHED {
             break;
         }
-        state = shared.wait(state);
+        state = shared
+            .appended
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner);
     }
     let State { queue, queued, .. } = &mut *state;
     Some(take_batch(queue, queued))
@@ -118,7 +125,7 @@ pub(super) fn publish(shared: &Shared, mut publisher: Publisher, closed: &Closed
                 };
             });
             shared.lock().unpublished -= bytes;
-            shared.changed.notify_all();
+            shared.tell_all();
             closed.remove(disk, size)?;
         }
         Ok(())
