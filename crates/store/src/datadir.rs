@@ -1,12 +1,13 @@
 //! The data directory and its one owner.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use ledger::{Checkpoint, Signer, Verifier, hash, note, tile};
+use ledger::{Checkpoint, Sign, Signer, Verifier, hash, note, tile};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -28,11 +29,10 @@ const LOCK: &str = "lock";
 const STAGE: &str = ".init";
 
 /// A data directory, owned by this process as long as this value, or a journal opened on it, lives.
-#[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
     origin: String,
-    signer: Arc<Signer>,
+    signer: Arc<dyn Sign + Send + Sync>,
     lock: Arc<File>,
     guard: Arc<Mutex<Guard>>,
 }
@@ -130,7 +130,7 @@ impl DataDir {
     }
 
     /// The log's key.
-    pub(crate) fn signer(&self) -> &Arc<Signer> {
+    pub(crate) fn signer(&self) -> &Arc<dyn Sign + Send + Sync> {
         &self.signer
     }
 
@@ -142,6 +142,12 @@ impl DataDir {
     /// Keeps the directory locked while it lives.
     pub(crate) fn hold(&self) -> Arc<File> {
         Arc::clone(&self.lock)
+    }
+}
+
+impl fmt::Debug for DataDir {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "DataDir({}, {})", self.path.display(), self.vkey())
     }
 }
 

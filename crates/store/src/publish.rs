@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger::bundle::BundleError;
 use ledger::tile::{self, Kind, WIDTH};
-use ledger::{Checkpoint, Frontier, Signer};
+use ledger::{Checkpoint, Frontier, Sign};
 
 use crate::disk::{Disk, at};
 use crate::guard::Guard;
@@ -29,7 +29,7 @@ pub(crate) struct Publisher {
     disk: Disk,
     log: PathBuf,
     temporary: PathBuf,
-    signer: Arc<Signer>,
+    signer: Arc<dyn Sign + Send + Sync>,
     guard: Arc<Mutex<Guard>>,
     tree: Frontier,
     /// Files written aside whose bytes may not be on the device yet.
@@ -163,7 +163,7 @@ impl Publisher {
             root: self.tree.root(),
             extensions: Vec::new(),
         };
-        head.sign(&self.signer)
+        head.sign(&*self.signer)
             .map_err(|why| StoreError::Key(why.to_string()))
     }
 
