@@ -68,6 +68,8 @@ pub enum Request {
     Expire(Expire),
     /// Triage an exception, signed.
     Triage(Signed<TriageStatement>),
+    /// Take down that another key took over from the log's.
+    RotateLogKey(RotateLogKey),
 }
 
 impl Request {
@@ -92,7 +94,8 @@ impl Request {
             | Self::RecordFile(_)
             | Self::BuildRelease(_)
             | Self::Promote(_)
-            | Self::SignThreshold(_) => None,
+            | Self::SignThreshold(_)
+            | Self::RotateLogKey(_) => None,
         }
     }
 }
@@ -115,6 +118,14 @@ pub struct RevokePrincipal {
     pub principal: PrincipalId,
     /// Why.
     pub reason: String,
+}
+
+/// Another key took over from the log's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateLogKey {
+    /// The statement as both keys signed it: a signed note, byte for byte as the log's file `keys` holds it.
+    pub statement: String,
 }
 
 /// A person passed a training.

@@ -1,7 +1,8 @@
 //! One record with the clauses it cites, in one file that verifies offline, years later, with the log's key alone.
 //!
 //! The file is a `.tlog-proof` (`c2sp.org/tlog-proof`): index, inclusion proof, and the signed checkpoint. Its extra data,
-//! which the format leaves to us, is canonical JSON `{"clauses":[{"id","version","title","text"}],"record":"…"}`. The extra
+//! which the format leaves to us, is canonical JSON `{"clauses":[{"id","version","title","text"}],"keys":"…","record":"…"}`, `keys` only where
+//! the log's key was replaced. The extra
 //! data needs no signature of its own: the record's bytes must hash to the proved leaf, and each clause to the digest that
 //! the record cites.
 
@@ -16,6 +17,7 @@ use ledger::{
     Checkpoint, Source, Verifier,
     note::Note,
     proof::{Proof, Tiles, inclusion},
+    rotation::Chain,
     source::read_entry,
     tile::{CHECKPOINT, WITNESSED},
     trust::Policy,
@@ -43,6 +45,9 @@ pub struct ProvedClause {
 #[serde(deny_unknown_fields)]
 struct Extra {
     clauses: Vec<ProvedClause>,
+    /// The log's key statements, as its file `keys` holds them: they lead from a key that is trusted to the checkpoint's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    keys: String,
     record: String,
 }
 
@@ -72,6 +77,9 @@ pub enum ProofFailure {
     /// The proof.
     #[error(transparent)]
     Proof(#[from] ledger::proof::ProofError),
+    /// The log's keys, or a checkpoint held against them.
+    #[error(transparent)]
+    Keys(#[from] ledger::rotation::RotationError),
     /// The file is a proof of something else, or of nothing.
     #[error("{0}")]
     Wrong(String),
@@ -83,19 +91,19 @@ pub enum ProofFailure {
 /// # Errors
 /// [`ProofFailure`].
 pub fn prove(source: &dyn Source, verifier: &Verifier, seq: u64) -> Result<String, ProofFailure> {
-    let newest = source.read(CHECKPOINT).map_err(ledger::proof::ProofError::from)?;
+    let newest = source
+        .read(CHECKPOINT)
+        .map_err(ledger::proof::ProofError::from)?;
     let witnessed = source.read(WITNESSED).ok();
+    let keys = Chain::read(source, verifier)?;
     let covers = |note: &[u8]| {
-        let head = Checkpoint::open(note, verifier, true).ok()?;
+        let head = keys.open_alone(note, true).ok()?;
         (head.size > seq).then_some(head)
     };
     let cosigned = witnessed.and_then(|note| covers(&note).map(|head| (head, note)));
     let (head, note) = match cosigned {
         Some(cosigned) => cosigned,
-        None => {
-            let head = Checkpoint::open(&newest, verifier, true);
-            (head.map_err(ledger::proof::ProofError::from)?, newest)
-        }
+        None => (keys.open_alone(&newest, true)?, newest),
     };
     let path = inclusion(&Tiles::new(source, head.size), seq, head.size)?;
     let entry = read_entry(source, seq, head.size).map_err(ledger::proof::ProofError::from)?;
@@ -103,6 +111,7 @@ pub fn prove(source: &dyn Source, verifier: &Verifier, seq: u64) -> Result<Strin
     let clauses = clauses(source, &record)?;
     let extra = Extra {
         clauses,
+        keys: keys.to_string(),
         record: String::from_utf8(entry).map_err(|e| ProofFailure::Wrong(e.to_string()))?,
     };
     let extra = canonical::to_vec(&extra).map_err(|e| ProofFailure::Wrong(e.to_string()))?;
@@ -128,11 +137,19 @@ pub fn check(text: &str, verifier: &Verifier, policy: &Policy) -> Result<Proved,
     let wrong = |why: String| ProofFailure::Wrong(why);
     let proof = Proof::parse(text)?;
     let extra = proof.extra.as_deref().ok_or_else(|| {
-        wrong("the file holds no record: it has no `extra` line, and was not made by `log prove`".to_owned())
+        wrong(
+            "the file holds no record: it has no `extra` line, and was not made by `log prove`"
+                .to_owned(),
+        )
     })?;
     let extra: Extra = serde_json::from_slice(extra)
         .map_err(|e| wrong(format!("the extra data is not that of `log prove`: {e}")))?;
-    let checkpoint = proof.verify(extra.record.as_bytes(), verifier, true)?;
+    let keys = match extra.keys.as_str() {
+        "" => Chain::of(verifier),
+        statements => Chain::trusting(verifier, statements.as_bytes())?,
+    };
+    let checkpoint = keys.open_alone(proof.checkpoint.as_bytes(), true)?;
+    proof.leads(extra.record.as_bytes(), &checkpoint)?;
     let record = Record::from_bytes(extra.record.as_bytes())
         .map_err(|e| wrong(format!("entry {} is no record: {e}", proof.index)))?;
     if record.seq != proof.index {
@@ -141,20 +158,29 @@ pub fn check(text: &str, verifier: &Verifier, policy: &Policy) -> Result<Proved,
     }
     for cited in &record.clauses {
         let found = extra.clauses.iter().find(|c| c.id == cited.id);
-        let found = found.ok_or_else(|| wrong(format!("the text of clause {} is missing", cited.id)))?;
+        let found =
+            found.ok_or_else(|| wrong(format!("the text of clause {} is missing", cited.id)))?;
         let digest = Clause::digest_of(&found.id, &found.version, &found.title, &found.text);
         if digest != cited.digest {
-            let why = format!("the text of clause {} is not the one that the record cites", cited.id);
+            let why = format!(
+                "the text of clause {} is not the one that the record cites",
+                cited.id
+            );
             return Err(wrong(why));
         }
     }
     if extra.clauses.len() != record.clauses.len() {
-        return Err(wrong("the file holds clauses that the record does not cite".to_owned()));
+        return Err(wrong(
+            "the file holds clauses that the record does not cite".to_owned(),
+        ));
     }
     let note = Note::parse(proof.checkpoint.as_bytes()).map_err(|e| wrong(e.to_string()))?;
     let cosigned = policy.verify(&note).map_err(|e| wrong(e.to_string()))?;
     let name = |place: &usize| policy.witnesses.get(*place).map(|w| w.name.clone());
-    let witnesses = cosigned.by.iter().filter_map(|(w, time)| Some((name(w)?, *time)));
+    let witnesses = cosigned
+        .by
+        .iter()
+        .filter_map(|(w, time)| Some((name(w)?, *time)));
     Ok(Proved {
         record,
         bytes: extra.record,
@@ -191,7 +217,11 @@ fn clauses(source: &dyn Source, cites: &Record) -> Result<Vec<ProvedClause>, Pro
     let release = cites.release.ok_or_else(none)?;
     let paths = built.get(&release).ok_or_else(none)?;
     let release = library.made_of(release, paths)?;
-    cites.clauses.iter().map(|cited| proved(&release, &cited.id)).collect()
+    cites
+        .clauses
+        .iter()
+        .map(|cited| proved(&release, &cited.id))
+        .collect()
 }
 
 fn proved(release: &Release, id: &str) -> Result<ProvedClause, ProofFailure> {

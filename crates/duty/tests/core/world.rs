@@ -13,8 +13,8 @@ use duty::{
     record::{Body, Record},
     refusal::Code,
     release::{
-        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Permission, Quorum, RiskFinding, RuleHit,
-        Rules, Team, Threshold, Tier, Tool,
+        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Permission, Quorum, RiskFinding,
+        RuleHit, Rules, Team, Threshold, Tier, Tool,
     },
     release_for,
     request::{
