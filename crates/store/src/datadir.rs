@@ -62,7 +62,7 @@ impl DataDir {
     /// As [`DataDir::init`], with a key of the caller's choice.
     ///
     /// # Errors
-    /// As [`DataDir::init`]; [`StoreError::Signer`] where an external signer does not sign for a trial.
+    /// As [`DataDir::init`]; [`StoreError::Key`] where an external signer does not sign for a trial.
     pub fn init_with(path: &Path, origin: &str, new: &NewKey<'_>) -> Result<(), StoreError> {
         note::check_name(origin).map_err(|why| StoreError::Key(format!("origin: {why}")))?;
         let stage = stage(path)?;

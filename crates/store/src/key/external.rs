@@ -81,9 +81,8 @@ impl External {
     pub(crate) fn try_out(&self) -> Result<(), StoreError> {
         let text = format!("counterfoil signer trial\n{}\n", self.verifier.name());
         let tried = self.sign_text(&text);
-        tried.map(|_| ()).map_err(|why| StoreError::Signer {
-            why: why.to_string(),
-        })
+        let refuse = |why| StoreError::Key(format!("tried out, {why}; nothing was changed"));
+        tried.map(|_| ()).map_err(refuse)
     }
 
     fn run(&self, text: &str) -> Result<Vec<u8>, String> {
@@ -187,8 +186,12 @@ fn signature(answer: &[u8]) -> Option<Vec<u8>> {
     if answer.len() == 64 {
         return Some(answer.to_vec());
     }
-    let text = std::str::from_utf8(answer).ok()?;
-    let bytes = BASE64.decode(text.trim()).ok()?;
+    // Some programs break the line.
+    let letters = answer
+        .iter()
+        .copied()
+        .filter(|letter| !letter.is_ascii_whitespace());
+    let bytes = BASE64.decode(letters.collect::<Vec<_>>()).ok()?;
     (bytes.len() == 64).then_some(bytes)
 }
 

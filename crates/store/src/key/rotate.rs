@@ -44,8 +44,8 @@ impl DataDir {
     /// Prepares that `new` takes over from the log's key. The log must be published whole.
     ///
     /// # Errors
-    /// [`StoreError::Key`] where the log is empty or not published whole, or where a key cannot sign the statement;
-    /// [`StoreError::Signer`] where an external signer does not answer.
+    /// [`StoreError::Key`] where the log is empty or not published whole, or where a key or an external signer does
+    /// not sign the statement.
     pub fn stage_rotation(
         self,
         new: &NewKey<'_>,

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::pkcs8::KeypairBytes;
-use ledger::rotation::Act;
 use ledger::Signer;
+use ledger::rotation::Act;
 use pkcs8::{EncodePrivateKey as _, LineEnding};
 use zeroize::Zeroizing;
 
@@ -201,7 +201,7 @@ fn a_signer_of_another_key_or_log_is_refused() {
         ..one.config()
     };
     let made = DataDir::init_with(&path, ORIGIN, &NewKey::External(wrong));
-    assert!(matches!(made, Err(StoreError::Signer { .. })));
+    assert!(matches!(made, Err(StoreError::Key(_))));
     let made = DataDir::init_with(&path, "other.example", &NewKey::External(one.config()));
     assert!(matches!(made, Err(StoreError::Key(_))));
     assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0);
