@@ -105,6 +105,11 @@ pub fn verify(
     let mut report = inspector.report;
     report.size = verified.size;
     report.root = hex::encode(verified.root);
+    if *verified.keys.key() != verifier {
+        let now = verified.keys.key();
+        let why = format!("the key given was replaced; the log's key of today is {now}");
+        report.warnings.push(why);
+    }
     if let Some(dir) = snapshots {
         Custody::new(inspector.commitments).check(dir, &mut report)?;
     }

@@ -87,6 +87,8 @@ fn a_log_verifies_from_any_of_its_keys_and_an_old_key_extends_nothing() {
         );
         expect(0, &["log", "verify", &format!("{arg}/log"), "--vkey", key]);
     }
+    let (_, note) = expect(0, &["log", "verify", &arg, "--vkey", &first]);
+    assert!(note.contains(&third), "{note}");
     expect(0, &["audit", "reperform", &arg]);
     let told = rotations(&dir);
     let file = fs::read_to_string(dir.join("log/keys")).unwrap();

@@ -127,6 +127,15 @@ fn a_protected_key_opens_with_its_passphrase_alone() {
         .output()
         .unwrap();
     assert!(String::from_utf8_lossy(&openssl.stdout).contains("ED25519"));
+    let parsed = Command::new("openssl")
+        .arg("asn1parse")
+        .arg("-in")
+        .arg(&file)
+        .output();
+    let parsed = String::from_utf8_lossy(&parsed.unwrap().stdout).into_owned();
+    for part in ["PBES2", "scrypt", ":4000\n", ":05\n", "aes-256-cbc"] {
+        assert!(parsed.contains(part), "{part} in {parsed}");
+    }
 
     let dir = place.take_with(SECRET).unwrap();
     let vkey = dir.vkey();
