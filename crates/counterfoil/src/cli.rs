@@ -11,6 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The file with the passphrase of the log's key, where the key is protected: mode 0600, or a systemd credential.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 /// Which data directory.
@@ -140,6 +143,23 @@ pub(crate) struct Init {
     /// The log's origin: a name that is yours alone, like `example.com/payables`.
     #[arg(long)]
     pub(crate) origin: String,
+    #[command(flatten)]
+    pub(crate) signer: NewSigner,
+}
+
+/// Another program that signs for the log, in place of a key in a file.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NewSigner {
+    /// Its public key: a verifier key, or a file with one or with an Ed25519 public key in PEM or DER.
+    #[arg(long, value_name = "KEY", requires = "signer_command")]
+    pub(crate) signer_key: Option<String>,
+    /// Seconds that it may take over one signature.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) signer_timeout: u64,
+    /// The program with its arguments, as the last option: it gets the bytes to sign on standard input, and prints the
+    /// signature (64 bytes, or their base64). Others can see arguments: no secret belongs here.
+    #[arg(long, value_name = "PROGRAM ARGS", num_args = 1.., allow_hyphen_values = true, requires = "signer_key")]
+    pub(crate) signer_command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -551,6 +571,49 @@ pub(crate) enum LogCommand {
         #[command(flatten)]
         dir: Dir,
     },
+    /// The log's key: list, protect, unprotect, rotate.
+    #[command(subcommand)]
+    Key(LogKeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogKeyCommand {
+    /// List the keys that the log has had, and what each may sign.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Put the key's file behind a passphrase: that of `--passphrase-file`, or one asked for.
+    Protect {
+        #[command(flatten)]
+        dir: Dir,
+        /// The file with the new passphrase, where the key has one already.
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
+    /// Take the key's file out from behind its passphrase.
+    Unprotect {
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Have a new key take over, while no server runs. Both keys sign that, in the log.
+    Rotate(Rotate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// Why, in a line that everybody can read.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// The old key may be in other hands: what it signed is not to be believed by itself any more.
+    #[arg(long, requires = "reason")]
+    pub(crate) revoke: bool,
+    #[command(flatten)]
+    pub(crate) signer: NewSigner,
 }
 
 /// A role as it is written on the command line.

@@ -44,9 +44,10 @@ impl From<EngineError> for Failure {
     fn from(e: EngineError) -> Self {
         match &e {
             EngineError::Refused(_) => Self::refused(e),
-            EngineError::TooLong { .. } | EngineError::Canonical(_) | EngineError::Missing(_) => {
-                Self::usage(e)
-            }
+            EngineError::TooLong { .. }
+            | EngineError::Canonical(_)
+            | EngineError::Missing(_)
+            | EngineError::NotRotated => Self::usage(e),
             EngineError::Store(_)
             | EngineError::Unreleased { .. }
             | EngineError::Release { .. }

@@ -6,6 +6,7 @@ mod demo;
 mod door;
 mod fail;
 mod keys;
+mod passphrase;
 mod serve;
 mod show;
 mod site;
@@ -15,12 +16,14 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, LogCommand},
     fail::Failure,
 };
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let cli = Cli::parse();
+    passphrase::name_file(cli.passphrase_file);
+    match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("counterfoil: {}", failure.message);
@@ -59,6 +62,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Threshold(command) => commands::release::threshold(command).await,
         Command::Exception(command) => commands::exception::run(command).await,
         Command::Audit(command) => commands::audit::run(command),
+        Command::Log(LogCommand::Key(command)) => commands::log_key::run(command).await,
         Command::Log(command) => commands::log::run(command),
         Command::Witness(witness) => commands::witness::run(witness).await,
         Command::Principal(command) => commands::principal::run(command).await,

@@ -200,7 +200,16 @@ async fn anchor(
 /// Lets agents go on whenever something new is in the log.
 async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
     let mut news = site.engine.follow();
+    let mut unsigned = None;
     loop {
+        let now = site.engine.journal().unsigned();
+        if now != unsigned {
+            match &now {
+                Some(why) => eprintln!("{why}"),
+                None => eprintln!("the signer answers again: checkpoints are published"),
+            }
+            unsigned = now;
+        }
         if let Err(e) = site.engine.expire().await {
             eprintln!("expiring: {e}");
         }

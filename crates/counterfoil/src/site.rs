@@ -66,6 +66,10 @@ impl Site {
         let options = Options {
             targets,
             witnesses: witnesses.map(|client| Box::new(client) as Box<dyn Cosign>),
+            unlock: Some({
+                let dir = dir.to_owned();
+                Box::new(move || crate::passphrase::unlock(&dir))
+            }),
             ..Options::new(&guards()?)
         };
         let engine = Arc::new(Engine::open(dir, options).await?);

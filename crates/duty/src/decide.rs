@@ -126,6 +126,7 @@ impl<'a> Desk<'a> {
             Request::RecordOutcome(r) => self.record_outcome(r),
             Request::Expire(r) => self.expire(r),
             Request::Triage(r) => self.triage(r),
+            Request::RotateLogKey(r) => self.rotate_log_key(r),
         }
     }
 

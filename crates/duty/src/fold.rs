@@ -2,6 +2,7 @@
 
 use crate::{
     canonical::Digest,
+    log_key::Rotation,
     name::{CaseId, ItemId},
     principal::{Duty, NewPrincipal, Proof},
     record::{Body, Record},
@@ -68,6 +69,13 @@ impl State {
                 };
                 self.origin = Some(request.origin.clone());
                 request.principals.iter().for_each(|p| self.add(p));
+                Ok(())
+            }
+            Body::LogKeyRotated(b) => {
+                let Request::RotateLogKey(request) = &b.request else {
+                    return mismatch();
+                };
+                self.log_key = Some(Rotation::open(&request.statement)?.new);
                 Ok(())
             }
             Body::PrincipalAdded(b) => {

@@ -9,6 +9,7 @@ pub mod canonical;
 mod decide;
 pub mod facts;
 mod fold;
+pub mod log_key;
 pub mod name;
 pub mod principal;
 pub mod record;

@@ -246,6 +246,11 @@ bodies! {
         /// The request.
         request: Request,
     }
+    /// Another key took over from the log's.
+    LogKeyRotated "log.key.rotated" {
+        /// The request.
+        request: Request,
+    }
     /// A file of a release came into the log.
     FileRecorded "file.recorded" {
         /// The request.
@@ -453,6 +458,7 @@ impl Body {
             Self::PrincipalAdded(b) => Some(&b.request),
             Self::PrincipalRevoked(b) => Some(&b.request),
             Self::CertificationRecorded(b) => Some(&b.request),
+            Self::LogKeyRotated(b) => Some(&b.request),
             Self::FileRecorded(b) => Some(&b.request),
             Self::ReleaseBuilt(b) => Some(&b.request),
             Self::ReleasePromoted(b) => Some(&b.request),

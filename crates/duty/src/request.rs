@@ -70,6 +70,8 @@ pub enum Request {
     Expire(Expire),
     /// Triage an exception, signed.
     Triage(Signed<TriageStatement>),
+    /// Take down that another key took over from the log's.
+    RotateLogKey(RotateLogKey),
 }
 
 /// Reading by `type`; an exhaustive match keeps the list whole.
@@ -117,6 +119,7 @@ by_type! {
     RecordOutcome "record_outcome"
     Expire "expire"
     Triage "triage"
+    RotateLogKey "rotate_log_key"
 }
 
 impl Request {
@@ -141,7 +144,8 @@ impl Request {
             | Self::RecordFile(_)
             | Self::BuildRelease(_)
             | Self::Promote(_)
-            | Self::SignThreshold(_) => None,
+            | Self::SignThreshold(_)
+            | Self::RotateLogKey(_) => None,
         }
     }
 }
@@ -164,6 +168,14 @@ pub struct RevokePrincipal {
     pub principal: PrincipalId,
     /// Why.
     pub reason: String,
+}
+
+/// Another key took over from the log's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateLogKey {
+    /// The statement as both keys signed it: a signed note, byte for byte as the log's file `keys` holds it.
+    pub statement: String,
 }
 
 /// A person passed a training.

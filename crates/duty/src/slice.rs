@@ -22,6 +22,7 @@ impl State {
             size: self.size,
             time: self.time,
             origin: self.origin.clone(),
+            log_key: self.log_key.clone(),
             ..Self::default()
         };
         let mut people = BTreeSet::from([submission.principal.clone()]);
@@ -91,7 +92,8 @@ impl State {
             | Request::Approve(_)
             | Request::UseGrant(_)
             | Request::RecordOutcome(_)
-            | Request::Expire(_) => {}
+            | Request::Expire(_)
+            | Request::RotateLogKey(_) => {}
         }
         for threshold in slice.thresholds.values() {
             people.extend(threshold.signers.values().flatten().cloned());

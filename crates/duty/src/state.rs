@@ -23,6 +23,8 @@ pub struct State {
     pub time: Time,
     /// The log's origin; none before it is opened.
     pub origin: Option<String>,
+    /// The log's verifier key, since the first record that tells of one.
+    pub log_key: Option<String>,
     /// Principals by id.
     pub principals: BTreeMap<PrincipalId, Principal>,
     /// Whose credential.

@@ -52,6 +52,11 @@ pub enum EngineError {
     /// The index over the clauses fails.
     #[error("retrieval failed: {0}")]
     Retrieval(String),
+    /// A change of the log's key that did not take place.
+    #[error(
+        "the log's key did not change so; change it with `counterfoil log key rotate` while no server runs, which takes it down by itself"
+    )]
+    NotRotated,
     /// A value cannot be written exactly.
     #[error(transparent)]
     Canonical(#[from] duty::canonical::CanonicalError),

@@ -13,11 +13,12 @@ use duty::{
     record::{LONGEST, Record},
     release::Rules,
     release_for,
-    request::{OpenLog, Request, Submission},
+    request::{OpenLog, Request, RotateLogKey, Submission},
     state::State,
 };
+use ledger::rotation::Act;
 use policy::Release;
-use store::{Cosign, DataDir, Journal, Snapshots};
+use store::{Cosign, DataDir, Journal, NewKey, Passphrase, Snapshots, StoreError};
 use tokio::sync::watch;
 
 use crate::{
@@ -41,6 +42,8 @@ pub struct Options {
     pub guards: PathBuf,
     /// Has published checkpoints cosigned, where there are witnesses.
     pub witnesses: Option<Box<dyn Cosign>>,
+    /// Gives the passphrase of the log's key; asked only where the key is protected.
+    pub unlock: Option<Box<dyn Fn() -> Result<Passphrase, StoreError> + Send + Sync>>,
 }
 
 impl Options {
@@ -52,6 +55,7 @@ impl Options {
             targets: HashMap::new(),
             guards: guards.to_owned(),
             witnesses: None,
+            unlock: None,
         }
     }
 }
@@ -83,7 +87,10 @@ impl Engine {
     /// [`EngineError::Store`] where the directory is not there, not writable, locked or damaged; [`EngineError::Fold`]
     /// where its records do not follow one another.
     pub async fn open(path: &Path, options: Options) -> Result<Self, EngineError> {
-        let dir = DataDir::open(path, &options.guards)?;
+        let dir = match &options.unlock {
+            Some(unlock) => DataDir::open_with(path, &options.guards, unlock)?,
+            None => DataDir::open(path, &options.guards)?,
+        };
         let mut core = Core {
             state: State::default(),
             library: Library::default(),
@@ -112,7 +119,73 @@ impl Engine {
             let request = Request::OpenLog(OpenLog { origin, principals });
             engine.submit(&Seat::admin(), request).await?;
         }
+        engine.take_rotation_down().await?;
         Ok(engine)
+    }
+
+    /// Puts the last change of the log's key into the log, where it is not there yet: what a rotation ends with, and what a
+    /// start after a crash catches up on.
+    async fn take_rotation_down(&self) -> Result<(), EngineError> {
+        let keys = self.dir.keys();
+        let (size, recorded) = self.read(|state| (state.size, state.log_key.clone()));
+        let corrupt = |why: &str| {
+            Err(EngineError::Store(StoreError::Corrupt {
+                place: "log/keys".to_owned(),
+                why: why.to_owned(),
+            }))
+        };
+        match (keys.statements().last(), recorded) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => {
+                corrupt("the log's records tell of another key, and the file is missing")
+            }
+            (Some(_), Some(recorded)) if recorded == keys.key().vkey() => Ok(()),
+            (Some(last), _) if last.statement.size == size => {
+                let statement = last.note.clone();
+                let request = Request::RotateLogKey(RotateLogKey { statement });
+                self.submit(&Seat::admin(), request).await?;
+                Ok(())
+            }
+            (Some(_), _) => corrupt("the log's records do not tell of the last change of its key"),
+        }
+    }
+
+    /// Lets another key take over from the log's, and lets go of the directory. The next [`Engine::open`] puts the change
+    /// into the log, as the first record under the new key. Answers the new verifier key.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] where the core would refuse that record, [`EngineError::Store`] where the last records
+    /// cannot be published or a key does not sign: the log then keeps its key. After a failure of the disk the next start
+    /// finishes or drops the change.
+    pub fn rotate_key(
+        self,
+        new: &NewKey<'_>,
+        act: Act,
+        reason: &str,
+    ) -> Result<String, EngineError> {
+        let Self {
+            core,
+            journal,
+            clock,
+            dir,
+            ..
+        } = self;
+        journal.close()?;
+        let core = core.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let staged = dir.stage_rotation(new, act, reason)?;
+        let seat = Seat::admin();
+        let statement = String::from_utf8_lossy(staged.note()).into_owned();
+        let submission = Submission {
+            clock: clock.now(),
+            principal: seat.principal,
+            credential: seat.credential,
+            request: Request::RotateLogKey(RotateLogKey { statement }),
+        };
+        // Once it is committed there is no way back, so what comes after must be known to pass.
+        if let Some(refusal) = decide(&core.state, None, &submission).refusal {
+            return Err(EngineError::Refused(Box::new(refusal)));
+        }
+        Ok(staged.commit()?.vkey())
     }
 
     /// Decides a request and appends what was decided; returns when it is durable.
@@ -121,6 +194,13 @@ impl Engine {
     /// [`EngineError::Refused`] where the core refused it (the refusal is then in the log), others where nothing was
     /// recorded at all.
     pub async fn submit(&self, seat: &Seat, request: Request) -> Result<Vec<Record>, EngineError> {
+        if let Request::RotateLogKey(r) = &request {
+            // The core cannot know which keys signed checkpoints; this directory does.
+            let last = self.dir.keys().statements().last();
+            if last.is_none_or(|last| last.note != r.statement) {
+                return Err(EngineError::NotRotated);
+            }
+        }
         let decision = self.decide(seat, request).await?;
         match decision.refusal {
             None => Ok(decision.records),

@@ -1,7 +1,8 @@
 //! One record with the clauses it cites, in one file that verifies offline, years later, with the log's key alone.
 //!
 //! The file is a `.tlog-proof` (`c2sp.org/tlog-proof`): index, inclusion proof, and the signed checkpoint. Its extra data,
-//! which the format leaves to us, is canonical JSON `{"clauses":[{"id","version","title","text"}],"record":"…"}`. The extra
+//! which the format leaves to us, is canonical JSON `{"clauses":[{"id","version","title","text"}],"keys":"…","record":"…"}`, `keys` only where
+//! the log's key was replaced. The extra
 //! data needs no signature of its own: the record's bytes must hash to the proved leaf, and each clause to the digest that
 //! the record cites.
 
@@ -16,6 +17,7 @@ use ledger::{
     Checkpoint, Source, Verifier,
     note::Note,
     proof::{Proof, Tiles, inclusion},
+    rotation::Chain,
     source::read_entry,
     tile::{CHECKPOINT, WITNESSED},
     trust::Policy,
@@ -43,6 +45,9 @@ pub struct ProvedClause {
 #[serde(deny_unknown_fields)]
 struct Extra {
     clauses: Vec<ProvedClause>,
+    /// The log's key statements, as its file `keys` holds them: they lead from a key that is trusted to the checkpoint's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    keys: String,
     record: String,
 }
 
@@ -72,6 +77,9 @@ pub enum ProofFailure {
     /// The proof.
     #[error(transparent)]
     Proof(#[from] ledger::proof::ProofError),
+    /// The log's keys, or a checkpoint held against them.
+    #[error(transparent)]
+    Keys(#[from] ledger::rotation::RotationError),
     /// The file is a proof of something else, or of nothing.
     #[error("{0}")]
     Wrong(String),
@@ -87,17 +95,15 @@ pub fn prove(source: &dyn Source, verifier: &Verifier, seq: u64) -> Result<Strin
         .read(CHECKPOINT)
         .map_err(ledger::proof::ProofError::from)?;
     let witnessed = source.read(WITNESSED).ok();
+    let keys = Chain::read(source, verifier)?;
     let covers = |note: &[u8]| {
-        let head = Checkpoint::open(note, verifier, true).ok()?;
+        let head = keys.open_alone(note, true).ok()?;
         (head.size > seq).then_some(head)
     };
     let cosigned = witnessed.and_then(|note| covers(&note).map(|head| (head, note)));
     let (head, note) = match cosigned {
         Some(cosigned) => cosigned,
-        None => {
-            let head = Checkpoint::open(&newest, verifier, true);
-            (head.map_err(ledger::proof::ProofError::from)?, newest)
-        }
+        None => (keys.open_alone(&newest, true)?, newest),
     };
     let path = inclusion(&Tiles::new(source, head.size), seq, head.size)?;
     let entry = read_entry(source, seq, head.size).map_err(ledger::proof::ProofError::from)?;
@@ -105,6 +111,7 @@ pub fn prove(source: &dyn Source, verifier: &Verifier, seq: u64) -> Result<Strin
     let clauses = clauses(source, &record)?;
     let extra = Extra {
         clauses,
+        keys: keys.to_string(),
         record: String::from_utf8(entry).map_err(|e| ProofFailure::Wrong(e.to_string()))?,
     };
     let extra = canonical::to_vec(&extra).map_err(|e| ProofFailure::Wrong(e.to_string()))?;
@@ -137,7 +144,12 @@ pub fn check(text: &str, verifier: &Verifier, policy: &Policy) -> Result<Proved,
     })?;
     let extra: Extra = serde_json::from_slice(extra)
         .map_err(|e| wrong(format!("the extra data is not that of `log prove`: {e}")))?;
-    let checkpoint = proof.verify(extra.record.as_bytes(), verifier, true)?;
+    let keys = match extra.keys.as_str() {
+        "" => Chain::of(verifier),
+        statements => Chain::trusting(verifier, statements.as_bytes())?,
+    };
+    let checkpoint = keys.open_alone(proof.checkpoint.as_bytes(), true)?;
+    proof.leads(extra.record.as_bytes(), &checkpoint)?;
     let record = Record::from_bytes(extra.record.as_bytes())
         .map_err(|e| wrong(format!("entry {} is no record: {e}", proof.index)))?;
     if record.seq != proof.index {

@@ -101,13 +101,43 @@ pub fn verify(
         fault.unreadable = watched.failed.get();
         fault
     })?;
+    same_keys(&verified, &inspector.rotations)?;
     let mut report = inspector.report;
     report.size = verified.size;
     report.root = hex::encode(verified.root);
+    if *verified.keys.key() != verifier {
+        let now = verified.keys.key();
+        let why = format!("the key given was replaced; the log's key of today is {now}");
+        report.warnings.push(why);
+    }
     if let Some(dir) = snapshots {
         Custody::new(inspector.commitments).check(dir, &mut report)?;
     }
     Ok(report)
+}
+
+/// The log's records tell of the same changes of its key as the statements beside it, each at its place. Only the last may
+/// be missing, from a log that ends where it stands.
+fn same_keys(verified: &ledger::Verified, recorded: &[(u64, String)]) -> Result<(), Fault> {
+    let stated = verified.keys.statements().iter();
+    let stated = stated.map(|s| (s.statement.size, s.note.as_str()));
+    let mut stated = stated.filter(|(size, _)| *size < verified.size);
+    let mut recorded = recorded.iter().map(|(seq, note)| (*seq, note.as_str()));
+    loop {
+        let (stated, recorded) = (stated.next(), recorded.next());
+        if stated != recorded {
+            let seq = recorded.or(stated).map(|(seq, _)| seq);
+            return Err(Fault {
+                record: seq,
+                place: ledger::tile::KEYS.to_owned(),
+                why: "the changes of the log's key that its records tell of are not those stated beside it".to_owned(),
+                unreadable: false,
+            });
+        }
+        if stated.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// A source that remembers whether it failed to answer, which says nothing against the log.

@@ -1,6 +1,7 @@
 //! One line for a record, for people.
 
 use duty::{
+    log_key::Rotation,
     record::{Basis, Body, Record},
     request::Request,
     statement::Choice,
@@ -86,6 +87,18 @@ fn asked(record: &Record, request: &Request) -> String {
             let roles: Vec<_> = r.roles.iter().map(|r| r.word()).collect();
             format!("`{}` added as {}", r.id, roles.join(", "))
         }
+        Request::RotateLogKey(r) => match Rotation::open(&r.statement) {
+            Ok(k) => {
+                let act = if k.revoked { "revoked" } else { "rotated out" };
+                format!(
+                    "the log's key `{}` was {act}, `{}` took over{}",
+                    k.old,
+                    k.new,
+                    reason(&k.reason)
+                )
+            }
+            Err(_) => odd(record),
+        },
         Request::RevokePrincipal(r) => format!("`{}` revoked: {}", r.principal, r.reason),
         Request::Certify(r) => format!(
             "`{}` certified in `{}` until {}",

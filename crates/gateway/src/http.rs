@@ -205,7 +205,9 @@ impl From<EngineError> for Problem {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", detail)
             }
             EngineError::Missing(_) => Self::new(StatusCode::NOT_FOUND, "wrong-state", detail),
-            EngineError::Canonical(_) => Self::new(StatusCode::BAD_REQUEST, "malformed", detail),
+            EngineError::Canonical(_) | EngineError::NotRotated => {
+                Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
+            }
             EngineError::Store(_)
             | EngineError::Unreleased { .. }
             | EngineError::Retrieval(_)

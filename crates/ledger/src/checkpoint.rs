@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::hash::Hash;
-use crate::note::{Note, NoteError, Signer, Verifier};
+use crate::note::{self, Note, NoteError, Sign, Verifier};
 
 /// Head of a tree: what a checkpoint's note says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,9 +97,9 @@ impl Checkpoint {
     /// The signed note of this checkpoint.
     ///
     /// # Errors
-    /// [`CheckpointError::Note`] where origin or extensions fit in no note.
-    pub fn sign(&self, signer: &Signer) -> Result<Vec<u8>, CheckpointError> {
-        Ok(signer.sign(&self.to_string())?)
+    /// [`CheckpointError::Note`] where origin or extensions fit in no note, or the signer does not answer.
+    pub fn sign(&self, signer: &dyn Sign) -> Result<Vec<u8>, CheckpointError> {
+        Ok(note::sign(&self.to_string(), &[signer])?)
     }
 }
 
@@ -134,6 +134,7 @@ pub(crate) fn hash_line(text: &str) -> Option<Hash> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::note::Signer;
 
     #[test]
     fn writes_what_it_reads() {

@@ -15,6 +15,7 @@
 //! | [`witness`] | the witness protocol's messages and judgement (`tlog-witness`) |
 //! | [`tree`] | the right edge of a growing tree, which yields the files to write |
 //! | [`proof`] | inclusion and consistency proofs, and `tlog-proof` files |
+//! | [`rotation`] | a log's keys: how one takes over from another |
 //! | [`source`] | where a log's files are read from |
 //! | [`verify`] | the check of a whole log |
 //! | [`snapshot`] | salted commitments to the bytes an agent saw |
@@ -25,6 +26,7 @@ pub mod cosignature;
 pub mod hash;
 pub mod note;
 pub mod proof;
+pub mod rotation;
 pub mod snapshot;
 pub mod source;
 pub mod tile;
@@ -35,7 +37,7 @@ pub mod witness;
 
 pub use checkpoint::Checkpoint;
 pub use hash::Hash;
-pub use note::{Signer, Verifier};
+pub use note::{Sign, Signer, Verifier};
 pub use source::{Directory, Source, SourceError};
 pub use tree::Frontier;
 pub use verify::{Fault, Options, Verified};

@@ -50,9 +50,42 @@ pub enum NoteError {
         /// Its key name.
         name: String,
     },
+    /// Whatever holds the private key did not sign.
+    #[error("the signer of `{name}` {why}")]
+    Signer {
+        /// Name of the key.
+        name: String,
+        /// What it did, as the end of a sentence; never any part of the key.
+        why: String,
+    },
 }
 
-/// Private half of a log's key.
+/// Whatever can sign for a log: a key in memory, or a device that keeps its key to itself.
+pub trait Sign {
+    /// The public half.
+    fn verifier(&self) -> Verifier;
+
+    /// The signature over exactly the bytes of `text`, which must be a note's text: see [`check_text`].
+    ///
+    /// # Errors
+    /// [`NoteError::Malformed`] for a text that no note can carry, [`NoteError::Signer`] where the signer did not answer.
+    fn sign_text(&self, text: &str) -> Result<Signature, NoteError>;
+}
+
+/// The signed note over `text`, with the signatures of `signers` in their order.
+///
+/// # Errors
+/// As [`Sign::sign_text`].
+pub fn sign(text: &str, signers: &[&dyn Sign]) -> Result<Vec<u8>, NoteError> {
+    check_text(text)?;
+    let mut note = format!("{text}\n");
+    for signer in signers {
+        note.push_str(&format!("{}\n", signer.sign_text(text)?));
+    }
+    Ok(note.into_bytes())
+}
+
+/// Private half of a log's key, in memory.
 pub struct Signer {
     name: String,
     key: SigningKey,
@@ -138,19 +171,33 @@ impl Signer {
         Verifier::of(&self.name, self.key.verifying_key())
     }
 
-    /// The note over `text` with this key's signature. `text` must end in a newline and hold no control character but
-    /// newlines.
+    /// The note over `text` with this key's signature.
     ///
     /// # Errors
     /// [`NoteError::Malformed`] for a text that no note can carry.
     pub fn sign(&self, text: &str) -> Result<Vec<u8>, NoteError> {
+        sign(text, &[self])
+    }
+
+    /// The seed, to be kept secret.
+    #[must_use]
+    pub fn seed(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+}
+
+impl Sign for Signer {
+    fn verifier(&self) -> Verifier {
+        Self::verifier(self)
+    }
+
+    fn sign_text(&self, text: &str) -> Result<Signature, NoteError> {
         check_text(text)?;
-        let signature = Signature {
+        Ok(Signature {
             name: self.name.clone(),
             id: self.verifier().id,
             bytes: self.key.sign(text.as_bytes()).to_bytes().to_vec(),
-        };
-        Ok(format!("{text}\n{signature}\n").into_bytes())
+        })
     }
 }
 
@@ -167,6 +214,15 @@ impl Verifier {
             id: key_id(name, ED25519, key.as_bytes()),
             key,
         }
+    }
+
+    /// The verifier key of this name and Ed25519 public key.
+    ///
+    /// # Errors
+    /// [`NoteError::Name`], or [`NoteError::Key`] where the bytes are no point of the curve.
+    pub fn new(name: &str, key: &[u8; 32]) -> Result<Self, NoteError> {
+        check_name(name)?;
+        Ok(Self::of(name, PublicKey::ed25519(name, key)?))
     }
 
     /// Reads a verifier key, `name+id+base64(0x01 || public key)`; one newline at its end is allowed.
@@ -235,6 +291,17 @@ impl Verifier {
                 self.name
             ))),
         }
+    }
+
+    /// Verifies that `signature` is this key's over exactly the bytes of `text`.
+    ///
+    /// # Errors
+    /// [`NoteError::Unsigned`] for a signature under another name or key id, [`NoteError::BadSignature`].
+    pub fn verify(&self, text: &str, signature: &Signature) -> Result<(), NoteError> {
+        if signature.name != self.name || signature.id != self.id {
+            return Err(NoteError::Unsigned(self.name.clone()));
+        }
+        self.check(text, signature)
     }
 
     fn check(&self, text: &str, signature: &Signature) -> Result<(), NoteError> {
@@ -418,7 +485,11 @@ fn fields(text: &str) -> Option<(&str, &str, &str)> {
     Some((name, id, data))
 }
 
-pub(crate) fn check_text(text: &str) -> Result<(), NoteError> {
+/// Whether a note can carry `text`: it must end in a newline and hold no control character but newlines.
+///
+/// # Errors
+/// [`NoteError::Malformed`].
+pub fn check_text(text: &str) -> Result<(), NoteError> {
     if !text.ends_with('\n') {
         return Err(NoteError::Malformed(
             "the text does not end in a newline".to_owned(),

@@ -365,14 +365,17 @@ impl Proof {
         allow_others: bool,
     ) -> Result<Checkpoint, ProofError> {
         let head = Checkpoint::open(self.checkpoint.as_bytes(), verifier, allow_others)?;
-        verify_inclusion(
-            &hash::leaf(entry),
-            self.index,
-            head.size,
-            &self.path,
-            &head.root,
-        )?;
+        self.leads(entry, &head)?;
         Ok(head)
+    }
+
+    /// Checks that `entry` is in the tree of `head`, which must be the verified checkpoint of this proof.
+    ///
+    /// # Errors
+    /// [`ProofError::OutOfRange`] or [`ProofError::Broken`].
+    pub fn leads(&self, entry: &[u8], head: &Checkpoint) -> Result<(), ProofError> {
+        let leaf = hash::leaf(entry);
+        verify_inclusion(&leaf, self.index, head.size, &self.path, &head.root)
     }
 }
 

@@ -12,6 +12,10 @@ pub const CHECKPOINT: &str = "checkpoint";
 /// Name of the file with the newest checkpoint that witnesses cosigned, beside [`CHECKPOINT`]: that one is often newer.
 pub const WITNESSED: &str = "checkpoint.witnessed";
 
+/// Name of the file with the statements by which the log's keys took over from one another ([`crate::rotation`]); absent
+/// where the log has its first key.
+pub const KEYS: &str = "keys";
+
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {

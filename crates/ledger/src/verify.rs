@@ -10,8 +10,9 @@ use crate::bundle::{self, BundleError};
 use crate::checkpoint::Checkpoint;
 use crate::hash::{HASH_SIZE, Hash};
 use crate::note::Verifier;
+use crate::rotation::{Chain, RotationError};
 use crate::source::{Source, SourceError, read_tile};
-use crate::tile::{CHECKPOINT, Kind, Path, WIDTH, WITNESSED};
+use crate::tile::{CHECKPOINT, KEYS, Kind, Path, WIDTH, WITNESSED};
 use crate::tree::Frontier;
 
 /// Takes an entry of the log with its number; an error ends the reading, with the reason.
@@ -42,6 +43,8 @@ pub struct Verified {
     pub note: Vec<u8>,
     /// The right edge of the tree: appending can go on from here.
     pub frontier: Frontier,
+    /// The log's keys, with the statements by which they took over from one another.
+    pub keys: Chain,
 }
 
 /// The first thing found wrong in a log.
@@ -81,6 +84,9 @@ pub fn verify(
 /// the root with the checkpoint's, whose signature must be `verifier`'s and whose origin its name. With `since`, a signed
 /// checkpoint seen earlier, the log must also be a continuation of it.
 ///
+/// Where the log's key was replaced, `verifier` may be any of its keys: the statements in [`KEYS`] must lead from one to
+/// the other, each checkpoint must be in its key's span, and the tree must have had the roots that the statements say.
+///
 /// `on_entry` gets every entry in order, *before* the log as a whole is known to be right: what it gathers may be
 /// believed only when this function returns `Ok`.
 ///
@@ -96,9 +102,14 @@ pub fn verify_with(
     on_entry: &mut OnEntry<'_>,
 ) -> Result<Verified, Fault> {
     let note = source.read(CHECKPOINT)?;
+    // After the checkpoint: a log that grows publishes a statement before the new key signs anything.
+    let keys = Chain::read(source, verifier).map_err(|why| match why {
+        RotationError::Source(why) => why.into(),
+        why => fault(KEYS, why),
+    })?;
     let open = |note: &[u8], place: &str| {
-        Checkpoint::open(note, verifier, options.allow_other_signatures)
-            .map_err(|why| fault(place, why))
+        let opened = keys.open(note, options.allow_other_signatures);
+        opened.map_err(|why| fault(place, why))
     };
     let head = open(&note, CHECKPOINT)?;
     let since = since
@@ -120,6 +131,7 @@ pub fn verify_with(
         source,
         listing: &listing,
         since: since.as_ref(),
+        keys: &keys,
         tree: Frontier::new(),
     };
     check.compare_since()?;
@@ -146,6 +158,7 @@ pub fn verify_with(
         checkpoint: head,
         note,
         frontier: check.tree,
+        keys,
     })
 }
 
@@ -153,6 +166,7 @@ struct Check<'a> {
     source: &'a dyn Source,
     listing: &'a Listing,
     since: Option<&'a Checkpoint>,
+    keys: &'a Chain,
     tree: Frontier,
 }
 
@@ -181,6 +195,9 @@ impl Check<'_> {
     }
 
     fn compare_since(&self) -> Result<(), Fault> {
+        let rewritten = |why| fault(KEYS, why);
+        let stated = self.keys.check_root(self.tree.size(), || self.tree.root());
+        stated.map_err(rewritten)?;
         match self.since {
             Some(since) if since.size == self.tree.size() && since.root != self.tree.root() => {
                 let why = format!(
@@ -209,7 +226,7 @@ impl Listing {
     fn of(source: &dyn Source, size: u64) -> Result<Self, Fault> {
         let mut listing = Self::default();
         for file in source.list()?.unwrap_or_default() {
-            if file == CHECKPOINT || file == WITNESSED {
+            if file == CHECKPOINT || file == WITNESSED || file == KEYS {
                 continue;
             }
             let path: Path = file.parse().map_err(|why| {

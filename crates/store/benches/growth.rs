@@ -36,7 +36,9 @@ fn main() -> Result<()> {
 
 fn measure(room: &Path, most: u64, bytes: usize) -> Result<()> {
     DataDir::init(room, "bench.example/log")?;
-    let journal = Journal::open(&DataDir::open(room)?, &mut |_, _| Ok(()))?;
+    let journal = Journal::open(&DataDir::open(room, &room.join("guards"))?, &mut |_, _| {
+        Ok(())
+    })?;
     let mut next = 0;
     for size in (3..).map(|power| 10_u64.pow(power)) {
         if size > most {

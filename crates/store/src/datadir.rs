@@ -1,39 +1,40 @@
 //! The data directory and its one owner.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use ledger::{Checkpoint, Signer, Verifier, hash, note, tile};
+use ledger::rotation::{Chain, RotationError};
+use ledger::{Checkpoint, Directory, Verifier, hash, note, tile};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::StoreError;
 use crate::disk::{Disk, at};
 use crate::guard::Guard;
-use crate::secret::{random, random_seed, random_token, read_secret, refuse_exposed, write_secret};
+use crate::key::{self, LOG_KEY, NewKey, SIGNER, Shared, Unlock};
+use crate::secret::{random, random_token, refuse_exposed, write_secret};
 use crate::wal;
 
 /// The version of the layout this program writes and reads.
 const LAYOUT: u32 = 2;
 
 const MANIFEST: &str = "counterfoil.json";
-const VKEY: &str = "log.vkey";
+pub(crate) const VKEY: &str = "log.vkey";
 const KEYS: &str = "keys";
-const LOG_KEY: &str = "keys/log.key";
 const LOCK: &str = "lock";
 /// Where a data directory is put together inside one that is empty but there already.
 const STAGE: &str = ".init";
 
 /// A data directory, owned by this process as long as this value, or a journal opened on it, lives.
-#[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
     origin: String,
-    signer: Arc<Signer>,
-    lock: Arc<File>,
+    signer: Shared,
+    keys: Chain,
+    lock: Arc<Lock>,
     guard: Arc<Mutex<Guard>>,
 }
 
@@ -55,9 +56,17 @@ impl DataDir {
     /// # Errors
     /// [`StoreError::Taken`], [`StoreError::Key`] for an origin that is no key name, or that of the system.
     pub fn init(path: &Path, origin: &str) -> Result<(), StoreError> {
+        Self::init_with(path, origin, &NewKey::File { passphrase: None })
+    }
+
+    /// As [`DataDir::init`], with a key of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`DataDir::init`]; [`StoreError::Key`] where an external signer does not sign for a trial.
+    pub fn init_with(path: &Path, origin: &str, new: &NewKey<'_>) -> Result<(), StoreError> {
         note::check_name(origin).map_err(|why| StoreError::Key(format!("origin: {why}")))?;
         let stage = stage(path)?;
-        let made = build(&stage, origin).and_then(|()| settle(&stage, path));
+        let made = build(&stage, origin, new).and_then(|()| settle(&stage, path));
         match made {
             Err(_) if stage.parent() == Some(path) => clear(path)?,
             Err(_) if stage.exists() => fs::remove_dir_all(&stage).map_err(at(&stage))?,
@@ -79,33 +88,35 @@ impl DataDir {
     /// [`StoreError::NotADataDirectory`], [`StoreError::Locked`], [`StoreError::Elsewhere`], [`StoreError::ReadOnly`], [`StoreError::Exposed`] keys,
     /// or [`StoreError::Corrupt`] where key and verifier key disagree.
     pub fn open(path: &Path, guards: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, guards, &|| {
+            Err(StoreError::Protected {
+                path: path.join(LOG_KEY),
+            })
+        })
+    }
+
+    /// As [`DataDir::open`], where the key may be behind a passphrase. Finishes a rotation of the key that was cut off.
+    ///
+    /// # Errors
+    /// As [`DataDir::open`]; [`StoreError::Passphrase`], or what `unlock` answers.
+    pub fn open_with(path: &Path, guards: &Path, unlock: &Unlock<'_>) -> Result<Self, StoreError> {
         let manifest = read_manifest(path)?;
         let lock = lock(path)?;
         let keys = path.join(KEYS);
         let mode = fs::metadata(&keys).map_err(at(&keys))?.permissions().mode();
         refuse_exposed(&keys, mode, 0o700)?;
-        let key = path.join(LOG_KEY);
-        let text = read_secret(&key)?;
-        let text =
-            std::str::from_utf8(&text).map_err(|why| StoreError::corrupt(key.display(), why))?;
-        let signer =
-            Signer::from_text(text).map_err(|why| StoreError::corrupt(key.display(), why))?;
-        let place = path.join(VKEY);
-        let vkey = fs::read_to_string(&place).map_err(at(&place))?;
-        let public =
-            Verifier::from_vkey(&vkey).map_err(|why| StoreError::corrupt(place.display(), why))?;
-        if public != signer.verifier() || public.name() != manifest.origin {
-            let why = format!(
-                "the verifier key `{public}`, `{LOG_KEY}` and `{MANIFEST}` are not of one log"
-            );
-            return Err(StoreError::corrupt(place.display(), why));
-        }
+        key::finish(&Disk::default(), path)?;
+        let signer = key::load(path, &manifest.origin, unlock)?;
+        let public = read_vkey(path)?;
+        key::same(&*signer, &public, &manifest.origin, &path.join(VKEY))?;
+        let keys = read_keys(path, &public)?;
         let guard = Guard::take(guards, &manifest.id)?;
         crate::snapshots::clear_unfinished(path)?;
         Ok(Self {
             path: path.to_owned(),
             origin: manifest.origin,
-            signer: Arc::new(signer),
+            signer,
+            keys,
             lock: Arc::new(lock),
             guard: Arc::new(Mutex::new(guard)),
         })
@@ -129,9 +140,36 @@ impl DataDir {
         self.signer.verifier().vkey()
     }
 
+    /// The keys that the log has had, with the statements by which they took over from one another.
+    #[must_use]
+    pub fn keys(&self) -> &Chain {
+        &self.keys
+    }
+
+    /// Puts the key's file behind a passphrase, or takes it out from behind one (`None`). The bytes of the older file may
+    /// stay on the device until they are written over.
+    ///
+    /// # Errors
+    /// [`StoreError::Key`] for a log with an external signer, or an empty passphrase; those of [`DataDir::open_with`].
+    pub fn protect(&self, unlock: &Unlock<'_>, passphrase: Option<&str>) -> Result<(), StoreError> {
+        let file = self.path.join(LOG_KEY);
+        if self.path.join(SIGNER).exists() {
+            let why = format!("the log's key is no file: `{SIGNER}` names what signs");
+            return Err(StoreError::Key(why));
+        }
+        let signer = key::in_file(&file, &self.origin, unlock)?;
+        key::same(&signer, &self.signer.verifier(), &self.origin, &file)?;
+        write_secret(&file, &key::file_of(&signer, passphrase)?)
+    }
+
     /// The log's key.
-    pub(crate) fn signer(&self) -> &Arc<Signer> {
+    pub(crate) fn signer(&self) -> &Shared {
         &self.signer
+    }
+
+    /// Ids of all keys that the log has had, the one of today last.
+    pub(crate) fn key_ids(&self) -> Vec<[u8; 4]> {
+        self.keys.keys().iter().map(Verifier::id).collect()
     }
 
     /// The log's guard.
@@ -140,14 +178,53 @@ impl DataDir {
     }
 
     /// Keeps the directory locked while it lives.
-    pub(crate) fn hold(&self) -> Arc<File> {
+    pub(crate) fn hold(&self) -> Arc<Lock> {
         Arc::clone(&self.lock)
+    }
+}
+
+/// The lock on a data directory.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a program that is just being started holds a copy of the file until it runs.
+        let _ = self.0.unlock();
+    }
+}
+
+impl fmt::Debug for DataDir {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "DataDir({}, {})", self.path.display(), self.vkey())
     }
 }
 
 /// The log directory of the data directory at `path`.
 pub(crate) fn log(path: &Path) -> PathBuf {
     path.join("log")
+}
+
+fn read_vkey(path: &Path) -> Result<Verifier, StoreError> {
+    let place = path.join(VKEY);
+    let text = fs::read_to_string(&place).map_err(at(&place))?;
+    Verifier::from_vkey(&text).map_err(|why| StoreError::corrupt(place.display(), why))
+}
+
+/// The log's keys, of which `key` must be the last.
+fn read_keys(path: &Path, key: &Verifier) -> Result<Chain, StoreError> {
+    let place = log(path).join(tile::KEYS);
+    let corrupt = |why: String| StoreError::corrupt(place.display(), why);
+    let keys = Chain::read(&Directory::new(&log(path)), key).map_err(|why| match why {
+        RotationError::Stranger(key) => corrupt(format!("it does not lead to `{key}`")),
+        why => corrupt(why.to_string()),
+    })?;
+    if keys.key() == key {
+        Ok(keys)
+    } else {
+        let why = format!("it leads to `{}`, and the log's key is `{key}`", keys.key());
+        Err(corrupt(why))
+    }
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest, StoreError> {
@@ -174,7 +251,7 @@ fn read_manifest(path: &Path) -> Result<Manifest, StoreError> {
     }
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(path: &Path) -> Result<Lock, StoreError> {
     let place = path.join(LOCK);
     let file = OpenOptions::new()
         .write(true)
@@ -189,7 +266,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
             _ => at(path)(why),
         })?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
             path: path.to_owned(),
         }),
@@ -247,9 +324,18 @@ fn clear(path: &Path) -> Result<(), StoreError> {
 }
 
 /// What a data directory holds from the start; the manifest, which makes it one, comes last.
-const PIECES: [&str; 7] = [KEYS, "log", "wal", "snapshots", "targets", VKEY, MANIFEST];
+const PIECES: [&str; 8] = [
+    KEYS,
+    "log",
+    "wal",
+    "snapshots",
+    "targets",
+    SIGNER,
+    VKEY,
+    MANIFEST,
+];
 
-fn build(stage: &Path, origin: &str) -> Result<(), StoreError> {
+fn build(stage: &Path, origin: &str, new: &NewKey<'_>) -> Result<(), StoreError> {
     let disk = Disk::default();
     fs::create_dir(stage).map_err(at(stage))?;
     let log = stage.join("log");
@@ -262,13 +348,9 @@ fn build(stage: &Path, origin: &str) -> Result<(), StoreError> {
             .create(&directory)
             .map_err(at(&directory))?;
     }
-    let seed = random_seed()?;
-    let signer =
-        Signer::from_seed(origin, &seed).map_err(|why| StoreError::Key(why.to_string()))?;
-    write_secret(
-        &stage.join(LOG_KEY),
-        Zeroizing::new(signer.to_secret_text()).as_bytes(),
-    )?;
+    let key = new.make(origin)?;
+    write_secret(&stage.join(key.file), &key.bytes)?;
+    let signer = key.signer;
     let head = Checkpoint {
         origin: origin.to_owned(),
         size: 0,
@@ -276,7 +358,7 @@ fn build(stage: &Path, origin: &str) -> Result<(), StoreError> {
         extensions: Vec::new(),
     };
     let head = head
-        .sign(&signer)
+        .sign(&*signer)
         .map_err(|why| StoreError::Key(why.to_string()))?;
     let manifest = Manifest {
         layout: LAYOUT,
@@ -303,7 +385,8 @@ fn build(stage: &Path, origin: &str) -> Result<(), StoreError> {
 fn settle(stage: &Path, path: &Path) -> Result<(), StoreError> {
     let disk = Disk::default();
     if stage.parent() == Some(path) {
-        for piece in PIECES {
+        // Either the key's file or the signer's is not there.
+        for piece in PIECES.iter().filter(|piece| stage.join(piece).exists()) {
             disk.rename(&stage.join(piece), &path.join(piece))?;
             disk.sync_dir(path)?;
         }

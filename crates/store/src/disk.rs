@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::StoreError;
@@ -90,9 +91,26 @@ impl Disk {
         self.step(|| fs::create_dir(path)).map_err(at(path))
     }
 
+    /// As [`Disk::put`], for a file that nobody else may read (mode 0600).
+    pub(crate) fn put_private(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+        let make = || {
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(temporary)
+        };
+        let file = self.step(make).map_err(at(temporary))?;
+        self.place(file, temporary, path, bytes)
+    }
+
     /// Writes a small file in one step: into `temporary`, synced, then renamed to `path`, whose directory is synced.
     pub(crate) fn put(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-        let mut file = self.create(temporary)?;
+        let file = self.create(temporary)?;
+        self.place(file, temporary, path, bytes)
+    }
+
+    fn place(&self, mut file: File, temporary: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
         self.write(&mut file, bytes, temporary)?;
         self.sync(&file, temporary)?;
         self.rename(temporary, path)?;

@@ -117,6 +117,28 @@ pub enum StoreError {
         /// What they must be.
         want: u32,
     },
+    /// The log's key is protected, and no passphrase was given.
+    #[error(
+        "`{path}` is protected by a passphrase; give the file that holds it with `--passphrase-file`, or run the command on a terminal"
+    )]
+    Protected {
+        /// The key's file.
+        path: PathBuf,
+    },
+    /// The passphrase does not open the log's key.
+    #[error("the passphrase does not open `{path}`; give the right one")]
+    Passphrase {
+        /// The key's file.
+        path: PathBuf,
+    },
+    /// Whatever holds the log's key did not sign: nothing was published, and it may be tried again.
+    #[error(
+        "no checkpoint can be signed: {why}; records stay committed, and are published when the signer answers"
+    )]
+    Signer {
+        /// What it did.
+        why: String,
+    },
     /// The journal stopped after a failure; the records were not taken.
     #[error("the journal has stopped: {why}")]
     Stopped {

@@ -132,6 +132,13 @@ impl Guard {
     }
 }
 
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a program that is just being started holds a copy of the file until it runs.
+        let _ = self.file.unlock();
+    }
+}
+
 /// The last published checkpoint, while a log is recovered: the log must hold all of it, unchanged.
 pub(crate) struct Watch {
     dir: PathBuf,

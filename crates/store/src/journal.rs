@@ -4,7 +4,6 @@ mod threads;
 mod witnessing;
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -12,6 +11,7 @@ use ledger::Directory;
 use ledger::verify::OnEntry;
 use tokio::sync::{oneshot, watch};
 
+use crate::datadir::Lock;
 use crate::disk::Disk;
 use crate::recover::{Recovered, recover};
 use crate::wal::Group;
@@ -70,6 +70,7 @@ impl Journal {
                 size,
                 note,
                 failure: None,
+                waiting: None,
             }),
             witnessed: watch::Sender::default(),
             _lock: dir.hold(),
@@ -242,6 +243,13 @@ impl Journal {
         Ok(())
     }
 
+    /// Why the next checkpoint waits for its signature, while it does: records are taken and committed all the same, up to
+    /// the bytes that memory should hold.
+    #[must_use]
+    pub fn unsigned(&self) -> Option<String> {
+        self.shared.published.borrow().waiting.clone()
+    }
+
     /// The failure that stopped the journal, if one did.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
@@ -324,7 +332,7 @@ struct Shared {
     published: watch::Sender<Published>,
     witnessed: watch::Sender<Witnessed>,
     /// The data directory stays locked as long as any thread may write to it.
-    _lock: Arc<File>,
+    _lock: Arc<Lock>,
 }
 
 #[derive(Default)]
@@ -348,6 +356,8 @@ struct Published {
     size: u64,
     note: Vec<u8>,
     failure: Option<Arc<str>>,
+    /// Why the next checkpoint waits for its signature.
+    waiting: Option<String>,
 }
 
 impl Shared {

@@ -19,6 +19,7 @@ mod disk;
 mod error;
 mod guard;
 mod journal;
+mod key;
 mod publish;
 mod recover;
 pub mod secret;
@@ -28,6 +29,7 @@ mod wal;
 pub use datadir::DataDir;
 pub use error::StoreError;
 pub use journal::{Cosign, Journal, Ticket, Witnessed};
+pub use key::{NewKey, Passphrase, SignerConfig, Staged, Unlock};
 pub use snapshots::Snapshots;
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger::bundle::BundleError;
+use ledger::checkpoint::CheckpointError;
+use ledger::note::NoteError;
 use ledger::tile::{self, Kind, WIDTH};
-use ledger::{Checkpoint, Frontier, Signer};
+use ledger::{Checkpoint, Frontier, Sign};
 
 use crate::disk::{Disk, at};
 use crate::guard::Guard;
@@ -29,7 +31,7 @@ pub(crate) struct Publisher {
     disk: Disk,
     log: PathBuf,
     temporary: PathBuf,
-    signer: Arc<Signer>,
+    signer: Arc<dyn Sign + Send + Sync>,
     guard: Arc<Mutex<Guard>>,
     tree: Frontier,
     /// Files written aside whose bytes may not be on the device yet.
@@ -95,6 +97,14 @@ impl Publisher {
 
     /// Publishes all that was taken; answers the note of the new checkpoint.
     pub(crate) fn publish(&mut self) -> Result<Vec<u8>, StoreError> {
+        self.prepare()?;
+        let note = self.sign()?;
+        self.complete(&note)?;
+        Ok(note)
+    }
+
+    /// Puts all files of what was taken into place; only the checkpoint is missing then.
+    pub(crate) fn prepare(&mut self) -> Result<(), StoreError> {
         for (path, bytes) in self.tree.partials() {
             self.stage(path, &bytes)?;
         }
@@ -111,16 +121,36 @@ impl Publisher {
         for directory in changed.into_iter().collect::<BTreeSet<_>>() {
             self.disk.sync_dir(&directory)?;
         }
-        let note = self.checkpoint()?;
+        Ok(())
+    }
+
+    /// The signed checkpoint of all that was taken. May be called again after a [`StoreError::Signer`].
+    pub(crate) fn sign(&self) -> Result<Vec<u8>, StoreError> {
+        let head = Checkpoint {
+            origin: self.signer.verifier().name().to_owned(),
+            size: self.tree.size(),
+            root: self.tree.root(),
+            extensions: Vec::new(),
+        };
+        head.sign(&*self.signer).map_err(|why| match why {
+            CheckpointError::Note(why @ NoteError::Signer { .. }) => StoreError::Signer {
+                why: why.to_string(),
+            },
+            why => StoreError::Key(why.to_string()),
+        })
+    }
+
+    /// Publishes the signed checkpoint of what was prepared.
+    pub(crate) fn complete(&mut self, note: &[u8]) -> Result<(), StoreError> {
         // Before anybody can see the checkpoint: what was seen must be known to the next start.
         self.guard
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .advance(&self.disk, &note)?;
+            .advance(&self.disk, note)?;
         self.disk.put(
             &self.temporary.join(tile::CHECKPOINT),
             &self.log.join(tile::CHECKPOINT),
-            &note,
+            note,
         )?;
         for (_, path) in std::mem::take(&mut self.staged) {
             if path.is_full() {
@@ -128,7 +158,7 @@ impl Publisher {
             }
         }
         self.taken = 0;
-        Ok(note)
+        Ok(())
     }
 
     /// Removes partial files whose full one is published, among those from record `from` on: what a crash left undone.
@@ -154,17 +184,6 @@ impl Publisher {
             self.disk.remove_dir(&partials)?;
         }
         Ok(())
-    }
-
-    fn checkpoint(&self) -> Result<Vec<u8>, StoreError> {
-        let head = Checkpoint {
-            origin: self.signer.verifier().name().to_owned(),
-            size: self.tree.size(),
-            root: self.tree.root(),
-            extensions: Vec::new(),
-        };
-        head.sign(&self.signer)
-            .map_err(|why| StoreError::Key(why.to_string()))
     }
 
     fn stage(&mut self, path: tile::Path, bytes: &[u8]) -> Result<(), StoreError> {

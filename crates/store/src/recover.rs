@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use ledger::verify::{self, OnEntry, Options};
-use ledger::{Checkpoint, Directory, Source, Verifier, bundle, tile};
+use ledger::{Directory, Source, bundle, rotation::Chain, tile};
 
 use crate::StoreError;
 use crate::datadir::{DataDir, log};
@@ -29,22 +29,22 @@ pub(crate) fn recover(
     dir: &DataDir,
     on_record: &mut OnEntry<'_>,
 ) -> Result<Recovered, StoreError> {
-    let verifier = dir.signer().verifier();
+    let verifier = dir.keys().key();
     let source = Directory::new(&log(dir.path()));
     let mut overlap = Overlap {
-        reader: Reader::open(disk, &dir.path().join("wal"), verifier.id())?,
+        reader: Reader::open(disk, &dir.path().join("wal"), dir.key_ids())?,
         group: None,
         seen: 0,
     };
     let from = overlap.reader.first();
-    refuse_gap(&source, &verifier, from)?;
+    refuse_gap(&source, dir.keys(), from)?;
     let mut refused = None;
     // Files beyond the checkpoint are what a crash while publishing leaves; they are written again below.
     let options = Options {
         ignore_strays: true,
         ..Options::default()
     };
-    let verified = verify::verify_with(&source, &verifier, None, options, &mut |index, record| {
+    let verified = verify::verify_with(&source, verifier, None, options, &mut |index, record| {
         overlap.compare(index, record)?;
         on_record(index, record).inspect_err(|why| {
             let why = why.clone();
@@ -92,12 +92,13 @@ pub(crate) fn recover(
 }
 
 /// Refuses a log that ends before the write-ahead log begins: an older copy of it was put back.
-fn refuse_gap(source: &dyn Source, verifier: &Verifier, from: u64) -> Result<(), StoreError> {
+fn refuse_gap(source: &dyn Source, keys: &Chain, from: u64) -> Result<(), StoreError> {
     let refuse = |why: String| StoreError::corrupt("log/checkpoint", why);
     let note = source
         .read(tile::CHECKPOINT)
         .map_err(|why| refuse(why.to_string()))?;
-    let size = Checkpoint::open(&note, verifier, false)
+    let size = keys
+        .open(&note, false)
         .map_err(|why| refuse(why.to_string()))?
         .size;
     if size >= from {

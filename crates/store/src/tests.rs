@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::{DataDir, Journal, StoreError};
 
 mod faults;
+mod keys;
 mod tails;
 
 const ORIGIN: &str = "test.example/log";

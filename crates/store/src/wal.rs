@@ -6,7 +6,7 @@
 //!   frame    "CFWF" | payload bytes u32 | CRC-32 u32 | base u64 | first record u64 | records u32 | payload
 //! ```
 //!
-//! Numbers are big-endian; the payload is the records as in an entry bundle. A frame's CRC-32 begins with the segment's
+//! The key id is that of the log's key, or of one before it. Numbers are big-endian; the payload is the records as in an entry bundle. A frame's CRC-32 begins with the segment's
 //! random nonce, so no record can hold bytes that pass for a frame. `base` is where in the segment the frame's batch
 //! begins: all before it was on the device when the batch was written. That tells a torn tail (never acknowledged,
 //! dropped) from damage to acknowledged records (refused): damage is no tail if a frame with a later base follows.

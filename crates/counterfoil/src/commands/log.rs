@@ -55,6 +55,7 @@ pub(crate) fn run(command: LogCommand) -> Result<(), Failure> {
             print!("{text}");
             Ok(())
         }
+        LogCommand::Key(_) => Err(Failure::usage("`log key` is a command of its own")),
     }
 }
 

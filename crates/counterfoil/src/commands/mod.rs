@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod case;
 pub(crate) mod exception;
 pub(crate) mod log;
+pub(crate) mod log_key;
 pub(crate) mod principal;
 pub(crate) mod release;
 pub(crate) mod trail;
@@ -21,20 +22,28 @@ use duty::{
 };
 use engine::clock::{Clock, SystemClock};
 use policy::Release;
-use store::DataDir;
+use store::{DataDir, NewKey};
 
 use crate::{
     cli::{Init, Run, Serve, SignIn},
     door::{Door, SERVING, Serving},
     fail::{Failure, named},
-    serve as server, show,
+    passphrase, serve as server, show,
     site::Site,
 };
 
 /// `init`: a data directory with its log begun.
 pub(crate) async fn init(init: Init) -> Result<(), Failure> {
     let dir = &init.dir.dir;
-    DataDir::init(dir, &init.origin)?;
+    let external = log_key::signer(&init.signer, &init.origin)?;
+    let passphrase = passphrase::named()?;
+    let key = match external {
+        Some(config) => NewKey::External(config),
+        None => NewKey::File {
+            passphrase: passphrase.as_ref().map(|p| p.as_str()),
+        },
+    };
+    DataDir::init_with(dir, &init.origin, &key)?;
     let site = Site::open(dir).await?;
     println!("made {} with the log `{}`", dir.display(), init.origin);
     println!("verifier key: {}", site.engine.dir().vkey());

@@ -60,7 +60,8 @@ pub(super) fn prepare(demo: &Demo) -> Result<bool, Failure> {
         DataDir::init(dir, ORIGIN)?;
     }
     // Nothing below may be written into a directory that is another process's, or damaged, or read-only.
-    drop(DataDir::open(dir, &site::guards()?)?);
+    let unlock = || crate::passphrase::unlock(dir);
+    drop(DataDir::open_with(dir, &site::guards()?, &unlock)?);
     if dir.join(MARK).exists() {
         let shape = Shape::read(dir)?;
         if demo.seed.is_some() && demo.seed != shape.seed {

@@ -5,6 +5,7 @@ mod attacks;
 mod console;
 mod crash;
 mod faults;
+mod keys;
 mod line;
 mod rig;
 mod tamper;

@@ -16,7 +16,7 @@ use crate::{
 /// stops the first sort only: refusing to record an outcome would lose it.
 pub(super) fn lets_something_happen(request: &Request) -> bool {
     match request {
-        Request::Answer(_) | Request::RecordOutcome(_) => false,
+        Request::Answer(_) | Request::RecordOutcome(_) | Request::RotateLogKey(_) => false,
         Request::OpenLog(_)
         | Request::AddPrincipal(_)
         | Request::RevokePrincipal(_)

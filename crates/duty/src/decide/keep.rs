@@ -4,13 +4,14 @@ use super::{Desk, Place, Ruled};
 use crate::{
     canonical::Digest,
     fold::proof_digest,
+    log_key::Rotation,
     principal::{NewPrincipal, PrincipalKind, Proof, Role},
     record::{
-        CertificationRecorded, FileRecorded, LogOpened, PrincipalAdded, PrincipalRevoked,
-        ReleaseBuilt, ReleasePromoted, ThresholdSigned,
+        CertificationRecorded, FileRecorded, LogKeyRotated, LogOpened, PrincipalAdded,
+        PrincipalRevoked, ReleaseBuilt, ReleasePromoted, ThresholdSigned,
     },
     refusal::{Code, Refusal},
-    request::{BuildRelease, Certify, OpenLog, Promote, RecordFile, RevokePrincipal},
+    request::{BuildRelease, Certify, OpenLog, Promote, RecordFile, RevokePrincipal, RotateLogKey},
     statement::{Signed, ThresholdStatement},
 };
 
@@ -47,6 +48,47 @@ impl Desk<'_> {
             request: self.request(),
         };
         self.write(Place::default(), None, Vec::new(), body);
+        Ok(())
+    }
+
+    /// The key has changed already when this is asked: what is left is to take it down, at the place that was signed.
+    pub(super) fn rotate_log_key(&mut self, request: &RotateLogKey) -> Ruled {
+        self.holds(Role::Admin)?;
+        let rotation = Rotation::open(&request.statement).map_err(|why| {
+            Refusal::new(
+                Code::BadSignature,
+                format!("the key statement does not hold: {why}"),
+                "send the statement as both keys signed it",
+            )
+        })?;
+        let wrong = |why: String| {
+            Err(Refusal::new(
+                Code::WrongBinding,
+                why,
+                "rotate the key of this log, from its key of today, with no record between",
+            ))
+        };
+        if Some(&rotation.origin) != self.state.origin.as_ref() {
+            return wrong(format!("the statement is of the log `{}`", rotation.origin));
+        }
+        if self
+            .state
+            .log_key
+            .as_ref()
+            .is_some_and(|k| *k != rotation.old)
+        {
+            return wrong(format!("`{}` is not the log's key", rotation.old));
+        }
+        if rotation.size != self.state.size {
+            return wrong(format!(
+                "the statement is of {} records, and the log has {}",
+                rotation.size, self.state.size
+            ));
+        }
+        let body = LogKeyRotated {
+            request: self.request(),
+        };
+        self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
         Ok(())
     }
 

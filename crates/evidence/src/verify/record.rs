@@ -19,6 +19,8 @@ pub(super) struct Inspector {
     pub(super) report: VerifyReport,
     /// Every commitment to a snapshot, where they are asked for.
     pub(super) commitments: HashSet<Digest>,
+    /// Statements of the log's keys, with the record that holds each.
+    pub(super) rotations: Vec<(u64, String)>,
     collect: bool,
     state: State,
     group: Option<Head>,
@@ -51,6 +53,7 @@ impl Inspector {
                 warnings: Vec::new(),
             },
             commitments: HashSet::new(),
+            rotations: Vec::new(),
             collect,
             state: State::default(),
             group: None,
@@ -129,6 +132,10 @@ impl Inspector {
                     "the log was opened as `{}`, and its checkpoint is of `{}`",
                     r.origin, self.report.origin
                 ))
+            }
+            (Body::LogKeyRotated(_), Some(Request::RotateLogKey(r))) => {
+                self.rotations.push((record.seq, r.statement.clone()));
+                Ok(())
             }
             (Body::FileRecorded(b), Some(Request::RecordFile(r))) => {
                 self.report.files += 1;

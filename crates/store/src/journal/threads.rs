@@ -17,6 +17,13 @@ use crate::wal::{Closed, Group, Writer};
 const BETWEEN: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 200 });
 const GATHER: Duration = Duration::from_millis(if cfg!(test) { 2 } else { 20 });
 
+/// From one attempt at a signature to the next, where the signer failed: at first, and at most. Doubled in between.
+const SIGNER_PAUSES: (Duration, Duration) = if cfg!(test) {
+    (Duration::from_millis(5), Duration::from_millis(20))
+} else {
+    (Duration::from_millis(500), Duration::from_secs(30))
+};
+
 /// Unpublished bytes that are reason enough for a checkpoint.
 const ENOUGH: usize = 16 << 20;
 
@@ -115,13 +122,17 @@ pub(super) fn publish(shared: &Shared, mut publisher: Publisher, closed: &Closed
             }
             drop(groups);
             let bytes = publisher.taken();
-            let (note, size) = (publisher.publish()?, publisher.size());
+            publisher.prepare()?;
+            let note = signed(shared, &publisher)?;
+            publisher.complete(&note)?;
+            let size = publisher.size();
             shared.published.send_modify(|published| {
                 let failure = published.failure.take();
                 *published = Published {
                     size,
                     note,
                     failure,
+                    waiting: None,
                 };
             });
             shared.lock().unpublished -= bytes;
@@ -130,6 +141,29 @@ pub(super) fn publish(shared: &Shared, mut publisher: Publisher, closed: &Closed
         }
         Ok(())
     });
+}
+
+/// The signed checkpoint, asked for until the signer answers. What is committed stays so meanwhile; a journal that is
+/// closed asks once more and leaves the rest to the next start.
+fn signed(shared: &Shared, publisher: &Publisher) -> Result<Vec<u8>, StoreError> {
+    let mut pause = SIGNER_PAUSES.0;
+    loop {
+        let stopping = shared.lock().stop.is_some();
+        let why = match publisher.sign() {
+            Err(why @ StoreError::Signer { .. }) if !stopping => why.to_string(),
+            other => return other,
+        };
+        shared
+            .published
+            .send_modify(|published| published.waiting = Some(why));
+        let end = Instant::now() + pause;
+        let mut state = shared.lock();
+        while state.stop.is_none() && Instant::now() < end {
+            state = wait_until(shared, state, end - Instant::now());
+        }
+        drop(state);
+        pause = (pause * 2).min(SIGNER_PAUSES.1);
+    }
 }
 
 /// What is to be published next, when it is time; `None` when it is time to end.

@@ -14,7 +14,8 @@ use crate::disk::{Disk, at};
 pub(crate) struct Reader {
     disk: Disk,
     wal: PathBuf,
-    key: [u8; 4],
+    /// Ids of the log's keys, the one of today last.
+    keys: Vec<[u8; 4]>,
     /// First records of the segments not yet read.
     ahead: VecDeque<u64>,
     /// First records of those that were begun to be read.
@@ -35,8 +36,8 @@ struct Open {
 }
 
 impl Reader {
-    /// Opens the write-ahead log in `wal`, which must belong to the log key `key`.
-    pub(crate) fn open(disk: &Disk, wal: &Path, key: [u8; 4]) -> Result<Self, StoreError> {
+    /// Opens the write-ahead log in `wal`, which must belong to the log with keys of these ids, the one of today last.
+    pub(crate) fn open(disk: &Disk, wal: &Path, keys: Vec<[u8; 4]>) -> Result<Self, StoreError> {
         let mut ahead = segments(wal)?;
         let Some(first) = ahead.pop_front() else {
             let why = "it has no segment, so records that were acknowledged may be gone";
@@ -44,9 +45,9 @@ impl Reader {
         };
         Ok(Self {
             disk: disk.clone(),
-            now: Open::read(wal, key, first)?,
+            now: Open::read(wal, &keys, first)?,
             wal: wal.to_owned(),
-            key,
+            keys,
             ahead,
             read: vec![first],
             first,
@@ -93,7 +94,7 @@ impl Reader {
                 None => match self.ahead.pop_front() {
                     None => return Ok(None),
                     Some(first) if first == self.next => {
-                        self.now = Open::read(&self.wal, self.key, first)?;
+                        self.now = Open::read(&self.wal, &self.keys, first)?;
                         self.read.push(first);
                     }
                     Some(first) => {
@@ -117,7 +118,9 @@ impl Reader {
         let writer = if self.now.segment.first == self.next {
             Writer::resume(&self.disk, &self.wal, self.now.segment)?
         } else {
-            Writer::begin(&self.disk, &self.wal, self.key, self.next)?
+            // Only `open` makes a reader, and the log has a key.
+            let key = self.keys.last().copied().unwrap_or_default();
+            Writer::begin(&self.disk, &self.wal, key, self.next)?
         };
         for first in self.read {
             if first != self.next {
@@ -129,7 +132,7 @@ impl Reader {
 }
 
 impl Open {
-    fn read(wal: &Path, key: [u8; 4], first: u64) -> Result<Self, StoreError> {
+    fn read(wal: &Path, keys: &[[u8; 4]], first: u64) -> Result<Self, StoreError> {
         let path = segment_path(wal, first);
         let bytes = fs::read(&path).map_err(at(&path))?;
         let segment = Segment::parse(&bytes).ok_or_else(|| {
@@ -138,7 +141,7 @@ impl Open {
                 "its header is damaged, or of another version",
             )
         })?;
-        if segment.key != key || segment.first != first {
+        if !keys.contains(&segment.key) || segment.first != first {
             return Err(StoreError::corrupt(
                 path.display(),
                 "it is the segment of another log or place",
