@@ -299,6 +299,8 @@ def scenario(b, args):
         labelled(b, name)
         pictures(b, args.out, name)
     b.says("counterfoil log verify")
+    for words in ["Cosigned by a quorum", "ours", "theirs", "vault", "--witnesses", "--anchors"]:
+        b.says(words)
     complaints = b.complaints()
     expect(not complaints, f"the browser complains: {complaints}")
     b.click(".who button")

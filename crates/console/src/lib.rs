@@ -33,6 +33,26 @@ pub struct Options {
     pub dir: PathBuf,
     /// Where people reach it, like `http://127.0.0.1:7878`.
     pub public_url: String,
+    /// What others hold of the log, asked for anew for every page.
+    pub outside: Outside,
+}
+
+/// Tells how witnesses and anchors fare.
+pub type Outside = Arc<dyn Fn() -> Vec<Holder> + Send + Sync>;
+
+/// A witness or an anchor, as the page of the log shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// `witness` or `anchor`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Size of the newest checkpoint that it holds.
+    pub size: u64,
+    /// When it came there; none where it never did.
+    pub at: Option<Time>,
+    /// Why the last attempt failed, where it did.
+    pub problem: Option<String>,
 }
 
 /// Why the console cannot be opened.
@@ -64,6 +84,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
     pub(crate) dir: PathBuf,
     pub(crate) public_url: String,
+    pub(crate) outside: Outside,
     pub(crate) sessions: Sessions,
     pub(crate) index: Mutex<Index>,
 }
@@ -86,6 +107,7 @@ pub fn router(options: Options) -> Result<Router, ConsoleError> {
         index: Mutex::new(Index::open(&options.dir)?),
         engine: options.engine,
         dir: options.dir,
+        outside: options.outside,
         public_url: options.public_url,
     }));
     let inside = Router::new()

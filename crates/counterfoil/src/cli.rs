@@ -1,5 +1,6 @@
 //! The command line: words that scripts depend on.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     /// The log: verify, checkpoint.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Cosign the checkpoints of logs: a witness that anybody can run, best on another machine.
+    Witness(Witness),
     /// Principals: add, list, revoke.
     #[command(subcommand)]
     Principal(PrincipalCommand),
@@ -90,6 +93,22 @@ pub(crate) enum Command {
         #[arg(long)]
         data: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Witness {
+    /// Where it keeps its key and what it cosigned.
+    #[arg(long, default_value = "./counterfoil-witness")]
+    pub(crate) dir: PathBuf,
+    /// Make it, under this name, like `example.com/witness`.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// A log that it is to cosign: its verifier key, or a file that holds it. May be given again; is remembered.
+    #[arg(long = "log")]
+    pub(crate) logs: Vec<String>,
+    /// Where to serve; without it the witness is set up, shown, and not run.
+    #[arg(long)]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]
@@ -483,6 +502,67 @@ pub(crate) enum LogCommand {
         /// An earlier checkpoint of the same log, or a file that holds it.
         #[arg(long)]
         since: Option<PathBuf>,
+        /// Ask for a quorum of cosignatures: a trust policy (c2sp.org/tlog-policy) of your own.
+        #[arg(long)]
+        witnesses: Option<PathBuf>,
+        /// Compare with what the anchors in this file keep (the form of `anchors.toml`).
+        #[arg(long)]
+        anchors: Option<PathBuf>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Write a proof file for records: each proves its record and clauses offline, with the key alone.
+    Prove {
+        /// A data directory, a bare copy of a log directory, or a URL.
+        source: String,
+        /// Numbers of the records.
+        #[arg(required = true)]
+        records: Vec<u64>,
+        /// The verifier key, or a file that holds it.
+        #[arg(long)]
+        vkey: String,
+        /// Where the files go, named `<record>.tlog-proof`.
+        #[arg(long, default_value = ".")]
+        out: PathBuf,
+    },
+    /// Check a proof file.
+    Check {
+        /// The proof file.
+        file: PathBuf,
+        /// The verifier key, or a file that holds it.
+        #[arg(long)]
+        vkey: String,
+        /// Ask for a quorum of cosignatures: a trust policy (c2sp.org/tlog-policy).
+        #[arg(long)]
+        witnesses: Option<PathBuf>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Prove that one checkpoint continues another; prints the hashes of the proof (RFC 6962).
+    Consistency {
+        /// A data directory, a bare copy of a log directory, or a URL.
+        source: String,
+        /// The verifier key, or a file that holds it.
+        #[arg(long)]
+        vkey: String,
+        /// File of the older checkpoint.
+        #[arg(long)]
+        old: PathBuf,
+        /// File of the newer one.
+        #[arg(long)]
+        new: PathBuf,
+    },
+    /// Show who cosigned the newest witnessed checkpoint.
+    Witness {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Take the newest checkpoint to every anchor of `anchors.toml` now.
+    Anchor {
+        #[command(flatten)]
+        dir: Dir,
         #[command(flatten)]
         form: Form,
     },

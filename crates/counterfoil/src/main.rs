@@ -64,6 +64,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Audit(command) => commands::audit::run(command),
         Command::Log(LogCommand::Key(command)) => commands::log_key::run(command).await,
         Command::Log(command) => commands::log::run(command),
+        Command::Witness(witness) => commands::witness::run(witness).await,
         Command::Principal(command) => commands::principal::run(command).await,
         Command::Certification(command) => commands::principal::certification(command).await,
         Command::SignIn(sign_in) => commands::sign_in(sign_in),

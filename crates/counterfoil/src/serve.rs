@@ -1,12 +1,25 @@
 //! `serve`: the console and the HTTP door on one port, and a loop that lets agents go on as humans sign and time passes.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use console::Holder;
+use duty::time::Time;
 use engine::Engine;
 use store::secret;
 use tokio::{net::TcpListener, sync::watch};
+use witness::{
+    anchor::{Kept, config::Anchors, schedule::States},
+    client::Health,
+};
 
 use crate::{
+    commands::{trail, witness::seconds},
     door::{LOCAL_TOKEN, SERVING, Serving},
     fail::Failure,
     keys,
@@ -15,6 +28,9 @@ use crate::{
 
 /// How long the loop sleeps at most: expiries are noticed within this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often it is looked which anchors are due.
+const ANCHORS_AGAIN: Duration = Duration::from_secs(5);
 
 /// Takes the port before anything else is done, so that a port in use costs nothing.
 pub(crate) async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
@@ -34,11 +50,13 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
 /// Serves until Ctrl-C or SIGTERM, then publishes the rest.
 pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Result<(), Failure> {
     let url = url(&listener)?;
+    let anchors = Arc::new(trail::anchors(dir, None)?);
     let local = keys::token(&dir.join(LOCAL_TOKEN))?;
     let console = console::router(console::Options {
         engine: Arc::clone(&site.engine),
         dir: dir.to_owned(),
         public_url: url.clone(),
+        outside: outside(dir, site.health.clone()),
     })
     .map_err(Failure::unavailable)?;
     let app = gateway::http::router(Arc::clone(&site.engine), &local).merge(console);
@@ -46,6 +64,13 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
     secret::write_secret(&dir.join(SERVING), &serving)?;
 
     let (stop, stopped) = watch::channel(false);
+    let anchoring = tokio::spawn(anchor(
+        Arc::clone(&site.engine),
+        dir.to_owned(),
+        anchors,
+        stopped.clone(),
+    ));
+    let witnessing = tokio::spawn(alarm(Arc::clone(&site.engine), stopped.clone()));
     let going_on = tokio::spawn(go_on(site, stopped.clone()));
     let mut until = stopped;
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
@@ -58,6 +83,8 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
     // Open connections of browsers would keep the server for ever.
     let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     let site = going_on.await.map_err(Failure::unavailable)?;
+    witnessing.await.map_err(Failure::unavailable)?;
+    anchoring.await.map_err(Failure::unavailable)??;
     publish(&site.engine).await;
     Ok(())
 }
@@ -75,6 +102,99 @@ async fn publish(engine: &Engine) {
             "the last records are committed and not yet published; the next start publishes them"
         );
     }
+}
+
+/// How witnesses and anchors fare, for the console.
+fn outside(dir: &Path, health: Health) -> console::Outside {
+    let dir = dir.to_owned();
+    let time = |seconds: u64| {
+        let millis = i64::try_from(seconds.saturating_mul(1000)).ok()?;
+        (seconds > 0).then(|| Time::from_millis(millis))
+    };
+    Arc::new(move || {
+        let witnesses = health.states().into_iter().map(|w| Holder {
+            kind: "witness",
+            name: w.name,
+            size: w.size,
+            at: time(w.time),
+            problem: w.problem,
+        });
+        let anchors = States::read(&dir).0.into_iter().map(|(name, a)| Holder {
+            kind: "anchor",
+            name,
+            size: a.size,
+            at: time(a.at),
+            problem: a.problem,
+        });
+        witnesses.chain(anchors).collect()
+    })
+}
+
+/// Says when there is no quorum of witnesses, and when there is one again.
+async fn alarm(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
+    let mut told = None;
+    loop {
+        let problem = engine.journal().witnessed().problem;
+        if problem != told {
+            match &problem {
+                Some(why) => eprintln!("ALARM: witnesses: {why}; it is tried again"),
+                None => eprintln!("witnesses cosign again"),
+            }
+            told = problem;
+        }
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+    }
+}
+
+/// Takes checkpoints to the anchors of the data directory when they are due.
+async fn anchor(
+    engine: Arc<Engine>,
+    dir: PathBuf,
+    anchors: Arc<Anchors>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let mut alarmed = BTreeSet::new();
+    while !anchors.anchors.is_empty() {
+        let (anchors, note, dir) = (
+            Arc::clone(&anchors),
+            engine.journal().checkpoint(),
+            dir.clone(),
+        );
+        let run = tokio::task::spawn_blocking(move || {
+            let mut states = States::read(&dir);
+            let before = states.clone();
+            let wrong = match Kept::new(&note) {
+                Ok(note) => states.run(&anchors, &note, seconds(), false),
+                Err(why) => vec![("the checkpoint".to_owned(), why)],
+            };
+            let written = if states == before {
+                Ok(())
+            } else {
+                states.write(&dir)
+            };
+            (wrong, states, written)
+        });
+        let (wrong, states, written) = run.await.map_err(Failure::unavailable)?;
+        if let Err(why) = written {
+            eprintln!("how anchors fare could not be kept: {why}");
+        }
+        for (name, why) in wrong {
+            eprintln!("ALARM: anchor `{name}` keeps no checkpoint: {why}; it is tried again");
+            alarmed.insert(name);
+        }
+        let fine = |name: &String| states.0.get(name).is_some_and(|s| s.problem.is_none());
+        for name in alarmed.extract_if(.., |name| fine(name)) {
+            eprintln!("anchor `{name}` keeps checkpoints again");
+        }
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => break,
+            () = tokio::time::sleep(ANCHORS_AGAIN) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Lets agents go on whenever something new is in the log.
@@ -107,7 +227,8 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
     }
 }
 
-async fn signalled() {
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn signalled() {
     let interrupt = tokio::signal::ctrl_c();
     match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(mut terminate) => {

@@ -4,11 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-#[cfg(test)]
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
-};
 
 use crate::StoreError;
 
@@ -18,46 +13,48 @@ type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     #[cfg(test)]
-    pub(crate) left: Option<Arc<AtomicI64>>,
+    pub(crate) fault: Option<Arc<fault::Plan>>,
 }
+
+#[cfg(test)]
+pub(crate) use std::sync::Arc;
+
+#[cfg(test)]
+pub(crate) mod fault;
 
 impl Disk {
     /// Makes a file that is not there yet.
     pub(crate) fn create(&self, path: &Path) -> Result<File> {
         let make = || OpenOptions::new().write(true).create_new(true).open(path);
-        self.step().and_then(|()| make()).map_err(at(path))
+        self.step(make).map_err(at(path))
     }
 
     /// Writes all bytes at the file's position. A write that fails may have written some.
     pub(crate) fn write(&self, file: &mut File, bytes: &[u8], path: &Path) -> Result<()> {
-        if let Err(full) = self.step() {
-            // As a full disk does it: the first part is written.
-            file.write_all(&bytes[..bytes.len() / 2])
-                .map_err(at(path))?;
-            return Err(at(path)(full));
-        }
-        file.write_all(bytes).map_err(at(path))
+        #[cfg(test)]
+        let bytes = self.torn(file, bytes).map_err(at(path))?;
+        self.step(|| file.write_all(bytes)).map_err(at(path))
     }
 
     /// Forces a file's bytes and length to the device.
     pub(crate) fn sync(&self, file: &File, path: &Path) -> Result<()> {
-        self.step()
-            .and_then(|()| file.sync_data())
-            .map_err(at(path))
+        self.step(|| file.sync_data()).map_err(at(path))
     }
 
     /// Forces a directory's entries to the device.
     pub(crate) fn sync_dir(&self, path: &Path) -> Result<()> {
-        self.step()
-            .and_then(|()| File::open(path)?.sync_all())
-            .map_err(at(path))
+        self.step(|| File::open(path)?.sync_all())
+            .map_err(at(path))?;
+        #[cfg(test)]
+        self.settle(path);
+        Ok(())
     }
 
     /// Puts a file in the place of another, in one step.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.step()
-            .and_then(|()| fs::rename(from, to))
-            .map_err(at(to))
+        #[cfg(test)]
+        self.remember(from, to);
+        self.step(|| fs::rename(from, to)).map_err(at(to))
     }
 
     /// Cuts a file and forces that to the device.
@@ -67,20 +64,18 @@ impl Disk {
             file.set_len(length)?;
             file.sync_all()
         };
-        self.step().and_then(|()| cut()).map_err(at(path))
+        self.step(cut).map_err(at(path))
     }
 
     /// Removes a file; one that is gone already is fine.
     pub(crate) fn remove(&self, path: &Path) -> Result<()> {
-        self.step()
-            .and_then(|()| gone_is_fine(fs::remove_file(path)))
+        self.step(|| gone_is_fine(fs::remove_file(path)))
             .map_err(at(path))
     }
 
     /// Removes a directory with all that is in it; one that is gone already is fine.
     pub(crate) fn remove_dir(&self, path: &Path) -> Result<()> {
-        self.step()
-            .and_then(|()| gone_is_fine(fs::remove_dir_all(path)))
+        self.step(|| gone_is_fine(fs::remove_dir_all(path)))
             .map_err(at(path))
     }
 
@@ -93,9 +88,7 @@ impl Disk {
             self.make_dir(parent, changed)?;
             changed.push(parent.to_owned());
         }
-        self.step()
-            .and_then(|()| fs::create_dir(path))
-            .map_err(at(path))
+        self.step(|| fs::create_dir(path)).map_err(at(path))
     }
 
     /// As [`Disk::put`], for a file that nobody else may read (mode 0600).
@@ -107,7 +100,7 @@ impl Disk {
                 .mode(0o600)
                 .open(temporary)
         };
-        let file = self.step().and_then(|()| make()).map_err(at(temporary))?;
+        let file = self.step(make).map_err(at(temporary))?;
         self.place(file, temporary, path, bytes)
     }
 
@@ -125,23 +118,9 @@ impl Disk {
     }
 
     #[cfg(not(test))]
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "tests make it fail"
-    )]
-    fn step(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    #[cfg(test)]
-    fn step(&self) -> io::Result<()> {
-        match &self.left {
-            Some(left) if left.fetch_sub(1, Ordering::SeqCst) <= 0 => {
-                Err(io::ErrorKind::StorageFull.into())
-            }
-            _ => Ok(()),
-        }
+    #[expect(clippy::unused_self, reason = "tests make it fail")]
+    fn step<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        operation()
     }
 }
 

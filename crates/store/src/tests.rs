@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ledger::verify::verify;
@@ -473,13 +473,4 @@ fn rotates_segments_and_removes_published_ones() {
     assert_eq!(records.len() as u64, next);
     journal.close().unwrap();
     assert_eq!(place.verify(), next);
-}
-
-/// A disk that fails for good after `left` operations.
-fn failing(left: i64) -> (Disk, Arc<AtomicI64>) {
-    let left = Arc::new(AtomicI64::new(left));
-    let disk = Disk {
-        left: Some(Arc::clone(&left)),
-    };
-    (disk, left)
 }

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`client`] | asks witnesses for cosignatures until there is a quorum (`tlog-witness`) |
 //! | [`server`] | a witness of its own: cosigns what continues, refuses what forks (`tlog-witness`) |
+//! | [`anchor`] | copies of checkpoints elsewhere: directory, S3 with Object Lock, RFC 3161, webhook |
 //! | [`keeper`] | what a witness keeps on disk, and the one place where it cosigns |
 
+pub mod anchor;
 pub mod client;
 pub mod keeper;
 pub mod server;

@@ -76,6 +76,7 @@ impl House {
             engine: Arc::clone(&engine),
             dir: home.path().to_owned(),
             public_url: url.clone(),
+            outside: Arc::new(Vec::new),
         });
         let router = router.unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });

@@ -1,10 +1,13 @@
-//! `log`: verify, checkpoint.
+//! `log`: verify, checkpoint; what witnesses and anchors say is in `trail`.
 
 use std::path::Path;
 
 use evidence::{Fault, VerifyReport};
 use serde_json::json;
 
+use ledger::Verifier;
+
+use super::trail;
 use crate::{cli::LogCommand, fail::Failure, show};
 
 pub(crate) fn run(command: LogCommand) -> Result<(), Failure> {
@@ -13,8 +16,38 @@ pub(crate) fn run(command: LogCommand) -> Result<(), Failure> {
             source,
             vkey,
             since,
+            witnesses,
+            anchors,
             form,
-        } => verify(&source, &vkey, since.as_deref(), form.json),
+        } => verify(&source, &vkey, since.as_deref(), form.json).and_then(|()| {
+            outside(
+                &source,
+                &vkey,
+                witnesses.as_deref(),
+                anchors.as_deref(),
+                form.json,
+            )
+        }),
+        LogCommand::Prove {
+            source,
+            records,
+            vkey,
+            out,
+        } => trail::prove(&source, &records, &vkey, &out),
+        LogCommand::Check {
+            file,
+            vkey,
+            witnesses,
+            form,
+        } => trail::check(&file, &vkey, witnesses.as_deref(), form.json),
+        LogCommand::Consistency {
+            source,
+            vkey,
+            old,
+            new,
+        } => trail::consistent(&source, &vkey, &old, &new),
+        LogCommand::Witness { dir, form } => trail::witnessed(&dir.dir, form.json),
+        LogCommand::Anchor { dir, form } => trail::anchor(&dir.dir, form.json),
         LogCommand::Checkpoint { dir } => {
             let file = dir.dir.join("log/checkpoint");
             let text = std::fs::read_to_string(&file)
@@ -28,7 +61,7 @@ pub(crate) fn run(command: LogCommand) -> Result<(), Failure> {
 
 fn verify(source: &str, vkey: &str, since: Option<&Path>, as_json: bool) -> Result<(), Failure> {
     let opened = evidence::open_at(source).map_err(Failure::unavailable)?;
-    let vkey = key_text(vkey)?;
+    let vkey = super::key_text(vkey)?;
     let since = match since {
         Some(file) => {
             let bytes = std::fs::read(file)
@@ -51,6 +84,51 @@ fn verify(source: &str, vkey: &str, since: Option<&Path>, as_json: bool) -> Resu
         }
         Err(fault) => Err(failed(&fault, as_json)),
     }
+}
+
+/// What others hold of a log that was verified: witnesses and anchors.
+fn outside(
+    source: &str,
+    vkey: &str,
+    witnesses: Option<&Path>,
+    anchors: Option<&Path>,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let opened = evidence::open_at(source).map_err(Failure::unavailable)?;
+    let vkey = super::key_text(vkey)?;
+    let mut lines = Vec::new();
+    if let Some(file) = witnesses {
+        let verifier = Verifier::from_vkey(&vkey).map_err(Failure::usage)?;
+        let found = trail::quorum(&*opened.source, &verifier, &trail::policy(file)?)?;
+        let names: Vec<_> = found.by.iter().map(|(name, _)| name.as_str()).collect();
+        let by = names.join(", ");
+        lines.push(format!(
+            "witnesses    {by}: a quorum, up to {} records",
+            found.size
+        ));
+    }
+    if let Some(file) = anchors {
+        let size = evidence::head(&*opened.source)
+            .map_err(Failure::unavailable)?
+            .size;
+        let dir = opened.dir.clone().unwrap_or_default();
+        lines.extend(trail::compare_anchors(
+            &*opened.source,
+            size,
+            &vkey,
+            &dir,
+            file,
+        )?);
+    }
+    for line in lines {
+        // The one JSON object is printed already.
+        if as_json {
+            eprintln!("{line}");
+        } else {
+            show::line(&line);
+        }
+    }
+    Ok(())
 }
 
 fn failed(fault: &Fault, as_json: bool) -> Failure {
@@ -101,15 +179,4 @@ fn print_report(report: &VerifyReport, as_json: bool) {
     for warning in &report.warnings {
         eprintln!("note: {warning}");
     }
-}
-
-/// The verifier key, given as itself or as the file that holds it.
-fn key_text(given: &str) -> Result<String, Failure> {
-    let path = Path::new(given);
-    if !path.is_file() {
-        return Ok(given.to_owned());
-    }
-    let text =
-        std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("`{given}`: {e}")))?;
-    Ok(text.trim().to_owned())
 }

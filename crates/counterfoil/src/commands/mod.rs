@@ -8,6 +8,8 @@ pub(crate) mod log;
 pub(crate) mod log_key;
 pub(crate) mod principal;
 pub(crate) mod release;
+pub(crate) mod trail;
+pub(crate) mod witness;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -108,6 +110,17 @@ pub(crate) fn sign_in(sign_in: SignIn) -> Result<(), Failure> {
         .map_err(Failure::unavailable)?;
     show::line(&link);
     Ok(())
+}
+
+/// A verifier key, given as itself or as the file that holds it.
+pub(crate) fn key_text(given: &str) -> Result<String, Failure> {
+    let path = Path::new(given);
+    if !path.is_file() {
+        return Ok(given.to_owned());
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("`{given}`: {e}")))?;
+    Ok(text.trim().to_owned())
 }
 
 /// The state that the published log comes to.

@@ -1,16 +1,13 @@
 //! Attacks on the running system: each is refused, and the refusal is in the log.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
 use duty::release::Rules as _;
 use serde_json::{Value, json};
 
 use crate::rig::{
-    Example, Server, approve, copy, expect, key, records, sign, statement, token, wait_for,
+    Example, Server, approve, copy, expect, expected, key, other_release, records, run_case, sign,
+    sound, statement, token, wait_for,
 };
 
 fn recommend(server: &Server, agent: &str, mut body: Value) -> (u16, Value) {
@@ -158,70 +155,6 @@ fn agents_cannot_leave_their_duties() {
     assert_eq!(status, 401);
     server.stop();
     sound(&dir);
-}
-
-/// The example's release, changed, in force in `staging` of a directory with the example.
-fn other_release(example: &Example, change: impl Fn(&str, String) -> String) -> PathBuf {
-    let home = example.home.path().join("release");
-    for (path, text) in payables::release_files() {
-        let file = home.join(&path);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, change(&path, text)).unwrap();
-    }
-    let (release, dir) = (home.display().to_string(), example.arg());
-    let (digest, _) = expect(0, &["release", "build", &release, "--dir", &dir]);
-    expect(
-        0,
-        &[
-            "release",
-            "promote",
-            digest.trim(),
-            "--env",
-            "staging",
-            "--dir",
-            &dir,
-        ],
-    );
-    home
-}
-
-fn row(dir: &Path, id: &str, file: &Path) {
-    let text = fs::read_to_string(dir.join("targets/books/invoices.csv")).unwrap();
-    let line = text.lines().find(|l| l.starts_with(id)).unwrap();
-    fs::write(file, format!("{}\n{line}\n", text.lines().next().unwrap())).unwrap();
-}
-
-/// Opens a case on an invoice and lets the built-in team take it as far as it can.
-fn run_case(example: &Example, case: &str, subject: &str) {
-    let source = example.home.path().join("source.csv");
-    row(&example.dir(), subject, &source);
-    let source = source.display().to_string();
-    expect(
-        0,
-        &[
-            "run",
-            "--case",
-            case,
-            "--env",
-            "staging",
-            "--subject",
-            subject,
-            "--source",
-            &source,
-            "--dir",
-            &example.arg(),
-        ],
-    );
-}
-
-/// The subjects that the answer file says end so.
-fn expected(example: &Example, word: &str) -> Vec<String> {
-    let answers = fs::read_to_string(example.dir().join("demo-answers.csv")).unwrap();
-    let rows = answers
-        .lines()
-        .filter(|l| l.split(',').nth(3) == Some(word));
-    rows.map(|l| l.split(',').next().unwrap().to_owned())
-        .collect()
 }
 
 #[test]
@@ -504,23 +437,4 @@ fn a_revoked_agent_is_out_at_once() {
         "action": {"tool": "books.invoice_read", "arguments": {"invoice_id": "R0001"}}});
     assert_eq!(server.post(&stolen, &read).0, 401);
     server.stop();
-}
-
-fn sound(dir: &Path) {
-    let arg = dir.display().to_string();
-    expect(
-        0,
-        &["log", "verify", &arg, "--vkey", &format!("{arg}/log.vkey")],
-    );
-    expect(0, &["audit", "reperform", "--dir", &arg]);
-    let transfers = treasury::transfers(&dir.join("targets/treasury.db"))
-        .unwrap()
-        .len();
-    let succeeded = records(dir)
-        .iter()
-        .filter(|r| {
-            r["kind"] == "outcome.recorded" && r["body"]["request"]["outcome"] == "succeeded"
-        })
-        .count();
-    assert_eq!(transfers, succeeded);
 }

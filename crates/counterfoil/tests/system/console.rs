@@ -4,12 +4,25 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::rig::{Example, Server, expect, records};
+use crate::{
+    rig::{Example, Server, expect, records},
+    witness::{Witness, make},
+};
 
 #[test]
 fn people_sign_in_approve_reject_and_override_in_a_browser() {
     let example = Example::new(80);
     let dir = example.dir();
+    // One witness that answers, one that does not, and an anchor that is not mounted: the page of the log tells.
+    let keys = [make(&example, "ours"), make(&example, "theirs")];
+    let ours = Witness::start(&example.home.path().join("ours"), "127.0.0.1:0");
+    let policy = format!(
+        "witness ours {} {}\nwitness theirs {} http://127.0.0.1:1\ngroup one any ours theirs\nquorum one\n",
+        keys[0], ours.url, keys[1]
+    );
+    fs::write(dir.join("witness.policy"), policy).unwrap();
+    let anchors = "every_minutes = 1\n[anchor.vault]\nkind = \"directory\"\npath = \"../vault\"\n";
+    fs::write(dir.join("anchors.toml"), anchors).unwrap();
     let server = Server::start(&dir);
     let waiting = server.waiting();
     let pick = |fits: &dyn Fn(&Value) -> bool| -> Vec<String> {

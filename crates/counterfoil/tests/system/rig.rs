@@ -295,3 +295,86 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         .unwrap();
     assert!(done.success());
 }
+
+/// The example's release, changed, in force in `staging` of a directory with the example.
+pub(crate) fn other_release(example: &Example, change: impl Fn(&str, String) -> String) -> PathBuf {
+    let home = example.home.path().join("release");
+    for (path, text) in payables::release_files() {
+        let file = home.join(&path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, change(&path, text)).unwrap();
+    }
+    let (release, dir) = (home.display().to_string(), example.arg());
+    let (digest, _) = expect(0, &["release", "build", &release, "--dir", &dir]);
+    expect(
+        0,
+        &[
+            "release",
+            "promote",
+            digest.trim(),
+            "--env",
+            "staging",
+            "--dir",
+            &dir,
+        ],
+    );
+    home
+}
+
+pub(crate) fn row(dir: &Path, id: &str, file: &Path) {
+    let text = fs::read_to_string(dir.join("targets/books/invoices.csv")).unwrap();
+    let line = text.lines().find(|l| l.starts_with(id)).unwrap();
+    fs::write(file, format!("{}\n{line}\n", text.lines().next().unwrap())).unwrap();
+}
+
+/// Opens a case on an invoice and lets the built-in team take it as far as it can.
+pub(crate) fn run_case(example: &Example, case: &str, subject: &str) {
+    let source = example.home.path().join("source.csv");
+    row(&example.dir(), subject, &source);
+    let source = source.display().to_string();
+    expect(
+        0,
+        &[
+            "run",
+            "--case",
+            case,
+            "--env",
+            "staging",
+            "--subject",
+            subject,
+            "--source",
+            &source,
+            "--dir",
+            &example.arg(),
+        ],
+    );
+}
+
+/// The subjects that the answer file says end so.
+pub(crate) fn expected(example: &Example, word: &str) -> Vec<String> {
+    let answers = fs::read_to_string(example.dir().join("demo-answers.csv")).unwrap();
+    let rows = answers
+        .lines()
+        .filter(|l| l.split(',').nth(3) == Some(word));
+    rows.map(|l| l.split(',').next().unwrap().to_owned())
+        .collect()
+}
+
+pub(crate) fn sound(dir: &Path) {
+    let arg = dir.display().to_string();
+    expect(
+        0,
+        &["log", "verify", &arg, "--vkey", &format!("{arg}/log.vkey")],
+    );
+    expect(0, &["audit", "reperform", "--dir", &arg]);
+    let transfers = treasury::transfers(&dir.join("targets/treasury.db"))
+        .unwrap()
+        .len();
+    let succeeded = records(dir)
+        .iter()
+        .filter(|r| {
+            r["kind"] == "outcome.recorded" && r["body"]["request"]["outcome"] == "succeeded"
+        })
+        .count();
+    assert_eq!(transfers, succeeded);
+}

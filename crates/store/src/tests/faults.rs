@@ -1,11 +1,32 @@
-//! The fault table: the disk fails at each of its operations in turn, and the next start must find what was
-//! acknowledged.
+//! The fault table: the disk fails at each of its operations in turn, in each way that disks fail, and the next start must
+//! find what was acknowledged, in its order, under checkpoints that continue those published before.
 
 use super::*;
+use crate::disk::fault::{Failure, Plan};
 
-/// Appends groups until the journal stops; answers the record after the last acknowledged one, and after the last tried.
-fn work(journal: &Journal, mut next: u64) -> (u64, u64) {
+/// What came of some work.
+struct Done {
+    /// The record after the last acknowledged one, and after the last tried.
+    acknowledged: u64,
+    tried: u64,
+    /// The last checkpoint that anybody could have seen.
+    seen: Option<Vec<u8>>,
+}
+
+impl Done {
+    fn nothing() -> Self {
+        Self {
+            acknowledged: 0,
+            tried: 0,
+            seen: None,
+        }
+    }
+}
+
+/// Appends groups until the journal stops.
+fn work(journal: &Journal, mut next: u64) -> Done {
     let mut acknowledged = next;
+    let mut seen = None;
     for count in [1, 5, 250, 4, 300, 2] {
         let ticket = match journal.append(next, group(next, count)) {
             Ok(ticket) => ticket,
@@ -15,45 +36,63 @@ fn work(journal: &Journal, mut next: u64) -> (u64, u64) {
         next += count;
         match ticket.durable_blocking() {
             Ok(()) => acknowledged = next,
-            Err(StoreError::Full { .. } | StoreError::Stopped { .. }) => break,
+            Err(StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Stopped { .. }) => {
+                break;
+            }
             Err(other) => panic!("{other}"),
         }
         if journal.wait_published_blocking(next).is_err() {
             break;
         }
+        seen = Some(journal.checkpoint());
     }
-    (acknowledged, next)
+    Done {
+        acknowledged,
+        tried: next,
+        seen,
+    }
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_wherever_the_disk_fails() {
     // Not every operation is hit at the same step in each run, as the threads race; the table is swept all the same.
-    let mut clean = false;
+    for failure in Failure::ALL {
+        let steps = sweep(failure);
+        println!("{failure:?}: {steps} operations");
+        assert!(
+            steps > 60,
+            "{failure:?}: the sweep ended after {steps} operations"
+        );
+    }
+}
+
+/// Fails at each operation in turn; answers how many there are.
+fn sweep(failure: Failure) -> i64 {
     for step in 0.. {
         let place = Place::new();
-        let (disk, left) = failing(step);
-        let (acknowledged, tried) = match place.open_on(&disk) {
+        let disk = Disk::failing(Plan::new(step, failure));
+        let plan = disk.fault.clone().unwrap();
+        let done = match place.open_on(&disk) {
             Ok((journal, _)) => {
                 let done = work(&journal, 0);
                 let failed = journal.failure();
                 let closed = journal.close();
                 assert_eq!(
-                    failed.is_some() || left.load(Ordering::SeqCst) < 0,
+                    failed.is_some() || plan.left.load(Ordering::SeqCst) < 0,
                     closed.is_err(),
-                    "step {step}"
+                    "{failure:?} at {step}"
                 );
                 done
             }
-            Err(StoreError::Full { .. }) => (0, 0),
-            Err(other) => panic!("step {step}: {other}"),
+            Err(StoreError::Full { .. } | StoreError::Io { .. }) => Done::nothing(),
+            Err(other) => panic!("{failure:?} at {step}: {other}"),
         };
-        check(&place, acknowledged, tried, step);
-        if left.load(Ordering::SeqCst) >= 0 {
-            clean = true;
-            break;
+        check(&place, &done, &format!("{failure:?} at {step}"));
+        if plan.left.load(Ordering::SeqCst) >= 0 {
+            return step;
         }
     }
-    assert!(clean);
+    unreachable!("the loop has no end")
 }
 
 #[test]
@@ -61,7 +100,8 @@ fn a_recovery_that_fails_can_be_tried_again() {
     // A log with published and unpublished records: the publisher's disk failed, the committer's did not yet.
     let place = Place::new();
     let (journal, _) = place.open().unwrap();
-    let (first, _) = work(&journal, 0);
+    let done = work(&journal, 0);
+    let first = done.tried;
     drop(journal);
     let log = place.files("log");
     let (journal, _) = place.open().unwrap();
@@ -72,49 +112,66 @@ fn a_recovery_that_fails_can_be_tried_again() {
         .unwrap();
     let wal = place.files("wal");
     drop(journal);
+    let done = Done {
+        acknowledged: first + 600,
+        tried: first + 600,
+        seen: done.seen,
+    };
     // As if it had been killed before anything of the 600 was published.
-    for step in 0.. {
-        place.forget();
-        place.put_back("log", &log);
-        place.put_back("wal", &wal);
-        let (disk, left) = failing(step);
-        match place.open_on(&disk) {
-            Ok((journal, records)) => {
-                assert_eq!(records.len() as u64, first + 600);
-                drop(journal);
+    for failure in Failure::ALL {
+        for step in 0.. {
+            place.forget();
+            place.put_back("log", &log);
+            place.put_back("wal", &wal);
+            let disk = Disk::failing(Plan::new(step, failure));
+            match place.open_on(&disk) {
+                Ok((journal, records)) => {
+                    assert_eq!(records.len() as u64, first + 600);
+                    drop(journal);
+                }
+                Err(StoreError::Full { .. } | StoreError::Io { .. }) => {}
+                Err(other) => panic!("{failure:?} at {step}: {other}"),
             }
-            Err(StoreError::Full { .. }) => {}
-            Err(other) => panic!("step {step}: {other}"),
-        }
-        check(&place, first + 600, first + 600, step);
-        if left.load(Ordering::SeqCst) >= 0 {
-            assert!(step > 20, "the sweep ended after {step} steps");
-            return;
+            check(&place, &done, &format!("{failure:?} at {step}"));
+            if disk.fault.unwrap().left.load(Ordering::SeqCst) >= 0 {
+                assert!(step > 20, "{failure:?}: the sweep ended after {step} steps");
+                break;
+            }
         }
     }
 }
 
 /// The next start finds everything acknowledged, groups whole, and a log that verifies.
-fn check(place: &Place, acknowledged: u64, tried: u64, step: i64) {
-    let (journal, records) = place
-        .open()
-        .unwrap_or_else(|error| panic!("step {step}: {error}"));
+fn check(place: &Place, done: &Done, at: &str) {
+    let (journal, records) = place.open().unwrap_or_else(|error| panic!("{at}: {error}"));
     let size = records.len() as u64;
+    let Done {
+        acknowledged,
+        tried,
+        ..
+    } = *done;
     assert!(
         size >= acknowledged,
-        "step {step}: {size} of {acknowledged} are left"
+        "{at}: {size} of {acknowledged} are left"
     );
     assert!(
         size == acknowledged || size == tried,
-        "step {step}: a group was cut"
+        "{at}: a group was cut"
     );
-    assert!(numbered(&records), "step {step}");
+    assert!(numbered(&records), "{at}");
     assert_eq!(journal.published(), size);
-    journal
-        .append(size, group(size, 1))
-        .unwrap()
-        .durable_blocking()
-        .unwrap();
+    let ticket = journal.append(size, group(size, 1)).unwrap();
+    ticket.durable_blocking().unwrap();
     journal.close().unwrap();
-    assert_eq!(place.verify(), size + 1);
+    let source = Directory::new(&place.path.join("log"));
+    let continues = verify(
+        &source,
+        &place.verifier(),
+        done.seen.as_deref(),
+        &mut |_, _| Ok(()),
+    );
+    assert_eq!(
+        continues.unwrap_or_else(|e| panic!("{at}: {e}")).size,
+        size + 1
+    );
 }
