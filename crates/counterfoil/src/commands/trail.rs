@@ -6,6 +6,7 @@ use ledger::{
     Checkpoint, Source, Verifier,
     note::Note,
     proof::{Tiles, consistency, root, verify_consistency},
+    rotation::Chain,
     tile::{CHECKPOINT, WITNESSED},
     trust::Policy,
 };
@@ -93,8 +94,9 @@ pub(crate) fn check(
 pub(crate) fn consistent(source: &str, vkey: &str, old: &Path, new: &Path) -> Result<(), Failure> {
     let opened = evidence::open_at(source).map_err(Failure::unavailable)?;
     let verifier = verifier(vkey)?;
+    let keys = keys(&*opened.source, &verifier)?;
     let open = |file: &Path| {
-        let head = Checkpoint::open(read(file)?.as_bytes(), &verifier, true);
+        let head = keys.open(read(file)?.as_bytes(), true);
         head.map_err(|e| Failure::check(format!("`{}`: {e}", file.display())))
     };
     let (old, new) = (open(old)?, open(new)?);
@@ -161,7 +163,8 @@ pub(crate) fn quorum(
 ) -> Result<Found, Failure> {
     let wrong = |why: String| Failure::check(format!("{WITNESSED}: {why}"));
     let note = source.read(WITNESSED).map_err(|e| wrong(e.to_string()))?;
-    let witnessed = Checkpoint::open(&note, verifier, true).map_err(|e| wrong(e.to_string()))?;
+    let witnessed = keys(source, verifier)?.open(&note, true);
+    let witnessed = witnessed.map_err(|e| wrong(e.to_string()))?;
     let note = Note::parse(&note).map_err(|e| wrong(e.to_string()))?;
     let cosigned = policy.verify(&note).map_err(|e| wrong(e.to_string()))?;
     let name = |place: &usize| policy.witnesses.get(*place).map(|w| w.name.clone());
@@ -228,7 +231,7 @@ pub(crate) fn compare_anchors(
     file: &Path,
 ) -> Result<Vec<String>, Failure> {
     let anchors = anchors(dir, Some(file))?;
-    let keys = [verifier(vkey)?];
+    let keys = keys(source, &verifier(vkey)?)?.keys().to_vec();
     let mut lines = Vec::new();
     let mut first: Option<(u64, String)> = None;
     for (name, anchor) in &anchors.anchors {
@@ -279,7 +282,13 @@ pub(crate) fn policy(file: &Path) -> Result<Policy, Failure> {
 
 fn head(source: &dyn Source, verifier: &Verifier) -> Result<Checkpoint, Failure> {
     let note = source.read(CHECKPOINT).map_err(Failure::unavailable)?;
-    Checkpoint::open(&note, verifier, true).map_err(Failure::check)
+    let head = keys(source, verifier)?.open(&note, true);
+    head.map_err(Failure::check)
+}
+
+/// The keys that the log has had, of which one is trusted.
+fn keys(source: &dyn Source, trusted: &Verifier) -> Result<Chain, Failure> {
+    Chain::read(source, trusted).map_err(|e| Failure::check(format!("the log's keys: {e}")))
 }
 
 fn verifier(given: &str) -> Result<Verifier, Failure> {

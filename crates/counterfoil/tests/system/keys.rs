@@ -112,6 +112,22 @@ fn a_log_verifies_from_any_of_its_keys_and_an_old_key_extends_nothing() {
     assert_eq!(listed[1]["act"], "revoked");
     assert_eq!(listed[2]["to"], Value::Null);
 
+    // Checkpoints by different keys are compared as any.
+    let newest = dir.join("log/checkpoint").display().to_string();
+    expect(
+        0,
+        &[
+            "log",
+            "consistency",
+            &arg,
+            "--vkey",
+            &third,
+            "--old",
+            &since,
+            "--new",
+            &newest,
+        ],
+    );
     // A proof holds for whoever trusts any of the keys.
     let source = evidence::open(&arg).unwrap();
     let trusted = |key: &str| ledger::Verifier::from_vkey(key).unwrap();
