@@ -14,7 +14,7 @@
 //! ```
 //!
 //! No checkpoint can be taken for a statement, nor the reverse: an origin holds no space. The log's directory holds all
-//! statements in [`KEYS`](crate::tile::KEYS), oldest first, with an empty line between two.
+//! statements in [`KEYS`], oldest first, with an empty line between two.
 //!
 //! A key signs checkpoints of its *span* alone: those of more entries than at the statement that made it the log's key,
 //! and of no more than at the statement that replaced it.

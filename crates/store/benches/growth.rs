@@ -3,13 +3,16 @@
 //!
 //! `cargo bench -p store --bench growth -- <directory> [<most records> [<bytes of a record>]]`. Ten million records of
 //! 1 KiB, the default, take 11 GB of disk while it runs. Prints a row per size: records, records a second over those after
-//! them (up to the next size, a hundred thousand at most; 1,024 on their way), resident MiB, peak MiB, bytes of a record.
+//! them (up to the next size, a hundred thousand at most; 1,024 on their way), resident MiB, peak MiB, bytes of a record; and on
+//! standard error what an inclusion proof takes there.
 
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use ledger::Directory;
+use ledger::proof::{Tiles, inclusion};
 use store::{DataDir, Journal, Ticket};
 
 const PROBE: u64 = 100_000;
@@ -53,8 +56,27 @@ fn measure(room: &Path, most: u64, bytes: usize) -> Result<()> {
             resident("VmHWM:").unwrap_or_default(),
         );
         println!("{from}\t{rate:.0}\t{now}\t{peak}\t{bytes}");
+        prove(room, next)?;
     }
     journal.close()?;
+    Ok(())
+}
+
+/// Says what an inclusion proof from the files takes, for records all over the log: read and made, without a cache of ours.
+fn prove(room: &Path, size: u64) -> Result<()> {
+    let log = Directory::new(&room.join("log"));
+    let mut times = Vec::new();
+    for number in 0..200 {
+        let start = Instant::now();
+        let path = inclusion(&Tiles::new(&log, size), size / 200 * number, size)?;
+        times.push(start.elapsed());
+        assert!(path.len() <= 64);
+    }
+    times.sort_unstable();
+    eprintln!(
+        "an inclusion proof at {size} records: p50 {:?}, largest {:?}",
+        times[100], times[199]
+    );
     Ok(())
 }
 
