@@ -8,7 +8,11 @@ mod custody;
 mod parse;
 mod record;
 
-use std::{cell::Cell, fmt, path::Path};
+use std::{
+    fmt,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use duty::time::Time;
 use ledger::{Source, SourceError, Verifier};
@@ -78,7 +82,7 @@ impl fmt::Display for Fault {
 /// # Errors
 /// The first [`Fault`], with the exact place.
 pub fn verify(
-    source: &dyn Source,
+    source: &(dyn Source + Sync),
     vkey: &str,
     since: Option<&[u8]>,
     snapshots: Option<&Path>,
@@ -91,14 +95,12 @@ pub fn verify(
     })?;
     let watched = Watched {
         source,
-        failed: Cell::new(false),
+        failed: AtomicBool::new(false),
     };
     let mut inspector = Inspector::new(verifier.name(), snapshots.is_some());
-    let checked = parse::in_parallel(&mut inspector, &mut |on_entry| {
-        ledger::verify::verify(&watched, &verifier, since, on_entry)
-    });
+    let checked = parse::in_parallel(&mut inspector, &watched, &verifier, since);
     let verified = checked.map_err(|mut fault| {
-        fault.unreadable = watched.failed.get();
+        fault.unreadable = watched.failed.load(Ordering::Relaxed);
         fault
     })?;
     same_keys(&verified, &inspector.rotations)?;
@@ -142,14 +144,14 @@ fn same_keys(verified: &ledger::Verified, recorded: &[(u64, String)]) -> Result<
 
 /// A source that remembers whether it failed to answer, which says nothing against the log.
 struct Watched<'a> {
-    source: &'a dyn Source,
-    failed: Cell<bool>,
+    source: &'a (dyn Source + Sync),
+    failed: AtomicBool,
 }
 
 impl Watched<'_> {
     fn note<T>(&self, answer: Result<T, SourceError>) -> Result<T, SourceError> {
         if matches!(answer, Err(SourceError::Failed { .. })) {
-            self.failed.set(true);
+            self.failed.store(true, Ordering::Relaxed);
         }
         answer
     }

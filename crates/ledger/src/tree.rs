@@ -41,9 +41,34 @@ impl Frontier {
         full: &mut OnFile<'_, E>,
     ) -> Result<(), E> {
         bundle::push(&mut self.bundle, entry)?;
-        let mut hash = hash::leaf(entry);
         self.size += 1;
-        for level in 0_u8.. {
+        self.carry(0, hash::leaf(entry), full)
+    }
+
+    /// Appends a whole tile of 256 entries at once, given the root of their subtree; whoever calls has seen to its bundle
+    /// and its tile of level 0. Only where the tree ends at the edge of a tile. Tiles that this fills, from level 1 up,
+    /// go to `full`.
+    ///
+    /// # Errors
+    /// What `full` answers, after which the tree is unusable.
+    ///
+    /// # Panics
+    /// Where the tree does not end at the edge of a tile.
+    pub fn push_tile<E>(&mut self, root: Hash, full: &mut OnFile<'_, E>) -> Result<(), E> {
+        assert!(
+            self.size.is_multiple_of(WIDTH),
+            "INVARIANT: whole tiles follow whole tiles"
+        );
+        self.size += WIDTH;
+        if self.levels.is_empty() {
+            self.levels.push(Vec::with_capacity(WIDTH as usize));
+        }
+        self.carry(1, root, full)
+    }
+
+    /// Puts a hash at a level, and what that fills above it.
+    fn carry<E>(&mut self, from: u8, mut hash: Hash, full: &mut OnFile<'_, E>) -> Result<(), E> {
+        for level in from.. {
             if self.levels.len() == usize::from(level) {
                 self.levels.push(Vec::with_capacity(WIDTH as usize));
             }

@@ -1,7 +1,10 @@
 //! The check of a whole log: every byte of every file, in memory that does not grow with the log.
 
+mod parallel;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZero;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -101,6 +104,44 @@ pub fn verify_with(
     options: Options,
     on_entry: &mut OnEntry<'_>,
 ) -> Result<Verified, Fault> {
+    checked(source, verifier, since, options, |check, size| {
+        for index in 0..size.div_ceil(WIDTH) {
+            check.bundle(index, size, on_entry)?;
+        }
+        Ok(())
+    })
+}
+
+/// Verifies a whole log on several threads: the same checks as [`verify_with`], with the same faults.
+///
+/// Each thread reads bundles with their tiles of level 0, hashes their entries, and hands these to `read`, with the number
+/// of the first; bundle `n` is thread `n % threads`'s. What `read` gives goes to `fold`, bundle by bundle in order, on the
+/// calling thread. An error of `fold` ends the reading and comes back as the fault. At most a few bundles a thread are held.
+///
+/// # Errors
+/// The first [`Fault`]; that of `fold` before one of the same bundle's files.
+pub fn verify_in_parallel<R: Send>(
+    source: &(dyn Source + Sync),
+    verifier: &Verifier,
+    since: Option<&[u8]>,
+    threads: NonZero<usize>,
+    read: &(dyn Fn(u64, &[&[u8]]) -> R + Sync),
+    fold: &mut dyn FnMut(R) -> Result<(), Fault>,
+) -> Result<Verified, Fault> {
+    let options = Options::default();
+    checked(source, verifier, since, options, |check, size| {
+        parallel::run(source, check, size, threads, read, fold)
+    })
+}
+
+/// What every check begins and ends with; `go` puts all entries into the tree.
+fn checked(
+    source: &dyn Source,
+    verifier: &Verifier,
+    since: Option<&[u8]>,
+    options: Options,
+    go: impl FnOnce(&mut Check<'_>, u64) -> Result<(), Fault>,
+) -> Result<Verified, Fault> {
     let note = source.read(CHECKPOINT)?;
     // After the checkpoint: a log that grows publishes a statement before the new key signs anything.
     let keys = Chain::read(source, verifier).map_err(|why| match why {
@@ -135,9 +176,7 @@ pub fn verify_with(
         tree: Frontier::new(),
     };
     check.compare_since()?;
-    for index in 0..head.size.div_ceil(WIDTH) {
-        check.bundle(index, head.size, on_entry)?;
-    }
+    go(&mut check, head.size)?;
     for (path, bytes) in check.tree.partials() {
         compare(source, path, &bytes)?;
         listing.compare_partials(source, path, &bytes)?;
@@ -172,26 +211,48 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn bundle(&mut self, index: u64, size: u64, on_entry: &mut OnEntry<'_>) -> Result<(), Fault> {
-        let path = Path::holding(Kind::Entries, index * WIDTH, size)
-            .ok_or_else(|| fault(format!("entry {}", index * WIDTH), "it lies beyond the log"))?;
+        let path = bundle_path(index, size)?;
         let bytes = read_tile(self.source, path)?;
         let entries =
             bundle::parse(&bytes, usize::from(path.width)).map_err(|why| fault(path, why))?;
         for entry in entries {
             let number = self.tree.size();
-            let (source, listing) = (self.source, self.listing);
-            self.tree.push(entry, &mut |path, bytes| {
-                // The bundle is where the entries came from; its form has only one spelling.
-                if path.kind != Kind::Entries {
-                    compare(source, path, bytes)?;
-                }
-                listing.compare_partials(source, path, bytes)
-            })?;
+            self.push(entry)?;
             on_entry(number, entry)
                 .map_err(|why| fault(format!("entry {number} in {path}"), why))?;
             self.compare_since()?;
         }
         Ok(())
+    }
+
+    /// Puts one entry into the tree; files that it fills are compared.
+    fn push(&mut self, entry: &[u8]) -> Result<(), Fault> {
+        let (source, listing) = (self.source, self.listing);
+        self.tree.push(entry, &mut |path, bytes| {
+            // The bundle is where the entries came from; its form has only one spelling.
+            if path.kind != Kind::Entries {
+                compare(source, path, bytes)?;
+            }
+            listing.compare_partials(source, path, bytes)
+        })
+    }
+
+    /// Puts a tile of 256 entries into the tree, whose own files are compared already.
+    fn push_tile(&mut self, root: Hash) -> Result<(), Fault> {
+        let (source, listing) = (self.source, self.listing);
+        self.tree.push_tile(root, &mut |path, bytes| {
+            compare(source, path, bytes)?;
+            listing.compare_partials(source, path, bytes)
+        })?;
+        self.compare_since()
+    }
+
+    /// Whether a root must be known at a size inside this bundle.
+    fn is_asked_inside(&self, index: u64) -> bool {
+        let inside = |size: u64| size > index * WIDTH && size < (index + 1) * WIDTH;
+        let stated = self.keys.statements().iter();
+        let mut stated = stated.map(|s| s.statement.size);
+        self.since.is_some_and(|since| inside(since.size)) || stated.any(inside)
     }
 
     fn compare_since(&self) -> Result<(), Fault> {
@@ -292,6 +353,11 @@ impl Listing {
             }
         }
     }
+}
+
+fn bundle_path(index: u64, size: u64) -> Result<Path, Fault> {
+    Path::holding(Kind::Entries, index * WIDTH, size)
+        .ok_or_else(|| fault(format!("entry {}", index * WIDTH), "it lies beyond the log"))
 }
 
 fn compare(source: &dyn Source, path: Path, want: &[u8]) -> Result<(), Fault> {

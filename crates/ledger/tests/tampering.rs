@@ -4,12 +4,32 @@
 
 mod common;
 
+use std::num::NonZero;
+
 use common::{Log, Map, entries};
-use ledger::verify::{Options, verify, verify_with};
+use ledger::verify::{Options, verify, verify_in_parallel, verify_with};
 use ledger::{Fault, Verified, Verifier, bundle};
 
+/// Checks a log on one thread and on several, which must say the same.
 fn check(files: &Map, verifier: &Verifier) -> Result<Verified, Fault> {
-    verify(files, verifier, None, &mut |_, _| Ok(()))
+    let alone = verify(files, verifier, None, &mut |_, _| Ok(()));
+    assert_eq!(together(files, verifier, None), alone);
+    alone
+}
+
+/// Checks a log on several threads, which must give its entries in order.
+fn together(files: &Map, verifier: &Verifier, since: Option<&[u8]>) -> Result<Verified, Fault> {
+    let mut next = 0;
+    let threads = NonZero::new(3).unwrap();
+    let read = |first: u64, entries: &[&[u8]]| (first, entries.len() as u64);
+    verify_in_parallel(files, verifier, since, threads, &read, &mut |(
+        first,
+        count,
+    )| {
+        assert_eq!(first, next);
+        next += count;
+        Ok(())
+    })
 }
 
 /// A log of three checkpoints, so that partial files of earlier sizes are there too.
@@ -182,7 +202,9 @@ fn a_log_rewritten_with_its_key_is_found_by_an_earlier_checkpoint() {
     let verifier = Log::new().signer.verifier();
     let since = |old: &Log, now: &Log| {
         let old = old.files.0["checkpoint"].clone();
-        verify(&now.files, &verifier, Some(&old), &mut |_, _| Ok(()))
+        let alone = verify(&now.files, &verifier, Some(&old), &mut |_, _| Ok(()));
+        assert_eq!(together(&now.files, &verifier, Some(&old)), alone);
+        alone
     };
     for size in [0, 1, 256, 300, 600] {
         since(&Log::of(&good[..size]), &Log::of(&good)).unwrap();
