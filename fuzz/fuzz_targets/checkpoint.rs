@@ -14,12 +14,12 @@ fuzz_target!(|text: &str| {
     static SIGNER: LazyLock<Signer> =
         LazyLock::new(|| Signer::from_seed("fuzz.example/log", &[5; 32]).expect("a fit name"));
     let verifier = SIGNER.verifier();
-    if let Ok(note) = checkpoint.sign(&SIGNER) {
+    if let Ok(note) = checkpoint.sign(&*SIGNER) {
         let opened = Checkpoint::open(&note, &verifier, false);
         assert_eq!(opened.is_ok(), checkpoint.origin == verifier.name());
     }
     checkpoint.origin = verifier.name().to_owned();
-    if let Ok(note) = checkpoint.sign(&SIGNER) {
+    if let Ok(note) = checkpoint.sign(&*SIGNER) {
         assert_eq!(
             Checkpoint::open(&note, &verifier, false).as_ref(),
             Ok(&checkpoint)
