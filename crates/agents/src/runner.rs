@@ -96,7 +96,7 @@ impl Runner {
             case: case.clone(),
             environment: environment.clone(),
             subject: subject.to_owned(),
-            snapshot: self.engine.keep(source.to_vec()).await?,
+            snapshot: self.engine.keep(subject, source.to_vec()).await?,
         });
         self.engine.submit(&Seat::engine(), request).await?;
         Ok(())

@@ -19,6 +19,7 @@ pub mod request;
 mod slice;
 pub mod state;
 pub mod statement;
+pub mod subject;
 mod tagged;
 mod text;
 pub mod time;

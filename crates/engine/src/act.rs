@@ -10,6 +10,7 @@ use duty::{
     release::{Level, Rules},
     request::{Answer, Call, FoundBy, Outcome, Ranked, RecordOutcome, Request, Retrieve, UseGrant},
     state::Case,
+    subject::SubjectId,
 };
 use policy::Release;
 use serde_json::{Map, Value};
@@ -75,7 +76,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Missing`] where no such call is open; [`EngineError::NoTarget`] where nobody can be asked.
     pub async fn answer_call(&self, call: &ItemId) -> Result<Called, EngineError> {
-        let (action, release) = self.open_call(call)?;
+        let (action, subject, release) = self.open_call(call)?;
         let tool = release.team().tools.get(&action.tool).cloned();
         let (target, name) = self.target(&action.tool)?;
         let answer = match target.call(&name, action.arguments).await {
@@ -87,7 +88,7 @@ impl Engine {
         let mut facts = duty::facts::Facts::default();
         let mut snapshot = None;
         if let Ok(value) = &answer {
-            snapshot = Some(self.keep(json(value)).await?);
+            snapshot = Some(self.keep(&subject, json(value)).await?);
             if let (Some(tool), Value::Object(fields)) = (&tool, value) {
                 facts = tool.facts_of(fields);
             }
@@ -222,14 +223,16 @@ impl Engine {
         Ok(ranking)
     }
 
-    /// Keeps bytes as a snapshot.
+    /// Keeps bytes as a snapshot, sealed with the key of whom they are about: the subject of their case, which has one also
+    /// before it opens. What belongs to no case goes under the empty subject, the log's own.
     ///
     /// # Errors
     /// [`EngineError::Store`] where they cannot be written.
-    pub async fn keep(&self, bytes: Vec<u8>) -> Result<Digest, EngineError> {
+    pub async fn keep(&self, subject: &str, bytes: Vec<u8>) -> Result<Digest, EngineError> {
+        let subject = SubjectId::of(self.dir().origin(), subject);
         let snapshots = self.snapshots().clone();
         // It waits for the disk: on a thread for that, so that others can wait beside it.
-        let kept = tokio::task::spawn_blocking(move || snapshots.put(&bytes));
+        let kept = tokio::task::spawn_blocking(move || snapshots.put(subject.as_bytes(), &bytes));
         match kept.await {
             Ok(commitment) => Ok(Digest::from_bytes(commitment?)),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
@@ -245,7 +248,10 @@ impl Engine {
         value: Option<Value>,
     ) -> Result<Executed, EngineError> {
         let snapshot = match value {
-            Some(value) => Some(self.keep(json(&value)).await?),
+            Some(value) => {
+                let subject = self.with_case(grant, |case| case.subject.clone())?;
+                Some(self.keep(&subject, json(&value)).await?)
+            }
             None => None,
         };
         let detail = shorten(&detail);
@@ -260,14 +266,16 @@ impl Engine {
         Ok(Executed { outcome, detail })
     }
 
-    fn open_call(&self, call: &ItemId) -> Result<(Action, Arc<Release>), EngineError> {
-        let action = self.with_case(call, |case| {
+    fn open_call(&self, call: &ItemId) -> Result<(Action, String, Arc<Release>), EngineError> {
+        let found = self.with_case(call, |case| {
             let number = call.as_str().rsplit_once(".c")?.1.parse::<usize>().ok()?;
             let open = case.calls.get(number.checked_sub(1)?)?;
-            open.answer.is_none().then(|| open.action.clone())
+            open.answer
+                .is_none()
+                .then(|| (open.action.clone(), case.subject.clone()))
         })?;
-        let action = action.ok_or_else(|| EngineError::Missing(call.clone()))?;
-        Ok((action, self.release_of(call)?))
+        let (action, subject) = found.ok_or_else(|| EngineError::Missing(call.clone()))?;
+        Ok((action, subject, self.release_of(call)?))
     }
 
     /// The level of durability that the release asks for before this grant is used.

@@ -41,6 +41,6 @@ pub use reperform::{Disagreement, ReperformError, ReperformOptions, ReperformRep
 pub use replay::{Step, replay};
 pub use source::{Opened, open, open_at};
 pub use story::{Story, case_story};
-pub use vault::Vault;
+pub use vault::{Kept, Vault};
 pub use verify::{Fault, VerifyReport, verify};
 pub use words::describe;

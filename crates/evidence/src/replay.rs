@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    EvidenceError, Vault, describe,
+    EvidenceError, Kept, Vault, describe,
     reperform::{again, submission},
     rerun::{Rerun, Rerunner, case_of},
     walk::{Group, groups},
@@ -65,6 +65,8 @@ pub enum Content {
     Hex(String),
     /// The snapshot is not here.
     NotHere,
+    /// The snapshot is here, sealed with a key that is not.
+    Sealed,
 }
 
 /// What performing a step again came to.
@@ -159,7 +161,7 @@ fn agent(
             again: difference.again,
         },
         Rerun::NotHere => Again::Cannot {
-            why: "a snapshot that the agent saw is not here".to_owned(),
+            why: "a snapshot that the agent saw is not here, or its key".to_owned(),
         },
         Rerun::OtherModel => Again::Cannot {
             why: "its model is not the built-in rule model".to_owned(),
@@ -224,12 +226,14 @@ fn what(case: Option<&Case>, agent: &PrincipalId, commitment: &Digest) -> String
 }
 
 fn content(vault: Option<&Vault>, commitment: &Digest) -> Result<Content, EvidenceError> {
-    let bytes = match vault {
+    let kept = match vault {
         Some(vault) => vault.get(commitment)?,
-        None => None,
+        None => Kept::Absent,
     };
-    let Some(bytes) = bytes else {
-        return Ok(Content::NotHere);
+    let bytes = match kept {
+        Kept::Bytes(bytes) => bytes,
+        Kept::Sealed(_) => return Ok(Content::Sealed),
+        Kept::Absent => return Ok(Content::NotHere),
     };
     Ok(
         match (serde_json::from_slice(&bytes), String::from_utf8(bytes)) {
@@ -260,6 +264,7 @@ impl fmt::Display for Step {
                 }
                 Content::Hex(hex) => writeln!(f, "        {} bytes: {hex}", hex.len() / 2)?,
                 Content::NotHere => writeln!(f, "        not here")?,
+                Content::Sealed => writeln!(f, "        sealed here: no key")?,
             }
         }
         writeln!(f, "    decided again: {}", self.decision)?;

@@ -17,7 +17,7 @@ use duty::{
 use policy::{Release, TableVerdict};
 use serde_json::{Value, json};
 
-use crate::{EvidenceError, Vault};
+use crate::{EvidenceError, Kept, Vault};
 
 /// What the models of the built-in rule model begin with; the digest of the table follows.
 const RULES: &str = "rules/";
@@ -46,7 +46,7 @@ pub(crate) enum Rerun {
     Same,
     /// Something else.
     Differs(Box<Difference>),
-    /// A snapshot that is needed is not here.
+    /// A snapshot that is needed is not here, or its key.
     NotHere,
     /// The model is not the built-in rule model.
     OtherModel,
@@ -158,7 +158,7 @@ impl<'a> Rerunner<'a> {
         Ok(found)
     }
 
-    /// All scalar fields of the agent's own answers, by the namespace of their tool; none where a snapshot is not here.
+    /// All scalar fields of the agent's own answers, by the namespace of their tool; none where a snapshot is not here, or its key.
     fn facts(
         &self,
         release: &Release,
@@ -170,11 +170,11 @@ impl<'a> Rerunner<'a> {
             let Some(CallAnswer::Snapshot(commitment)) = &call.answer else {
                 continue;
             };
-            let bytes = match self.vault {
+            let kept = match self.vault {
                 Some(vault) => vault.get(commitment)?,
-                None => None,
+                None => Kept::Absent,
             };
-            let Some(bytes) = bytes else {
+            let Kept::Bytes(bytes) = kept else {
                 return Ok(None);
             };
             let tool = release.team().tools.get(&call.action.tool);

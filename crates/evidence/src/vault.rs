@@ -5,21 +5,40 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use duty::canonical::Digest;
+use duty::{canonical::Digest, subject::SubjectId};
+use ledger::snapshot::{self, KEY_SIZE};
 
 use crate::EvidenceError;
 
-/// A directory of snapshots.
+/// A directory of snapshots, with the keys of their data subjects in `../keys/subjects` beside it, where they were handed
+/// out too.
 #[derive(Clone, Debug)]
 pub struct Vault {
     dir: PathBuf,
+    keys: PathBuf,
 }
+
+/// What a vault has under a commitment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The bytes, as committed to.
+    Bytes(Vec<u8>),
+    /// The snapshot, sealed with a key that is not here.
+    Sealed(SubjectId),
+    /// Nothing.
+    Absent,
+}
+
+/// A key in memory.
+pub(crate) type Key = [u8; KEY_SIZE];
 
 impl Vault {
     /// The snapshots in `dir`.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        let dir = dir.into();
+        let keys = dir.with_file_name("keys").join("subjects");
+        Self { dir, keys }
     }
 
     /// Where they are.
@@ -28,30 +47,49 @@ impl Vault {
         &self.dir
     }
 
-    /// The bytes that `commitment` commits to; none where the snapshot is not here.
+    /// The bytes that `commitment` commits to, if they are here and can be read.
     ///
     /// # Errors
-    /// [`EvidenceError::Snapshot`] where the file is here and was changed; [`EvidenceError::File`] where it cannot be read.
-    pub fn get(&self, commitment: &Digest) -> Result<Option<Vec<u8>>, EvidenceError> {
-        let fault = |why: String| EvidenceError::Snapshot {
-            commitment: commitment.to_string(),
-            why,
-        };
+    /// [`EvidenceError::Snapshot`] where the file is here and was changed; [`EvidenceError::File`] where it or its key
+    /// cannot be read.
+    pub fn get(&self, commitment: &Digest) -> Result<Kept, EvidenceError> {
         let path = self.path(commitment);
-        let file = match fs::read(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => {
-                return Err(EvidenceError::File {
-                    path: path.display().to_string(),
-                    place: "the snapshots".to_owned(),
-                    why: e.to_string(),
-                });
-            }
+        let fault = |e: snapshot::SnapshotError| EvidenceError::Snapshot {
+            commitment: commitment.to_string(),
+            why: format!("`{}`: {e}", path.display()),
         };
-        ledger::snapshot::check(&file, commitment.as_bytes())
-            .map(|bytes| Some(bytes.to_vec()))
-            .map_err(|e| fault(format!("`{}`: {e}", path.display())))
+        let Some(file) = read(&path, "the snapshots")? else {
+            return Ok(Kept::Absent);
+        };
+        let subject = snapshot::key_id(&file).map_err(fault)?;
+        let key = match subject.map(SubjectId::from_bytes) {
+            None => None,
+            Some(subject) => match self.key(&subject)? {
+                None => return Ok(Kept::Sealed(subject)),
+                key => key,
+            },
+        };
+        snapshot::open(&file, key.as_ref(), commitment.as_bytes())
+            .map(Kept::Bytes)
+            .map_err(fault)
+    }
+
+    /// The key of a data subject, if it is here.
+    ///
+    /// # Errors
+    /// [`EvidenceError::File`] where it cannot be read, or is none.
+    pub(crate) fn key(&self, subject: &SubjectId) -> Result<Option<Key>, EvidenceError> {
+        let path = self.keys.join(format!("{subject}.key"));
+        let place = "the keys of data subjects";
+        let Some(bytes) = read(&path, place)? else {
+            return Ok(None);
+        };
+        let key = bytes[..].try_into().map_err(|_| EvidenceError::File {
+            path: path.display().to_string(),
+            place: place.to_owned(),
+            why: format!("a key has {KEY_SIZE} bytes, and it has {}", bytes.len()),
+        });
+        key.map(Some)
     }
 
     /// Where the snapshot of this commitment stands if it is here: `<first two digits>/<all 64 digits>`.
@@ -88,4 +126,17 @@ fn walk(dir: &Path, f: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<()
         }
     }
     Ok(())
+}
+
+/// A file's bytes; none where it is not there.
+fn read(path: &Path, place: &str) -> Result<Option<Vec<u8>>, EvidenceError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(EvidenceError::File {
+            path: path.display().to_string(),
+            place: place.to_owned(),
+            why: e.to_string(),
+        }),
+    }
 }

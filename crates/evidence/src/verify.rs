@@ -18,7 +18,6 @@ use duty::time::Time;
 use ledger::{Source, SourceError, Verifier};
 use serde::Serialize;
 
-use custody::Custody;
 use record::Inspector;
 
 /// A log found right.
@@ -46,6 +45,8 @@ pub struct VerifyReport {
     pub releases: u64,
     /// Snapshots that match their commitment.
     pub snapshots: u64,
+    /// Snapshots that are sealed with a key that is not here, so that only the key's id was checked.
+    pub sealed: u64,
     /// Snapshots that records commit to and that are not here.
     pub absent: u64,
     /// What is odd without being wrong: snapshots that no record commits to.
@@ -113,7 +114,7 @@ pub fn verify(
         report.warnings.push(why);
     }
     if let Some(dir) = snapshots {
-        Custody::new(inspector.commitments).check(dir, &mut report)?;
+        inspector.custody.check(dir, &mut report)?;
     }
     Ok(report)
 }

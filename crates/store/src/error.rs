@@ -139,6 +139,16 @@ pub enum StoreError {
         /// What it did.
         why: String,
     },
+    /// A snapshot cannot be read without its key.
+    #[error(
+        "snapshot {commitment} is sealed, and the key of its data subject, `{key}`, is not here; restore `keys/subjects` from a copy"
+    )]
+    Sealed {
+        /// The snapshot's commitment.
+        commitment: String,
+        /// Where its key would be.
+        key: PathBuf,
+    },
     /// The journal stopped after a failure; the records were not taken.
     #[error("the journal has stopped: {why}")]
     Stopped {

@@ -1,37 +1,103 @@
 //! Snapshots against the commitments in the log.
 
-use std::{collections::HashSet, fs, io, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    path::Path,
+};
 
-use duty::canonical::Digest;
+use duty::{canonical::Digest, record::Record, request::Request, state::State, subject::SubjectId};
+use ledger::snapshot;
 
-use super::{Fault, VerifyReport};
-use crate::Vault;
+use super::{Fault, VerifyReport, record::is_refusal};
+use crate::{Vault, vault::Key};
 
 /// Oddities that are named one by one; the others are only counted.
 const NAMED: usize = 20;
 
 /// What records commit to.
+#[derive(Default)]
 pub(super) struct Custody {
-    referenced: HashSet<Digest>,
+    /// Each commitment, with the data subject of the case that made it.
+    subjects: HashMap<Digest, SubjectId>,
+    /// Commitments that cases of other subjects made as well.
+    shared: HashMap<Digest, Vec<SubjectId>>,
 }
 
+/// A snapshot that is as it should be, as far as can be told.
+struct Seen {
+    commitment: Digest,
+    /// Whether its key is not here.
+    sealed: bool,
+}
+
+/// Keys by subject, each looked for once.
+type Keys = HashMap<SubjectId, Option<Key>>;
+
 impl Custody {
-    pub(super) fn new(referenced: HashSet<Digest>) -> Self {
-        Self { referenced }
+    /// Takes one record's commitments down; `state` holds it already.
+    pub(super) fn take(&mut self, record: &Record, state: &State) {
+        let Some(request) = record.body.request().filter(|_| !is_refusal(record)) else {
+            return;
+        };
+        let case = request.case().and_then(|id| state.cases.get(&id));
+        let (Some(case), Some(origin)) = (case, &state.origin) else {
+            return;
+        };
+        let subject = || SubjectId::of(origin, &case.subject);
+        match request {
+            Request::OpenCase(r) => self.commit(r.snapshot, subject()),
+            Request::Answer(r) => r
+                .snapshot
+                .into_iter()
+                .for_each(|c| self.commit(c, subject())),
+            Request::RecordOutcome(r) => {
+                r.snapshot
+                    .into_iter()
+                    .for_each(|c| self.commit(c, subject()));
+            }
+            // What an agent says that it saw is its word: it makes a snapshot expected, never another's.
+            Request::Recommend(r) => {
+                for input in &r.inputs {
+                    self.subjects.entry(*input).or_insert_with(subject);
+                }
+            }
+            _ => {}
+        }
     }
 
-    /// Every snapshot that is here matches its name, which is its commitment. One that no record names may be what a
-    /// crash left between keeping it and recording it: a warning.
-    pub(super) fn check(mut self, dir: &Path, report: &mut VerifyReport) -> Result<(), Fault> {
+    fn commit(&mut self, commitment: Digest, subject: SubjectId) {
+        if *self.subjects.entry(commitment).or_insert(subject) != subject {
+            self.shared.entry(commitment).or_default().push(subject);
+        }
+    }
+
+    fn is_of(&self, commitment: &Digest, subject: SubjectId) -> bool {
+        let shared = self.shared.get(commitment);
+        self.subjects.get(commitment) == Some(&subject)
+            || shared.is_some_and(|others| others.contains(&subject))
+    }
+
+    /// Every snapshot that is here matches its name, which is its commitment, and is sealed with the key of its case's
+    /// subject. One that no record names may be what a crash left between keeping it and recording it: a warning.
+    pub(super) fn check(self, dir: &Path, report: &mut VerifyReport) -> Result<(), Fault> {
         let vault = Vault::new(dir);
+        let mut keys = Keys::new();
+        let mut here = HashSet::new();
         let mut strays = 0_usize;
         let mut fault = None;
         let walked = vault.for_each_file(&mut |path| {
             let file = fs::read(path)?;
-            match judge(&vault, path, &file) {
-                Ok(Some(commitment)) => {
-                    report.snapshots += 1;
-                    if !self.referenced.remove(&commitment) {
+            match self.judge(&vault, &mut keys, path, &file) {
+                Ok(Some(seen)) => {
+                    *(if seen.sealed {
+                        &mut report.sealed
+                    } else {
+                        &mut report.snapshots
+                    }) += 1;
+                    if self.subjects.contains_key(&seen.commitment) {
+                        here.insert(seen.commitment);
+                    } else {
                         strays += 1;
                         if strays <= NAMED {
                             report.warnings.push(format!(
@@ -48,8 +114,8 @@ impl Custody {
                         .push(format!("`{}` is no snapshot", path.display()));
                     Ok(())
                 }
-                Err(why) => {
-                    fault = Some(place(path, why, false));
+                Err(found) => {
+                    fault = Some(found);
                     Err(io::Error::other("stopped"))
                 }
             }
@@ -64,25 +130,64 @@ impl Custody {
                 strays - NAMED
             ));
         }
-        report.absent = self.referenced.len() as u64;
+        report.absent = (self.subjects.len() - here.len()) as u64;
         Ok(())
     }
-}
 
-/// The commitment of a snapshot that matches; none where the file's name is not that of one.
-fn judge(vault: &Vault, path: &Path, file: &[u8]) -> Result<Option<Digest>, String> {
-    let name = path
-        .file_name()
-        .and_then(|n| n.to_str())
-        .unwrap_or_default();
-    let Ok(commitment) = name.parse::<Digest>() else {
-        return Ok(None);
-    };
-    if vault.path(&commitment) != path {
-        return Err("it stands where no snapshot of this name belongs".to_owned());
+    /// What a file is; none where its name is not that of a snapshot.
+    fn judge(
+        &self,
+        vault: &Vault,
+        keys: &mut Keys,
+        path: &Path,
+        file: &[u8],
+    ) -> Result<Option<Seen>, Fault> {
+        let wrong = |why: String| place(path, why, false);
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
+        let Ok(commitment) = name.parse::<Digest>() else {
+            return Ok(None);
+        };
+        if vault.path(&commitment) != path {
+            return Err(wrong(
+                "it stands where no snapshot of this name belongs".to_owned(),
+            ));
+        }
+        let subject = snapshot::key_id(file).map_err(|e| wrong(e.to_string()))?;
+        let mut key = None;
+        if let Some(subject) = subject.map(SubjectId::from_bytes) {
+            let known = self.subjects.contains_key(&commitment);
+            if known && !self.is_of(&commitment, subject) {
+                return Err(wrong(format!(
+                    "it says that it is sealed with the key {subject}, which is not that of its case's subject"
+                )));
+            }
+            key = match keys.get(&subject) {
+                Some(key) => *key,
+                None => {
+                    let key = vault
+                        .key(&subject)
+                        .map_err(|e| place(path, e.to_string(), true))?;
+                    keys.insert(subject, key);
+                    key
+                }
+            };
+            if key.is_none() {
+                return Ok(Some(Seen {
+                    commitment,
+                    sealed: true,
+                }));
+            }
+        }
+        snapshot::open(file, key.as_ref(), commitment.as_bytes())
+            .map_err(|e| wrong(e.to_string()))?;
+        Ok(Some(Seen {
+            commitment,
+            sealed: false,
+        }))
     }
-    ledger::snapshot::check(file, commitment.as_bytes()).map_err(|e| e.to_string())?;
-    Ok(Some(commitment))
 }
 
 fn place(path: &Path, why: String, unreadable: bool) -> Fault {

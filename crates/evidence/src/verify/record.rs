@@ -1,7 +1,5 @@
 //! What must be true of each record, given those before it.
 
-use std::collections::HashSet;
-
 use duty::{
     canonical::Digest,
     record::{Actor, Body, Record},
@@ -11,14 +9,14 @@ use duty::{
     time::Time,
 };
 
-use super::VerifyReport;
+use super::{VerifyReport, custody::Custody};
 
 /// Takes the records in order.
 pub(super) struct Inspector {
     /// What was counted so far.
     pub(super) report: VerifyReport,
     /// Every commitment to a snapshot, where they are asked for.
-    pub(super) commitments: HashSet<Digest>,
+    pub(super) custody: Custody,
     /// Statements of the log's keys, with the record that holds each.
     pub(super) rotations: Vec<(u64, String)>,
     collect: bool,
@@ -49,10 +47,11 @@ impl Inspector {
                 files: 0,
                 releases: 0,
                 snapshots: 0,
+                sealed: 0,
                 absent: 0,
                 warnings: Vec::new(),
             },
-            commitments: HashSet::new(),
+            custody: Custody::default(),
             rotations: Vec::new(),
             collect,
             state: State::default(),
@@ -80,7 +79,7 @@ impl Inspector {
         self.report.first.get_or_insert(record.time);
         self.report.last = Some(record.time);
         if self.collect {
-            self.collect(record);
+            self.custody.take(record, &self.state);
         }
         Ok(())
     }
@@ -230,22 +229,9 @@ impl Inspector {
         self.report.signatures += 1;
         Ok(())
     }
-
-    fn collect(&mut self, record: &Record) {
-        if is_refusal(record) {
-            return;
-        }
-        match record.body.request() {
-            Some(Request::OpenCase(r)) => self.commitments.extend([r.snapshot]),
-            Some(Request::Answer(r)) => self.commitments.extend(r.snapshot),
-            Some(Request::RecordOutcome(r)) => self.commitments.extend(r.snapshot),
-            Some(Request::Recommend(r)) => self.commitments.extend(r.inputs.iter().copied()),
-            _ => {}
-        }
-    }
 }
 
-fn is_refusal(record: &Record) -> bool {
+pub(super) fn is_refusal(record: &Record) -> bool {
     matches!(record.body, Body::RequestRefused(_))
 }
 

@@ -111,7 +111,8 @@ fn every_changed_snapshot_is_found_and_an_absent_one_is_counted() {
     });
     let path = vault.path(&commitment.unwrap());
     let right = fs::read(&path).unwrap();
-    for at in [0, 10, 40, right.len() - 1] {
+    // Magic, key id, nonce, box.
+    for at in [0, 10, 30, 50, right.len() - 1] {
         let mut wrong = right.clone();
         wrong[at] ^= 1;
         fs::write(&path, wrong).unwrap();
@@ -125,10 +126,93 @@ fn every_changed_snapshot_is_found_and_an_absent_one_is_counted() {
     let report = check(dir.path()).unwrap();
     assert_eq!((report.snapshots, report.absent), (all - 1, 1));
     fs::write(&path, right).unwrap();
-    world.keep(b"kept, and then the process ended");
+    world.keep("", b"kept, and then the process ended");
     let report = check(dir.path()).unwrap();
     assert_eq!((report.snapshots, report.absent), (all + 1, 0));
     assert_eq!(report.warnings.len(), 1);
+}
+
+#[test]
+fn a_copy_without_keys_is_no_fault_and_another_key_id_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::busy(dir.path());
+    world.publish(&log_key());
+    let all = check(dir.path()).unwrap().snapshots;
+    let commitment = world.records.iter().find_map(|r| match r.body.request() {
+        Some(Request::OpenCase(r)) => Some((r.snapshot, r.subject.clone())),
+        _ => None,
+    });
+    let (commitment, subject) = commitment.unwrap();
+    let of_subject = all_of(&world, &subject);
+    assert!(of_subject > 1 && of_subject < all);
+    let key = fs::read(world.key_path(&subject)).unwrap();
+    fs::write(world.key_path(&subject), [0; 32]).unwrap();
+    assert!(check(dir.path()).unwrap_err().why.contains("was changed"));
+    fs::remove_file(world.key_path(&subject)).unwrap();
+    let report = check(dir.path()).unwrap();
+    let counts = (report.snapshots, report.sealed, report.absent);
+    assert_eq!(counts, (all - of_subject, of_subject, 0));
+    fs::remove_dir_all(dir.path().join("keys")).unwrap();
+    let report = check(dir.path()).unwrap();
+    assert_eq!(
+        (report.snapshots, report.sealed, report.absent),
+        (0, all, 0)
+    );
+    // Without keys the box cannot be judged, but whose it is can.
+    let path = evidence::Vault::new(dir.path().join("snapshots")).path(&commitment);
+    let mut file = fs::read(&path).unwrap();
+    file[4] ^= 1;
+    fs::write(&path, &file).unwrap();
+    let fault = check(dir.path()).unwrap_err();
+    assert!(
+        fault.why.contains("not that of its case's subject"),
+        "{fault}"
+    );
+    file[4] ^= 1;
+    fs::write(&path, &file).unwrap();
+    fs::write(world.key_path_made(&subject), key).unwrap();
+    assert_eq!(check(dir.path()).unwrap().snapshots, of_subject);
+}
+
+/// How many snapshots the log's cases of a subject commit to.
+fn all_of(world: &World, subject: &str) -> u64 {
+    let case = world.records.iter().find_map(|r| match r.body.request() {
+        Some(Request::OpenCase(r)) if r.subject == subject => Some(r.case.clone()),
+        _ => None,
+    });
+    let of_case = world.records.iter().filter(|r| r.case == case);
+    let kept = of_case.filter_map(|r| match r.body.request() {
+        Some(Request::OpenCase(r)) => Some(r.snapshot),
+        Some(Request::Answer(r)) => r.snapshot,
+        Some(Request::RecordOutcome(r)) => r.snapshot,
+        _ => None,
+    });
+    kept.count() as u64
+}
+
+#[test]
+fn snapshots_in_the_clear_are_still_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::busy(dir.path());
+    world.publish(&log_key());
+    let all = check(dir.path()).unwrap().snapshots;
+    let commitment = world.records.iter().find_map(|r| match r.body.request() {
+        Some(Request::OpenCase(r)) => Some(r.snapshot),
+        _ => None,
+    });
+    let vault = evidence::Vault::new(dir.path().join("snapshots"));
+    let path = vault.path(&commitment.unwrap());
+    // The same salt and bytes in the older form, which the first snapshot of the world has.
+    let salt = *duty::canonical::Digest::of_bytes(&1_u64.to_be_bytes()).as_bytes();
+    let Ok(evidence::Kept::Bytes(bytes)) = vault.get(&commitment.unwrap()) else {
+        panic!("it is not here")
+    };
+    let mut old = [&b"CFS1"[..], &salt, &bytes].concat();
+    fs::write(&path, &old).unwrap();
+    assert_eq!(check(dir.path()).unwrap().snapshots, all);
+    *old.last_mut().unwrap() ^= 1;
+    fs::write(&path, &old).unwrap();
+    assert!(check(dir.path()).is_err());
 }
 
 #[test]

@@ -28,10 +28,11 @@ use duty::{
     },
     state::{CallAnswer, State},
     statement::{ApprovalStatement, Choice, Signed, ThresholdStatement, TriageStatement},
+    subject::SubjectId,
     time::Time,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
-use ledger::Signer;
+use ledger::{Signer, snapshot};
 use policy::Release;
 use serde::Serialize;
 
@@ -221,11 +222,15 @@ impl World {
         decision.records
     }
 
-    /// Keeps bytes as a snapshot.
-    pub(crate) fn keep(&mut self, bytes: &[u8]) -> Digest {
+    /// Keeps bytes as a snapshot, sealed with the key of a subject.
+    pub(crate) fn keep(&mut self, subject: &str, bytes: &[u8]) -> Digest {
         self.salts += 1;
         let salt = *Digest::of_bytes(&self.salts.to_be_bytes()).as_bytes();
-        let (file, commitment) = ledger::snapshot::write(&salt, bytes);
+        let id = SubjectId::of(ORIGIN, subject);
+        let key = *Digest::of_bytes(id.as_bytes()).as_bytes();
+        fs::write(self.key_path_made(subject), key).unwrap();
+        let (file, commitment) =
+            snapshot::seal(&key, id.as_bytes(), &[self.salts as u8; 24], &salt, bytes).unwrap();
         let commitment = Digest::from_bytes(commitment);
         let name = commitment.to_string();
         let dir = self.dir.join("snapshots").join(&name[..2]);
@@ -234,9 +239,22 @@ impl World {
         commitment
     }
 
+    /// Where the key of a subject is.
+    pub(crate) fn key_path(&self, subject: &str) -> PathBuf {
+        let id = SubjectId::of(ORIGIN, subject);
+        self.dir.join(format!("keys/subjects/{id}.key"))
+    }
+
+    /// As [`World::key_path`], with its directory.
+    pub(crate) fn key_path_made(&self, subject: &str) -> PathBuf {
+        let path = self.key_path(subject);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    }
+
     /// A case through both agents; it then has ended, has a grant, or waits for humans.
     pub(crate) fn judged(&mut self, id: &str, invoice: &Invoice) {
-        let snapshot = self.keep(format!("invoice {id}\n").as_bytes());
+        let snapshot = self.keep(&format!("R-{id}"), format!("invoice {id}\n").as_bytes());
         let open = OpenCase {
             case: name(id),
             environment: name("staging"),
@@ -335,7 +353,7 @@ impl World {
         ));
         let answer = Answer {
             call: permitted.call.clone(),
-            snapshot: Some(self.keep(&serde_json::to_vec(&answer).unwrap())),
+            snapshot: Some(self.keep(&format!("R-{id}"), &serde_json::to_vec(&answer).unwrap())),
             facts: tool.facts_of(fields),
             problem: None,
         };
@@ -379,7 +397,7 @@ impl World {
             action,
         };
         self.must("executor", Request::UseGrant(using));
-        let snapshot = Some(self.keep(br#"{"transfer":"T-1"}"#));
+        let snapshot = Some(self.keep(&format!("R-{id}"), br#"{"transfer":"T-1"}"#));
         let outcome = RecordOutcome {
             grant,
             outcome: Outcome::Succeeded,
