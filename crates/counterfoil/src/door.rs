@@ -149,12 +149,7 @@ fn is_locked(dir: &Path) -> bool {
 }
 
 fn signer(request: &Request) -> Option<Seat> {
-    let (principal, credential) = match request {
-        Request::Approve(s) => (&s.statement.signer, &s.statement.credential),
-        Request::SignThreshold(s) => (&s.statement.signer, &s.statement.credential),
-        Request::Triage(s) => (&s.statement.signer, &s.statement.credential),
-        _ => return None,
-    };
+    let (principal, credential) = request.signer()?;
     Some(Seat {
         principal: principal.clone(),
         credential: credential.clone(),

@@ -6,6 +6,7 @@
 
 mod approve;
 mod authority;
+mod erase;
 mod execute;
 mod gather;
 mod keep;
@@ -127,6 +128,10 @@ impl<'a> Desk<'a> {
             Request::Expire(r) => self.expire(r),
             Request::Triage(r) => self.triage(r),
             Request::RotateLogKey(r) => self.rotate_log_key(r),
+            Request::PlaceHold(r) => self.place_hold(r),
+            Request::LiftHold(r) => self.lift_hold(r),
+            Request::RequestErasure(r) => self.request_erasure(r),
+            Request::ConfirmErasure(r) => self.confirm_erasure(r),
         }
     }
 

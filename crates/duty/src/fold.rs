@@ -8,10 +8,11 @@ use crate::{
     record::{Body, Record},
     request::{Outcome, Request},
     state::{
-        Approval, CallAnswer, CallState, Case, Exception, Grant, Principal, Retrieval, State,
-        ThresholdUse,
+        Approval, Asked, CallAnswer, CallState, Case, Exception, Grant, Hold, Principal, Retrieval,
+        State, ThresholdUse,
     },
     statement::Choice,
+    subject::SubjectId,
 };
 
 /// A record that cannot follow the records before it. A log that our own core wrote has none.
@@ -155,6 +156,8 @@ impl State {
                 };
                 let case = new_case(record, &request.subject, request.snapshot)?;
                 self.cases.insert(request.case.clone(), case);
+                let id = self.subject(&request.subject)?;
+                self.subjects.entry(id).or_default().open += 1;
                 Ok(())
             }
             Body::ExceptionRaised(b) => {
@@ -178,12 +181,85 @@ impl State {
             }
             Body::CaseClosed(b) => {
                 let id = case_id(record)?;
-                self.cases.remove(id).ok_or("its case is not open")?;
+                let case = self.cases.remove(id).ok_or("its case is not open")?;
                 self.closed.insert(id.clone(), b.outcome);
+                let subject = self.subject(&case.subject)?;
+                let subject = self.subjects.get_mut(&subject);
+                let subject = subject.ok_or("its subject has no case")?;
+                subject.open = subject
+                    .open
+                    .checked_sub(1)
+                    .ok_or("its subject has no open case")?;
+                subject.ended += 1;
                 Ok(())
             }
+            Body::HoldPlaced(_)
+            | Body::HoldLifted(_)
+            | Body::ErasureRequested(_)
+            | Body::ErasureConfirmed(_)
+            | Body::SubjectErased(_) => self.take_of_subject(record),
             _ => take_in_case(self.case(record)?, record),
         }
+    }
+
+    fn take_of_subject(&mut self, record: &Record) -> Result<(), String> {
+        match (&record.body, record.body.request()) {
+            (Body::HoldPlaced(_), Some(Request::PlaceHold(r))) => {
+                let s = &r.statement;
+                let hold = Hold {
+                    by: s.signer.clone(),
+                    placed: record.time,
+                    reason: s.reason.clone(),
+                    clause: s.clause.clone(),
+                };
+                let holds = self.holds.entry(s.subject).or_default();
+                holds.insert(record.seq, hold);
+            }
+            (Body::HoldLifted(_), Some(Request::LiftHold(r))) => {
+                let s = &r.statement;
+                let holds = self.holds.get_mut(&s.subject);
+                let holds = holds.ok_or("the subject is under no hold")?;
+                holds.remove(&s.hold).ok_or("there is no such hold")?;
+                if holds.is_empty() {
+                    self.holds.remove(&s.subject);
+                }
+            }
+            (Body::ErasureRequested(_), Some(Request::RequestErasure(r))) => {
+                let s = &r.statement;
+                let asked = Asked {
+                    record: record.seq,
+                    by: s.signer.clone(),
+                    time: record.time,
+                    reason: s.reason.clone(),
+                    confirmed: None,
+                };
+                self.asked.insert(s.subject, asked);
+            }
+            (Body::ErasureConfirmed(_), Some(Request::ConfirmErasure(r))) => {
+                let s = &r.statement;
+                let asked = self.asked.get_mut(&s.subject);
+                let asked = asked.filter(|asked| asked.record == s.request);
+                let asked = asked.ok_or("it confirms what nobody has asked for")?;
+                asked.confirmed = Some(s.signer.clone());
+            }
+            (Body::SubjectErased(b), None) => {
+                let asked = self.asked.remove(&b.subject);
+                let asked = asked.ok_or("nobody has asked for the erasure")?;
+                let confirmed = asked.confirmed.ok_or("nobody has confirmed the erasure")?;
+                if asked.record != b.asked || b.by != [asked.by, confirmed] {
+                    return Err("its erasure was asked for and confirmed otherwise".to_owned());
+                }
+                self.erased.insert(b.subject, record.seq);
+            }
+            _ => return mismatch(),
+        }
+        Ok(())
+    }
+
+    /// The id of a subject in this log.
+    fn subject(&self, subject: &str) -> Result<SubjectId, String> {
+        let origin = self.origin.as_deref().ok_or("the log was not opened")?;
+        Ok(SubjectId::of(origin, subject))
     }
 
     fn case(&mut self, record: &Record) -> Result<&mut Case, String> {

@@ -15,6 +15,7 @@ use crate::{
     release::{ClauseRef, Level, RuleHit, Tier},
     request::Request,
     statement::Choice,
+    subject::SubjectId,
     time::Time,
 };
 
@@ -437,6 +438,35 @@ bodies! {
         /// Why, for people.
         why: String,
     }
+    /// A data subject is under legal hold: nothing of it is erased.
+    HoldPlaced "hold.placed" {
+        /// The request.
+        request: Request,
+    }
+    /// One legal hold ended.
+    HoldLifted "hold.lifted" {
+        /// The request.
+        request: Request,
+    }
+    /// A human asked that what is kept of a data subject be erased.
+    ErasureRequested "erasure.requested" {
+        /// The request.
+        request: Request,
+    }
+    /// A second human confirmed it.
+    ErasureConfirmed "erasure.confirmed" {
+        /// The request.
+        request: Request,
+    }
+    /// The snapshots of a data subject are no more: their key is destroyed, and their files are removed.
+    SubjectErased "subject.erased" {
+        /// The data subject.
+        subject: SubjectId,
+        /// The record in which it was asked for.
+        asked: u64,
+        /// Who asked, and who confirmed.
+        by: Vec<PrincipalId>,
+    }
     /// A request was refused.
     RequestRefused "request.refused" {
         /// The request.
@@ -474,6 +504,10 @@ impl Body {
             Self::ApprovalExpired(b) => Some(&b.request),
             Self::GrantExpired(b) => Some(&b.request),
             Self::ExceptionTriaged(b) => Some(&b.request),
+            Self::HoldPlaced(b) => Some(&b.request),
+            Self::HoldLifted(b) => Some(&b.request),
+            Self::ErasureRequested(b) => Some(&b.request),
+            Self::ErasureConfirmed(b) => Some(&b.request),
             Self::RequestRefused(b) => Some(&b.request),
             Self::VerdictReached(_)
             | Self::ThresholdApplied(_)
@@ -482,7 +516,8 @@ impl Body {
             | Self::OverrideRecorded(_)
             | Self::GrantIssued(_)
             | Self::ExceptionRaised(_)
-            | Self::CaseClosed(_) => None,
+            | Self::CaseClosed(_)
+            | Self::SubjectErased(_) => None,
         }
     }
 }

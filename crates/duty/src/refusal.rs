@@ -91,7 +91,7 @@ codes! {
     Revoked "revoked" Some("I2");
     /// The principal's role does not hold this.
     NotYourDuty "not-your-duty" Some("I2");
-    /// One principal, owner or credential on two sides of a case.
+    /// One principal, owner or credential on two sides of a case or an erasure.
     NotIndependent "not-independent" Some("I2");
     /// The approver owns an agent of the case, or is named by a disqualifying fact.
     Conflicted "conflicted" Some("I2");
@@ -131,6 +131,14 @@ codes! {
     ClockBehind "clock-behind" Some("I11");
     /// The release is not there to be asked.
     PolicyMissing "policy-missing" Some("I11");
+    /// A legal hold is in force, and wins over erasure.
+    LegalHold "legal-hold" None;
+    /// The log holds no case about the subject, or the subject was erased already.
+    NothingToErase "nothing-to-erase" None;
+    /// Cases about the subject are under way, and open work needs its sources.
+    WorkOpen "work-open" None;
+    /// The subject was erased: nothing more is kept of it.
+    SubjectErased "subject-erased" None;
     /// The request is malformed.
     Malformed "malformed" None;
 }

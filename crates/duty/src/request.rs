@@ -12,7 +12,10 @@ use crate::{
     name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
     principal::{Duty, NewPrincipal},
     release::ClauseRef,
-    statement::{ApprovalStatement, Signed, ThresholdStatement, TriageStatement},
+    statement::{
+        ApprovalStatement, ConfirmationStatement, ErasureStatement, HoldStatement, LiftStatement,
+        Signed, Statement, ThresholdStatement, TriageStatement,
+    },
     tagged,
     time::Time,
 };
@@ -72,6 +75,14 @@ pub enum Request {
     Triage(Signed<TriageStatement>),
     /// Take down that another key took over from the log's.
     RotateLogKey(RotateLogKey),
+    /// Put a data subject under legal hold, signed.
+    PlaceHold(Signed<HoldStatement>),
+    /// End a legal hold, signed.
+    LiftHold(Signed<LiftStatement>),
+    /// Ask that what is kept of a data subject be erased, signed.
+    RequestErasure(Signed<ErasureStatement>),
+    /// Confirm that as a second person, signed.
+    ConfirmErasure(Signed<ConfirmationStatement>),
 }
 
 /// Reading by `type`; an exhaustive match keeps the list whole.
@@ -120,6 +131,10 @@ by_type! {
     Expire "expire"
     Triage "triage"
     RotateLogKey "rotate_log_key"
+    PlaceHold "place_hold"
+    LiftHold "lift_hold"
+    RequestErasure "request_erasure"
+    ConfirmErasure "confirm_erasure"
 }
 
 impl Request {
@@ -145,6 +160,44 @@ impl Request {
             | Self::BuildRelease(_)
             | Self::Promote(_)
             | Self::SignThreshold(_)
+            | Self::RotateLogKey(_)
+            | Self::PlaceHold(_)
+            | Self::LiftHold(_)
+            | Self::RequestErasure(_)
+            | Self::ConfirmErasure(_) => None,
+        }
+    }
+
+    /// Who signed it, and with what, where the request carries its own proof: no door can then speak for a human, and it
+    /// needs nobody's token.
+    #[must_use]
+    pub fn signer(&self) -> Option<(&PrincipalId, &CredentialId)> {
+        fn of<T: Statement>(signed: &Signed<T>) -> Option<(&PrincipalId, &CredentialId)> {
+            Some((signed.statement.signer(), signed.statement.credential()))
+        }
+        match self {
+            Self::Approve(r) => of(r),
+            Self::SignThreshold(r) => of(r),
+            Self::Triage(r) => of(r),
+            Self::PlaceHold(r) => of(r),
+            Self::LiftHold(r) => of(r),
+            Self::RequestErasure(r) => of(r),
+            Self::ConfirmErasure(r) => of(r),
+            Self::OpenLog(_)
+            | Self::AddPrincipal(_)
+            | Self::RevokePrincipal(_)
+            | Self::Certify(_)
+            | Self::RecordFile(_)
+            | Self::BuildRelease(_)
+            | Self::Promote(_)
+            | Self::OpenCase(_)
+            | Self::Call(_)
+            | Self::Answer(_)
+            | Self::Retrieve(_)
+            | Self::Recommend(_)
+            | Self::UseGrant(_)
+            | Self::RecordOutcome(_)
+            | Self::Expire(_)
             | Self::RotateLogKey(_) => None,
         }
     }

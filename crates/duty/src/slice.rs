@@ -12,6 +12,7 @@ use crate::{
     record::Basis,
     request::{Request, Submission},
     state::{Case, State},
+    subject::SubjectId,
 };
 
 impl State {
@@ -73,6 +74,21 @@ impl State {
             }
             Request::OpenCase(r) => {
                 pick(&self.environments, &r.environment, &mut slice.environments);
+                let origin = self.origin.as_deref().unwrap_or_default();
+                let subject = SubjectId::of(origin, &r.subject);
+                pick(&self.erased, &subject, &mut slice.erased);
+            }
+            Request::PlaceHold(r) => {
+                self.slice_subject(r.statement.subject, &mut slice, &mut people)
+            }
+            Request::LiftHold(r) => {
+                self.slice_subject(r.statement.subject, &mut slice, &mut people)
+            }
+            Request::RequestErasure(r) => {
+                self.slice_subject(r.statement.subject, &mut slice, &mut people)
+            }
+            Request::ConfirmErasure(r) => {
+                self.slice_subject(r.statement.subject, &mut slice, &mut people)
             }
             Request::Triage(r) => {
                 pick(
@@ -102,6 +118,14 @@ impl State {
             pick(&self.principals, &id, &mut slice.principals);
         }
         slice
+    }
+
+    fn slice_subject(&self, id: SubjectId, slice: &mut State, people: &mut BTreeSet<PrincipalId>) {
+        pick(&self.subjects, &id, &mut slice.subjects);
+        pick(&self.holds, &id, &mut slice.holds);
+        pick(&self.asked, &id, &mut slice.asked);
+        pick(&self.erased, &id, &mut slice.erased);
+        people.extend(self.asked.get(&id).map(|asked| asked.by.clone()));
     }
 
     fn slice_case(&self, id: &CaseId, slice: &mut State, people: &mut BTreeSet<PrincipalId>) {

@@ -11,6 +11,7 @@ use crate::{
     record::{Basis, CaseOutcome, ExceptionSort},
     release::Tier,
     request::{Outcome, Recommend},
+    subject::SubjectId,
     time::Time,
 };
 
@@ -45,6 +46,51 @@ pub struct State {
     pub closed: BTreeMap<CaseId, CaseOutcome>,
     /// Exceptions that nobody has triaged.
     pub exceptions: BTreeMap<ItemId, Exception>,
+    /// Data subjects of cases.
+    pub subjects: BTreeMap<SubjectId, Subject>,
+    /// Legal holds in force, by the record that placed each.
+    pub holds: BTreeMap<SubjectId, BTreeMap<u64, Hold>>,
+    /// Erasures that were asked for, and are not confirmed.
+    pub asked: BTreeMap<SubjectId, Asked>,
+    /// Data subjects that were erased, with the record that says so.
+    pub erased: BTreeMap<SubjectId, u64>,
+}
+
+/// How many cases there are about a data subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Under way.
+    pub open: u32,
+    /// Ended.
+    pub ended: u32,
+}
+
+/// A legal hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Who placed it.
+    pub by: PrincipalId,
+    /// When.
+    pub placed: Time,
+    /// Why.
+    pub reason: String,
+    /// The clause behind it, as it was named.
+    pub clause: Option<String>,
+}
+
+/// A request to erase a data subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The record that holds it.
+    pub record: u64,
+    /// Who asked.
+    pub by: PrincipalId,
+    /// When.
+    pub time: Time,
+    /// Why.
+    pub reason: String,
+    /// Who confirmed it; the next record then says that the subject is erased.
+    pub confirmed: Option<PrincipalId>,
 }
 
 /// A principal.

@@ -6,6 +6,7 @@ use crate::{
     canonical::{self, Digest},
     name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
     principal::PublicKey,
+    subject::SubjectId,
     time::Time,
 };
 
@@ -69,6 +70,10 @@ statements! {
     ApprovalStatement "counterfoil/approval/v1";
     ThresholdStatement "counterfoil/threshold/v1";
     TriageStatement "counterfoil/triage/v1";
+    HoldStatement "counterfoil/hold/v1";
+    LiftStatement "counterfoil/hold-lift/v1";
+    ErasureStatement "counterfoil/erasure/v1";
+    ConfirmationStatement "counterfoil/erasure-confirmation/v1";
 }
 
 /// Yes or no.
@@ -144,6 +149,85 @@ pub struct TriageStatement {
     pub exception: ItemId,
     /// What was found and done.
     pub finding: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's order that nothing of a data subject be erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldStatement {
+    /// [`HoldStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The data subject.
+    pub subject: SubjectId,
+    /// Why; no personal data.
+    pub reason: String,
+    /// The law, contract or policy clause behind it, as whoever signs names it. It belongs to no release, and is not looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clause: Option<String>,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's end to one hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiftStatement {
+    /// [`LiftStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The data subject.
+    pub subject: SubjectId,
+    /// The record that placed the hold.
+    pub hold: u64,
+    /// Why; no personal data.
+    pub reason: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's request that what is kept of a data subject be erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureStatement {
+    /// [`ErasureStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The data subject.
+    pub subject: SubjectId,
+    /// Why; no personal data.
+    pub reason: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A second human's yes to exactly one such request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmationStatement {
+    /// [`ConfirmationStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The data subject.
+    pub subject: SubjectId,
+    /// The record of the request.
+    pub request: u64,
+    /// Why, where there is more to say; no personal data.
+    pub reason: String,
     /// Who signs.
     pub signer: PrincipalId,
     /// With which credential.

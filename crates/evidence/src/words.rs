@@ -71,6 +71,15 @@ pub fn describe(record: &Record) -> String {
             Request::UseGrant(r) => format!("`{who}` uses {} to call {}", r.grant, r.action.tool),
             _ => odd(record),
         },
+        Body::SubjectErased(b) => {
+            let by: Vec<_> = b.by.iter().map(|p| format!("`{p}`")).collect();
+            format!(
+                "data subject {} is erased, as record {} asked: {}",
+                b.subject,
+                b.asked,
+                by.join(" and ")
+            )
+        }
         Body::ApprovalExpired(b) => format!("{} expired", b.approval),
         Body::GrantExpired(b) => format!("{} expired unused", b.grant),
         body => body
@@ -144,6 +153,37 @@ fn asked(record: &Record, request: &Request) -> String {
         Request::Triage(r) => format!(
             "`{}` triaged {}: {}",
             r.statement.signer, r.statement.exception, r.statement.finding
+        ),
+        Request::PlaceHold(r) => format!(
+            "`{}` put data subject {} under legal hold{}{}",
+            r.statement.signer,
+            r.statement.subject,
+            r.statement
+                .clause
+                .as_ref()
+                .map(|c| format!(" by {c}"))
+                .unwrap_or_default(),
+            reason(&r.statement.reason)
+        ),
+        Request::LiftHold(r) => format!(
+            "`{}` lifted the legal hold of record {} on data subject {}{}",
+            r.statement.signer,
+            r.statement.hold,
+            r.statement.subject,
+            reason(&r.statement.reason)
+        ),
+        Request::RequestErasure(r) => format!(
+            "`{}` asked to erase data subject {}{}",
+            r.statement.signer,
+            r.statement.subject,
+            reason(&r.statement.reason)
+        ),
+        Request::ConfirmErasure(r) => format!(
+            "`{}` confirmed the erasure of data subject {} that record {} asks for{}",
+            r.statement.signer,
+            r.statement.subject,
+            r.statement.request,
+            reason(&r.statement.reason)
         ),
         Request::Call(_) | Request::Approve(_) | Request::UseGrant(_) | Request::Expire(_) => {
             odd(record)

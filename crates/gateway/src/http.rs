@@ -123,13 +123,7 @@ async fn status(State(door): State<Door>) -> Json<Value> {
 
 impl Door {
     fn seat(&self, headers: &HeaderMap, sent: &Sent) -> Result<Seat, Problem> {
-        let signer = match &sent.request {
-            Request::Approve(s) => Some((&s.statement.signer, &s.statement.credential)),
-            Request::SignThreshold(s) => Some((&s.statement.signer, &s.statement.credential)),
-            Request::Triage(s) => Some((&s.statement.signer, &s.statement.credential)),
-            _ => None,
-        };
-        if let Some((principal, credential)) = signer {
+        if let Some((principal, credential)) = sent.request.signer() {
             return Ok(Seat {
                 principal: principal.clone(),
                 credential: credential.clone(),

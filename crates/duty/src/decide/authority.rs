@@ -32,16 +32,12 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::Approve(_)
         | Request::UseGrant(_)
         | Request::Expire(_)
-        | Request::Triage(_) => true,
+        | Request::Triage(_)
+        | Request::PlaceHold(_)
+        | Request::LiftHold(_)
+        | Request::RequestErasure(_)
+        | Request::ConfirmErasure(_) => true,
     }
-}
-
-/// Whether the request carries its own proof, so that no door can speak for a human.
-fn is_signed(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::Approve(_) | Request::SignThreshold(_) | Request::Triage(_)
-    )
 }
 
 impl<'a> Desk<'a> {
@@ -64,11 +60,11 @@ impl<'a> Desk<'a> {
                 "use a credential that was recorded for this principal",
             ));
         }
-        if principal.key(credential).is_some() && !is_signed(&self.submission.request) {
+        if principal.key(credential).is_some() && self.submission.request.signer().is_none() {
             return Err(Refusal::new(
                 Code::NotYourDuty,
                 format!("`{credential}` is a signing key, and this request carries no signature"),
-                "a signing key approves, signs thresholds and triages; for the rest use another credential",
+                "a signing key signs what humans sign; for the rest use another credential",
             ));
         }
         Ok(())
@@ -219,7 +215,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-fn share_a_credential(a: &Principal, b: &Principal) -> bool {
+pub(super) fn share_a_credential(a: &Principal, b: &Principal) -> bool {
     a.credentials.iter().any(|x| {
         let digest = proof_digest(&x.proof);
         digest.is_some()

@@ -11,6 +11,7 @@ use crate::{
     release::{Ask, ClauseRef, Permission, RuleHit, Rules, Tool},
     request::{Answer, Call, OpenCase, Retrieve},
     state::Case,
+    subject::SubjectId,
 };
 
 impl<'a> Desk<'a> {
@@ -30,6 +31,10 @@ impl<'a> Desk<'a> {
                 CaseId::LONGEST
             )));
         }
+        let origin = self.state.origin.as_deref().unwrap_or_default();
+        let subject = SubjectId::of(origin, &request.subject);
+        let remedy = "nothing more is kept of it; a case about it would have no sources";
+        self.not_erased(subject, Code::SubjectErased, remedy)?;
         let release = self
             .state
             .environments

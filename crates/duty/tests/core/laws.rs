@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::world::{World, name, sign};
+use crate::world::{World, name, sign, subject};
 use duty::{
     decide,
     name::CaseId,
@@ -34,7 +34,7 @@ struct Move {
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = (
         0..4_u8,
-        0..12_u8,
+        0..18_u8,
         0..5_usize,
         0..6_usize,
         prop_oneof![9 => 0..5_000_i64, 1 => 0..4_000_000_i64],
@@ -87,6 +87,14 @@ fn play(w: &mut World, m: &Move) {
             w.ask("engine", request);
             return;
         }
+        (12, _) => w.hold(&id, PEOPLE[m.cents % 5]),
+        (13, _) => {
+            let holds = w.state.holds.get(&subject(&id));
+            let hold = holds.and_then(|h| h.keys().next().copied()).unwrap_or(0);
+            w.lift(&id, hold, person)
+        }
+        (14 | 15, _) => w.erase(&id, person),
+        (16 | 17, _) => w.confirm(&id, person),
         (10, _) => {
             w.ask("engine", Request::Expire(Expire { case: name(&id) }));
             return;
@@ -191,6 +199,34 @@ fn invariants(w: &World) {
     }
 }
 
+/// Erasure takes two humans, wins over no hold and no open work, and is for good.
+fn erased_rightly(w: &World) {
+    let mut state = State::default();
+    for record in &w.records {
+        match &record.body {
+            Body::SubjectErased(b) => {
+                assert_eq!(b.by.len(), 2);
+                assert_ne!(b.by[0], b.by[1], "one person erased");
+                assert!(!state.holds.contains_key(&b.subject), "a hold was broken");
+                let cases = state.subjects[&b.subject];
+                assert!(cases.open == 0 && cases.ended > 0, "{cases:?}");
+                assert!(!state.erased.contains_key(&b.subject), "erased twice");
+            }
+            Body::CaseOpened(_) => {
+                let id = record.case.as_ref().unwrap();
+                let subject = subject(id.as_str());
+                assert!(!state.erased.contains_key(&subject), "opened after its end");
+            }
+            _ => {}
+        }
+        state.apply(record).unwrap();
+        for (id, cases) in &state.subjects {
+            let open = state.cases.keys().filter(|c| subject(c.as_str()) == *id);
+            assert_eq!(open.count(), cases.open as usize);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
@@ -201,5 +237,6 @@ proptest! {
         }
         reperform(&w);
         invariants(&w);
+        erased_rightly(&w);
     }
 }

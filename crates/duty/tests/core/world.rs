@@ -22,7 +22,11 @@ use duty::{
         Recommend, RecordFile, RecordOutcome, Request, Retrieve, Stance, Submission, UseGrant,
     },
     state::State,
-    statement::{ApprovalStatement, Choice, Signed, ThresholdStatement},
+    statement::{
+        ApprovalStatement, Choice, ConfirmationStatement, ErasureStatement, HoldStatement,
+        LiftStatement, Signed, ThresholdStatement,
+    },
+    subject::SubjectId,
     time::Time,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -344,7 +348,7 @@ impl World {
         let request = OpenCase {
             case: name(id),
             environment: name("staging"),
-            subject: "R1".to_owned(),
+            subject: format!("R-{id}"),
             snapshot: Digest::of_bytes(b"source"),
         };
         self.must("engine", Request::OpenCase(request));
@@ -489,6 +493,68 @@ impl World {
         })
     }
 
+    /// `person` puts the subject of a case under legal hold.
+    pub(crate) fn hold(&self, id: &str, person: &str) -> Request {
+        let statement = HoldStatement {
+            statement: HoldStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            subject: subject(id),
+            reason: "a suit is pending".to_owned(),
+            clause: Some("ZPO 142".to_owned()),
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        };
+        Request::PlaceHold(sign(statement, person))
+    }
+
+    pub(crate) fn lift(&self, id: &str, hold: u64, person: &str) -> Request {
+        let statement = LiftStatement {
+            statement: LiftStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            subject: subject(id),
+            hold,
+            reason: "the suit is settled".to_owned(),
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        };
+        Request::LiftHold(sign(statement, person))
+    }
+
+    /// `person` asks that the subject of a case be erased.
+    pub(crate) fn erase(&self, id: &str, person: &str) -> Request {
+        Request::RequestErasure(sign(self.erasure(id, person), person))
+    }
+
+    pub(crate) fn erasure(&self, id: &str, person: &str) -> ErasureStatement {
+        ErasureStatement {
+            statement: ErasureStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            subject: subject(id),
+            reason: "they asked for it".to_owned(),
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        }
+    }
+
+    /// `person` confirms the request that waits for the subject of a case, or record 0.
+    pub(crate) fn confirm(&self, id: &str, person: &str) -> Request {
+        let asked = self.state.asked.get(&subject(id));
+        self.confirm_record(id, asked.map_or(0, |asked| asked.record), person)
+    }
+
+    pub(crate) fn confirm_record(&self, id: &str, request: u64, person: &str) -> Request {
+        let statement = ConfirmationStatement {
+            statement: ConfirmationStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            subject: subject(id),
+            request,
+            reason: String::new(),
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        };
+        Request::ConfirmErasure(sign(statement, person))
+    }
+
     pub(crate) fn threshold_signature(&self, person: &str) -> Signed<ThresholdStatement> {
         let (threshold, digest) = &self.rules.thresholds[0];
         let statement = ThresholdStatement {
@@ -501,6 +567,11 @@ impl World {
         };
         sign(statement, person)
     }
+}
+
+/// The data subject of a case.
+pub(crate) fn subject(id: &str) -> SubjectId {
+    SubjectId::of(ORIGIN, &format!("R-{id}"))
 }
 
 pub(crate) fn pay(cents: i64, to: &str) -> Action {

@@ -4,7 +4,7 @@ use duty::{
     facts::Scalar,
     record::{Body, Record},
     request::{Outcome, Request},
-    statement::{Choice, Statement as _},
+    statement::Choice,
 };
 use rusqlite::{Connection, Result, params};
 
@@ -53,13 +53,8 @@ fn people(db: &Connection, record: &Record) -> Result<()> {
     if let Some(owner) = &record.actor.owner {
         insert.execute(params![owner.as_str(), seq])?;
     }
-    let signer = match record.body.request() {
-        Some(Request::Approve(s)) => Some(s.statement.signer()),
-        Some(Request::SignThreshold(s)) => Some(s.statement.signer()),
-        Some(Request::Triage(s)) => Some(s.statement.signer()),
-        _ => None,
-    };
-    if let Some(signer) = signer {
+    let signer = record.body.request().and_then(Request::signer);
+    if let Some((signer, _)) = signer {
         insert.execute(params![signer.as_str(), seq])?;
     }
     Ok(())

@@ -188,6 +188,10 @@ impl Inspector {
             Some(Request::Approve(signed)) => self.verifies(record, signed),
             Some(Request::SignThreshold(signed)) => self.verifies(record, signed),
             Some(Request::Triage(signed)) => self.verifies(record, signed),
+            Some(Request::PlaceHold(signed)) => self.verifies(record, signed),
+            Some(Request::LiftHold(signed)) => self.verifies(record, signed),
+            Some(Request::RequestErasure(signed)) => self.verifies(record, signed),
+            Some(Request::ConfirmErasure(signed)) => self.verifies(record, signed),
             _ => Ok(()),
         }
     }
