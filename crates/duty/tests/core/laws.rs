@@ -239,4 +239,30 @@ proptest! {
         invariants(&w);
         erased_rightly(&w);
     }
+
+    /// Cases that have ended, one that has not, and people who hold, lift, ask and confirm in any order.
+    #[test]
+    fn random_erasures_keep_the_laws(moves in prop::collection::vec((0..3_u8, 0..5_u8, 0..5_usize), 1..30)) {
+        let mut w = World::new();
+        for id in ["c0", "c1"] {
+            w.judged(id, 50);
+            w.must("exe", w.use_grant(id, 50));
+            w.must("engine", w.outcome(id, Outcome::Succeeded, FoundBy::Answer));
+        }
+        w.open("c2");
+        for (case, what, who) in moves {
+            let (id, person) = (format!("c{case}"), PEOPLE[who]);
+            let holds = w.state.holds.get(&subject(&id));
+            let hold = holds.and_then(|h| h.keys().next().copied()).unwrap_or(0);
+            let request = match what {
+                0 => w.hold(&id, person),
+                1 => w.lift(&id, hold, person),
+                2 => w.erase(&id, person),
+                _ => w.confirm(&id, person),
+            };
+            w.ask(person, request);
+        }
+        reperform(&w);
+        erased_rightly(&w);
+    }
 }
