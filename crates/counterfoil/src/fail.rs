@@ -50,6 +50,7 @@ impl From<EngineError> for Failure {
             | EngineError::NotRotated => Self::usage(e),
             EngineError::Store(_)
             | EngineError::Unreleased { .. }
+            | EngineError::NotErased { .. }
             | EngineError::Release { .. }
             | EngineError::Fold(_)
             | EngineError::Unauthenticated

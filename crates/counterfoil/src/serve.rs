@@ -213,6 +213,11 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
         if let Err(e) = site.engine.expire().await {
             eprintln!("expiring: {e}");
         }
+        if site.engine.has_unfinished_erasures()
+            && let Err(e) = site.engine.finish_erasures().await
+        {
+            eprintln!("ALARM: {e}");
+        }
         let movable = site.movable();
         if !movable.is_empty()
             && let Err(e) = site.advance(movable, |_, _| {}).await

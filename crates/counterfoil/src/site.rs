@@ -82,6 +82,14 @@ impl Site {
                 recovered.open
             );
         }
+        match engine.finish_erasures().await {
+            Ok(0) => {}
+            Ok(removed) => eprintln!(
+                "after an interruption: {removed} snapshots of erased data subjects were still here, and are removed"
+            ),
+            // The work of others does not wait for it; `serve` tries again.
+            Err(why) => eprintln!("ALARM: {why}"),
+        }
         let seats = seats(dir, &engine)?;
         let runner = Arc::new(Runner::new(Arc::clone(&engine), seats));
         Ok(Self {

@@ -68,6 +68,10 @@ pub fn release_for(state: &State, request: &Request) -> Option<Digest> {
     match request {
         Request::OpenCase(r) => state.environments.get(&r.environment).copied(),
         Request::SignThreshold(_) => None,
+        Request::EndRetention(r) => {
+            let last = state.subjects.get(&r.subject)?.last.as_ref()?;
+            state.environments.get(&last.env).copied()
+        }
         _ => {
             let case = request.case()?;
             state.cases.get(&case).map(|c| c.release)
@@ -132,6 +136,7 @@ impl<'a> Desk<'a> {
             Request::LiftHold(r) => self.lift_hold(r),
             Request::RequestErasure(r) => self.request_erasure(r),
             Request::ConfirmErasure(r) => self.confirm_erasure(r),
+            Request::EndRetention(r) => self.end_retention(r),
         }
     }
 

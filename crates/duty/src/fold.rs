@@ -8,8 +8,8 @@ use crate::{
     record::{Body, Record},
     request::{Outcome, Request},
     state::{
-        Approval, Asked, CallAnswer, CallState, Case, Exception, Grant, Hold, Principal, Retrieval,
-        State, ThresholdUse,
+        Approval, Asked, CallAnswer, CallState, Case, Ended, ErasureBasis, Exception, Grant, Hold,
+        Principal, Retrieval, State, ThresholdUse,
     },
     statement::Choice,
     subject::SubjectId,
@@ -191,12 +191,17 @@ impl State {
                     .checked_sub(1)
                     .ok_or("its subject has no open case")?;
                 subject.ended += 1;
+                subject.last = Some(Ended {
+                    time: record.time,
+                    env: case.env,
+                });
                 Ok(())
             }
             Body::HoldPlaced(_)
             | Body::HoldLifted(_)
             | Body::ErasureRequested(_)
             | Body::ErasureConfirmed(_)
+            | Body::RetentionEnded(_)
             | Body::SubjectErased(_) => self.take_of_subject(record),
             _ => take_in_case(self.case(record)?, record),
         }
@@ -231,7 +236,7 @@ impl State {
                     by: s.signer.clone(),
                     time: record.time,
                     reason: s.reason.clone(),
-                    confirmed: None,
+                    basis: None,
                 };
                 self.asked.insert(s.subject, asked);
             }
@@ -240,13 +245,27 @@ impl State {
                 let asked = self.asked.get_mut(&s.subject);
                 let asked = asked.filter(|asked| asked.record == s.request);
                 let asked = asked.ok_or("it confirms what nobody has asked for")?;
-                asked.confirmed = Some(s.signer.clone());
+                asked.basis = Some(ErasureBasis::Confirmed(s.signer.clone()));
+            }
+            (Body::RetentionEnded(_), Some(Request::EndRetention(r))) => {
+                let asked = Asked {
+                    record: record.seq,
+                    by: record.actor.id.clone(),
+                    time: record.time,
+                    reason: "its retention is over".to_owned(),
+                    basis: Some(ErasureBasis::Retention),
+                };
+                self.asked.insert(r.subject, asked);
             }
             (Body::SubjectErased(b), None) => {
                 let asked = self.asked.remove(&b.subject);
                 let asked = asked.ok_or("nobody has asked for the erasure")?;
-                let confirmed = asked.confirmed.ok_or("nobody has confirmed the erasure")?;
-                if asked.record != b.asked || b.by != [asked.by, confirmed] {
+                let basis = asked.basis.ok_or("nobody has confirmed the erasure")?;
+                let by = match basis {
+                    ErasureBasis::Confirmed(second) => vec![asked.by, second],
+                    ErasureBasis::Retention => Vec::new(),
+                };
+                if asked.record != b.asked || b.by != by {
                     return Err("its erasure was asked for and confirmed otherwise".to_owned());
                 }
                 self.erased.insert(b.subject, record.seq);

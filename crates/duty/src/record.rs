@@ -458,13 +458,18 @@ bodies! {
         /// The request.
         request: Request,
     }
+    /// The retention of what is kept of a data subject is over, by the release in force.
+    RetentionEnded "retention.ended" {
+        /// The request.
+        request: Request,
+    }
     /// The snapshots of a data subject are no more: their key is destroyed, and their files are removed.
     SubjectErased "subject.erased" {
         /// The data subject.
         subject: SubjectId,
-        /// The record in which it was asked for.
+        /// The record in which it was asked for, or in which its retention ended.
         asked: u64,
-        /// Who asked, and who confirmed.
+        /// Who asked, and who confirmed; nobody where its retention ended.
         by: Vec<PrincipalId>,
     }
     /// A request was refused.
@@ -508,6 +513,7 @@ impl Body {
             Self::HoldLifted(b) => Some(&b.request),
             Self::ErasureRequested(b) => Some(&b.request),
             Self::ErasureConfirmed(b) => Some(&b.request),
+            Self::RetentionEnded(b) => Some(&b.request),
             Self::RequestRefused(b) => Some(&b.request),
             Self::VerdictReached(_)
             | Self::ThresholdApplied(_)

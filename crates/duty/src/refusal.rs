@@ -139,6 +139,8 @@ codes! {
     WorkOpen "work-open" None;
     /// The subject was erased: nothing more is kept of it.
     SubjectErased "subject-erased" None;
+    /// No retention is over for the subject by the release in force.
+    RetentionRuns "retention-runs" None;
     /// The request is malformed.
     Malformed "malformed" None;
 }

@@ -147,6 +147,15 @@ pub struct Disqualify {
     pub clause: String,
 }
 
+/// How long what agents saw is kept after its subject's last case ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Whole days; at least one.
+    pub days: u32,
+    /// The clause that says so.
+    pub clause: String,
+}
+
 /// The team of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Team {
@@ -169,6 +178,8 @@ pub struct Team {
     /// How safe the records behind an action of a tier must be before it is executed; a tier that is not here asks for
     /// [`Level::Committed`].
     pub durability: BTreeMap<Tier, Level>,
+    /// How long snapshots are kept; none keeps them until somebody erases them.
+    pub retention: Option<Retention>,
 }
 
 impl Team {

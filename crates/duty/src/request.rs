@@ -16,6 +16,7 @@ use crate::{
         ApprovalStatement, ConfirmationStatement, ErasureStatement, HoldStatement, LiftStatement,
         Signed, Statement, ThresholdStatement, TriageStatement,
     },
+    subject::SubjectId,
     tagged,
     time::Time,
 };
@@ -83,6 +84,8 @@ pub enum Request {
     RequestErasure(Signed<ErasureStatement>),
     /// Confirm that as a second person, signed.
     ConfirmErasure(Signed<ConfirmationStatement>),
+    /// Erase a data subject whose retention is over by the release in force.
+    EndRetention(EndRetention),
 }
 
 /// Reading by `type`; an exhaustive match keeps the list whole.
@@ -135,6 +138,7 @@ by_type! {
     LiftHold "lift_hold"
     RequestErasure "request_erasure"
     ConfirmErasure "confirm_erasure"
+    EndRetention "end_retention"
 }
 
 impl Request {
@@ -164,7 +168,8 @@ impl Request {
             | Self::PlaceHold(_)
             | Self::LiftHold(_)
             | Self::RequestErasure(_)
-            | Self::ConfirmErasure(_) => None,
+            | Self::ConfirmErasure(_)
+            | Self::EndRetention(_) => None,
         }
     }
 
@@ -198,7 +203,8 @@ impl Request {
             | Self::UseGrant(_)
             | Self::RecordOutcome(_)
             | Self::Expire(_)
-            | Self::RotateLogKey(_) => None,
+            | Self::RotateLogKey(_)
+            | Self::EndRetention(_) => None,
         }
     }
 }
@@ -229,6 +235,14 @@ pub struct RevokePrincipal {
 pub struct RotateLogKey {
     /// The statement as both keys signed it: a signed note, byte for byte as the log's file `keys` holds it.
     pub statement: String,
+}
+
+/// See [`Request::EndRetention`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndRetention {
+    /// The data subject.
+    pub subject: SubjectId,
 }
 
 /// A person passed a training.

@@ -90,6 +90,12 @@ impl State {
             Request::ConfirmErasure(r) => {
                 self.slice_subject(r.statement.subject, &mut slice, &mut people)
             }
+            Request::EndRetention(r) => {
+                self.slice_subject(r.subject, &mut slice, &mut people);
+                if let Some(last) = self.subjects.get(&r.subject).and_then(|s| s.last.as_ref()) {
+                    pick(&self.environments, &last.env, &mut slice.environments);
+                }
+            }
             Request::Triage(r) => {
                 pick(
                     &self.exceptions,

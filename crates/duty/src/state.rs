@@ -57,12 +57,23 @@ pub struct State {
 }
 
 /// How many cases there are about a data subject.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     /// Under way.
     pub open: u32,
     /// Ended.
     pub ended: u32,
+    /// The last one that ended.
+    pub last: Option<Ended>,
+}
+
+/// A subject's last case to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// When.
+    pub time: Time,
+    /// In which environment.
+    pub env: Environment,
 }
 
 /// A legal hold.
@@ -89,8 +100,17 @@ pub struct Asked {
     pub time: Time,
     /// Why.
     pub reason: String,
-    /// Who confirmed it; the next record then says that the subject is erased.
-    pub confirmed: Option<PrincipalId>,
+    /// What lets it happen, when there is that; the next record then says that the subject is erased.
+    pub basis: Option<ErasureBasis>,
+}
+
+/// What an erasure rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErasureBasis {
+    /// A second human's yes.
+    Confirmed(PrincipalId),
+    /// The end of the retention that the release in force gives.
+    Retention,
 }
 
 /// A principal.

@@ -49,6 +49,16 @@ pub enum EngineError {
         /// What is missing.
         why: String,
     },
+    /// An erasure that stands in the log, while what it erases is not all gone.
+    #[error(
+        "erased under record {record}, but not all of it is gone yet: {why}; a running server tries it again, and so does every start"
+    )]
+    NotErased {
+        /// The record; the first, where there are several.
+        record: u64,
+        /// What stands in the way.
+        why: StoreError,
+    },
     /// The index over the clauses fails.
     #[error("retrieval failed: {0}")]
     Retrieval(String),

@@ -6,6 +6,7 @@
 mod act;
 pub mod clock;
 mod docket;
+mod erase;
 mod error;
 mod library;
 mod recover;

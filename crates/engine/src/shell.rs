@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use duty::{
@@ -71,6 +71,8 @@ pub struct Engine {
     targets: HashMap<String, Arc<dyn Target>>,
     size: watch::Sender<u64>,
     dir: DataDir,
+    /// Whether an erasure is left to be finished.
+    pub(crate) unerased: AtomicBool,
 }
 
 struct Core {
@@ -112,6 +114,7 @@ impl Engine {
             targets: options.targets,
             size,
             dir,
+            unerased: AtomicBool::new(false),
         };
         if engine.read(|state| state.size) == 0 {
             let origin = engine.dir.origin().to_owned();
@@ -191,8 +194,8 @@ impl Engine {
     /// Decides a request and appends what was decided; returns when it is durable.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] where the core refused it (the refusal is then in the log), others where nothing was
-    /// recorded at all.
+    /// [`EngineError::Refused`] where the core refused it (the refusal is then in the log), [`EngineError::NotErased`] where
+    /// an erasure was recorded and is not carried out yet, others where nothing was recorded at all.
     pub async fn submit(&self, seat: &Seat, request: Request) -> Result<Vec<Record>, EngineError> {
         if let Request::RotateLogKey(r) = &request {
             // The core cannot know which keys signed checkpoints; this directory does.
@@ -203,7 +206,10 @@ impl Engine {
         }
         let decision = self.decide(seat, request).await?;
         match decision.refusal {
-            None => Ok(decision.records),
+            None => {
+                self.erase_as(&decision.records).await?;
+                Ok(decision.records)
+            }
             Some(refusal) => Err(EngineError::Refused(Box::new(refusal))),
         }
     }

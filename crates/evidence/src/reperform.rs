@@ -16,6 +16,7 @@ use duty::{
     release::Rules,
     release_for,
     request::{Request, Submission},
+    subject::SubjectId,
 };
 use ledger::Source;
 use policy::Release;
@@ -64,6 +65,8 @@ pub struct ReperformReport {
     pub recommendations: u64,
     /// Recommendations whose snapshots are not all here.
     pub recommendations_not_here: u64,
+    /// Recommendations whose snapshots were erased, by a record of the log.
+    pub recommendations_erased: u64,
     /// Recommendations of other models, which cannot be run again.
     pub recommendations_other: u64,
     /// Retrievals that were run again.
@@ -133,10 +136,20 @@ pub fn reperform(
         other: other.as_ref(),
         pretending: HashMap::new(),
         rerunner: Rerunner::new(vault.as_ref()),
+        not_here: BTreeMap::new(),
         report: ReperformReport::default(),
     };
-    groups(source, &mut |group| performer.group(&group))?;
-    Ok(performer.report)
+    let state = groups(source, &mut |group| performer.group(&group))?;
+    let mut report = performer.report;
+    // Whether what is not here was erased is known at the log's end.
+    for (subject, missed) in performer.not_here {
+        if state.erased.contains_key(&subject) {
+            report.recommendations_erased += missed;
+        } else {
+            report.recommendations_not_here += missed;
+        }
+    }
+    Ok(report)
 }
 
 /// The submission that a recorded request came as.
@@ -177,6 +190,8 @@ struct Performer<'a> {
     other: Option<&'a Release>,
     pretending: HashMap<Digest, Pretend<'a>>,
     rerunner: Rerunner<'a>,
+    /// Recommendations that could not be run again for want of snapshots, by data subject.
+    not_here: BTreeMap<SubjectId, u64>,
     report: ReperformReport,
 }
 
@@ -255,7 +270,11 @@ impl Performer<'_> {
         };
         match (what, &result) {
             ("retrieval", _) => self.report.retrievals += 1,
-            (_, Rerun::NotHere) => self.report.recommendations_not_here += 1,
+            (_, Rerun::NotHere) => {
+                let origin = group.before.origin.as_deref().unwrap_or_default();
+                let subject = SubjectId::of(origin, &case.subject);
+                *self.not_here.entry(subject).or_default() += 1;
+            }
             (_, Rerun::OtherModel) => self.report.recommendations_other += 1,
             _ => self.report.recommendations += 1,
         }

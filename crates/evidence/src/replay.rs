@@ -8,6 +8,7 @@ use duty::{
     record::{Body, Record},
     request::Request,
     state::{CallAnswer, Case},
+    subject::SubjectId,
     time::Time,
 };
 use ledger::Source;
@@ -20,6 +21,9 @@ use crate::{
     rerun::{Rerun, Rerunner, case_of},
     walk::{Group, groups},
 };
+
+/// Why an agent cannot be run again.
+const NOT_HERE: &str = "a snapshot that the agent saw is not here, or its key";
 
 /// One request of a case, decided again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -67,6 +71,11 @@ pub enum Content {
     NotHere,
     /// The snapshot is here, sealed with a key that is not.
     Sealed,
+    /// The snapshot's data subject was erased.
+    Erased {
+        /// The record that says so.
+        record: u64,
+    },
 }
 
 /// What performing a step again came to.
@@ -100,7 +109,8 @@ pub fn replay(
 ) -> Result<Vec<Step>, EvidenceError> {
     let rerunner = Rerunner::new(snapshots);
     let mut steps = Vec::new();
-    groups(source, &mut |group| {
+    let mut subject = None;
+    let state = groups(source, &mut |group| {
         let head = &group.records[0];
         let Some(request) = head
             .body
@@ -109,6 +119,10 @@ pub fn replay(
         else {
             return Ok(());
         };
+        if let (Request::OpenCase(r), Body::CaseOpened(_)) = (request, &head.body) {
+            let origin = group.before.origin.as_deref().unwrap_or_default();
+            subject = Some(SubjectId::of(origin, &r.subject));
+        }
         let records = again(&group, &submission(head, request))?;
         let decision = if records == group.records {
             Again::Same
@@ -132,7 +146,26 @@ pub fn replay(
     if steps.is_empty() {
         return Err(EvidenceError::NoCase(case.to_string()));
     }
+    if let Some(record) = subject.and_then(|subject| state.erased.get(&subject)) {
+        steps.iter_mut().for_each(|step| step.erased(*record));
+    }
     Ok(steps)
+}
+
+impl Step {
+    /// Says of what is not here why: its subject was erased later on.
+    fn erased(&mut self, record: u64) {
+        for input in &mut self.inputs {
+            if matches!(input.content, Content::NotHere | Content::Sealed) {
+                input.content = Content::Erased { record };
+            }
+        }
+        if let Some(Again::Cannot { why }) = &mut self.agent
+            && why == NOT_HERE
+        {
+            *why = format!("what the agent saw was erased under record {record}");
+        }
+    }
 }
 
 fn agent(
@@ -161,7 +194,7 @@ fn agent(
             again: difference.again,
         },
         Rerun::NotHere => Again::Cannot {
-            why: "a snapshot that the agent saw is not here, or its key".to_owned(),
+            why: NOT_HERE.to_owned(),
         },
         Rerun::OtherModel => Again::Cannot {
             why: "its model is not the built-in rule model".to_owned(),
@@ -265,6 +298,7 @@ impl fmt::Display for Step {
                 Content::Hex(hex) => writeln!(f, "        {} bytes: {hex}", hex.len() / 2)?,
                 Content::NotHere => writeln!(f, "        not here")?,
                 Content::Sealed => writeln!(f, "        sealed here: no key")?,
+                Content::Erased { record } => writeln!(f, "        erased under record {record}")?,
             }
         }
         writeln!(f, "    decided again: {}", self.decision)?;

@@ -49,6 +49,8 @@ pub struct VerifyReport {
     pub sealed: u64,
     /// Snapshots that records commit to and that are not here.
     pub absent: u64,
+    /// Snapshots that records commit to and whose data subject was erased, by a record of the log.
+    pub erased: u64,
     /// What is odd without being wrong: snapshots that no record commits to.
     pub warnings: Vec<String>,
 }
@@ -114,7 +116,9 @@ pub fn verify(
         report.warnings.push(why);
     }
     if let Some(dir) = snapshots {
-        inspector.custody.check(dir, &mut report)?;
+        inspector
+            .custody
+            .check(dir, &inspector.state.erased, &mut report)?;
     }
     Ok(report)
 }

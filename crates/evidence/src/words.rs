@@ -73,11 +73,13 @@ pub fn describe(record: &Record) -> String {
         },
         Body::SubjectErased(b) => {
             let by: Vec<_> = b.by.iter().map(|p| format!("`{p}`")).collect();
+            let by = match &by[..] {
+                [] => "by the release's retention".to_owned(),
+                by => by.join(" and "),
+            };
             format!(
-                "data subject {} is erased, as record {} asked: {}",
-                b.subject,
-                b.asked,
-                by.join(" and ")
+                "data subject {} is erased, as record {} says: {by}",
+                b.subject, b.asked
             )
         }
         Body::ApprovalExpired(b) => format!("{} expired", b.approval),
@@ -178,6 +180,7 @@ fn asked(record: &Record, request: &Request) -> String {
             r.statement.subject,
             reason(&r.statement.reason)
         ),
+        Request::EndRetention(r) => format!("the retention of data subject {} is over", r.subject),
         Request::ConfirmErasure(r) => format!(
             "`{}` confirmed the erasure of data subject {} that record {} asks for{}",
             r.statement.signer,

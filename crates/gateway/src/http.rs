@@ -204,6 +204,7 @@ impl From<EngineError> for Problem {
             }
             EngineError::Store(_)
             | EngineError::Unreleased { .. }
+            | EngineError::NotErased { .. }
             | EngineError::Retrieval(_)
             | EngineError::Release { .. }
             | EngineError::Fold(_)

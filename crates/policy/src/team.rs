@@ -6,7 +6,7 @@ use duty::{
     canonical::Digest,
     name::{Course, PrincipalId},
     principal::{Duty, Role},
-    release::{Agent, Disqualify, Level, Quorum, Team, Tier, Tool},
+    release::{Agent, Disqualify, Level, Quorum, Retention, Team, Tier, Tool},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -51,6 +51,14 @@ struct Written {
     grant: WrittenGrant,
     #[serde(default)]
     durability: BTreeMap<Tier, Level>,
+    retention: Option<WrittenRetention>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRetention {
+    snapshot_days: u32,
+    clause: String,
 }
 
 #[derive(Deserialize)]
@@ -164,6 +172,7 @@ impl Check<'_> {
                 confidence_clause: written.recommendation.clause,
                 grant_minutes: written.grant.expires_minutes,
                 durability: written.durability,
+                retention: None,
             },
             plans: BTreeMap::new(),
             permission_sets: BTreeMap::new(),
@@ -201,6 +210,16 @@ impl Check<'_> {
         }
         if file.team.grant_minutes == 0 {
             self.wrong("[grant]", "`expires_minutes` is at least 1".to_owned());
+        }
+        if let Some(r) = written.retention {
+            if r.snapshot_days == 0 {
+                self.wrong("[retention]", "`snapshot_days` is at least 1".to_owned());
+            }
+            self.clause("[retention]", &r.clause);
+            file.team.retention = Some(Retention {
+                days: r.snapshot_days,
+                clause: r.clause,
+            });
         }
         let clause = file.team.confidence_clause.clone();
         self.clause("[recommendation]", &clause);

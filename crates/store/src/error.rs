@@ -149,6 +149,12 @@ pub enum StoreError {
         /// Where its key would be.
         key: PathBuf,
     },
+    /// Nothing more is kept of a data subject that was erased.
+    #[error("its data subject was erased under record {record}, and nothing more is kept of it")]
+    Erased {
+        /// The record that says so.
+        record: u64,
+    },
     /// The journal stopped after a failure; the records were not taken.
     #[error("the journal has stopped: {why}")]
     Stopped {

@@ -1,35 +1,30 @@
 //! Snapshots on disk: `snapshots/<aa>/<commitment in hex>`, in the format of [`ledger::snapshot`], each sealed with the key
-//! of its data subject, `keys/subjects/<key id in hex>.key`.
+//! of its data subject.
 
-use std::fs;
-use std::io;
+mod keys;
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use ledger::snapshot::{self, KEY_SIZE, KeyId, SnapshotError};
-use zeroize::Zeroizing;
+use ledger::snapshot::{self, KeyId, PREFIX_SIZE, SnapshotError};
 
 use crate::StoreError;
 use crate::disk::{Disk, at};
-use crate::secret::{random, random_seed, read_secret, write_secret};
+use crate::secret::random;
+use keys::SubjectKeys;
 
 /// Where temporary files are written.
 const TEMPORARY: &str = ".tmp";
-
-/// The keys of data subjects, in a data directory.
-const SUBJECTS: &str = "keys/subjects";
-
-/// A key in memory; wiped when dropped.
-type Key = Zeroizing<[u8; KEY_SIZE]>;
 
 /// The snapshots of a data directory. Any number of threads may use it, and its clones, at once; only the owner of the
 /// directory may put any.
 #[derive(Clone, Debug)]
 pub struct Snapshots {
     root: PathBuf,
-    keys: PathBuf,
-    /// Held while a key is made: two for one subject would lose what the first has sealed.
-    making: Arc<Mutex<()>>,
+    keys: Arc<SubjectKeys>,
 }
 
 impl Snapshots {
@@ -38,8 +33,7 @@ impl Snapshots {
     pub fn of(path: &Path) -> Self {
         Self {
             root: path.join("snapshots"),
-            keys: path.join(SUBJECTS),
-            making: Arc::default(),
+            keys: Arc::new(SubjectKeys::of(path)),
         }
     }
 
@@ -47,9 +41,11 @@ impl Snapshots {
     /// the commitment when they are durable.
     ///
     /// # Errors
-    /// [`StoreError::Exposed`] for a key that others can read, or that of the system.
+    /// [`StoreError::Erased`] where the subject was erased, [`StoreError::Exposed`] for a key that others can read, or that
+    /// of the system.
     pub fn put(&self, subject: &KeyId, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
-        let key = self.key_for(subject)?;
+        let _standing = self.keys.standing();
+        let key = self.keys.get_or_make(subject)?;
         let (file, commitment) = snapshot::seal(&key, subject, &random()?, &random()?, bytes)
             .map_err(|why| StoreError::Key(why.to_string()))?;
         let disk = Disk::default();
@@ -83,14 +79,14 @@ impl Snapshots {
         };
         let subject = snapshot::key_id(&file).map_err(corrupt)?;
         let key = match &subject {
-            Some(subject) => self.key(subject)?,
+            Some(subject) => self.keys.get(subject)?,
             None => None,
         };
         match (snapshot::open(&file, key.as_deref(), commitment), subject) {
             (Ok(bytes), _) => Ok(Some(bytes)),
             (Err(SnapshotError::Sealed(_)), Some(subject)) => Err(StoreError::Sealed {
                 commitment: hex::encode(commitment),
-                key: self.key_path(&subject),
+                key: self.keys.path(&subject),
             }),
             (Err(why), _) => Err(corrupt(why)),
         }
@@ -102,15 +98,12 @@ impl Snapshots {
     /// [`StoreError::Corrupt`] for a file that is no snapshot by its name, or that of the system.
     pub fn list(&self) -> Result<Vec<[u8; 32]>, StoreError> {
         let mut found = Vec::new();
-        for directory in entries(&self.root)? {
-            if directory.ends_with(TEMPORARY) {
-                continue;
-            }
-            for file in entries(&directory)? {
+        self.each(&mut |_, files| {
+            for file in files {
                 let mut commitment = [0; 32];
                 let name = file.file_name().unwrap_or_default().as_encoded_bytes();
                 let named = hex::decode_to_slice(name, &mut commitment).is_ok();
-                if !named || self.path(&commitment) != file {
+                if !named || self.path(&commitment) != *file {
                     return Err(StoreError::corrupt(
                         file.display(),
                         "the file is no snapshot",
@@ -118,49 +111,79 @@ impl Snapshots {
                 }
                 found.push(commitment);
             }
-        }
+            Ok(())
+        })?;
         found.sort_unstable();
         Ok(found)
     }
 
-    /// The key of a subject, made where there is none yet.
-    fn key_for(&self, subject: &KeyId) -> Result<Key, StoreError> {
-        if let Some(key) = self.key(subject)? {
-            return Ok(key);
+    /// Erases subjects for good, each under the record that says so: destroys their keys, and removes what these sealed.
+    /// Answers how many files it removed. What was erased before is passed over, so that a start can ask for all of them
+    /// and finish what a crash has left.
+    ///
+    /// The order is what makes it safe: from the mark on nothing is sealed for the subject, from the destroyed key on no
+    /// copy of a file can be read, and only then do files go.
+    ///
+    /// # Errors
+    /// That of the system; what is left is done when it is asked for again.
+    pub fn erase(&self, subjects: &[(KeyId, u64)]) -> Result<u64, StoreError> {
+        let mut left = HashMap::new();
+        for &(subject, record) in subjects {
+            if self.keys.destroy(&subject, record)? {
+                left.insert(subject, record);
+            }
         }
-        let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = self.key(subject)? {
-            return Ok(key);
+        if left.is_empty() {
+            return Ok(0);
         }
-        let key = random_seed()?;
-        let first = !self.keys.is_dir();
-        write_secret(&self.key_path(subject), &*key)?;
-        if let (true, Some(above)) = (first, self.keys.parent()) {
-            Disk::default().sync_dir(above)?;
-        }
-        Ok(key)
-    }
-
-    fn key(&self, subject: &KeyId) -> Result<Option<Key>, StoreError> {
-        let path = self.key_path(subject);
-        if !path.try_exists().map_err(at(&path))? {
-            return Ok(None);
-        }
-        let bytes = read_secret(&path)?;
-        let key: &[u8; KEY_SIZE] = bytes[..].try_into().map_err(|_| {
-            StoreError::corrupt(path.display(), format!("a key has {KEY_SIZE} bytes"))
+        let disk = Disk::default();
+        let mut removed = 0;
+        self.each(&mut |directory, files| {
+            let mut changed = false;
+            for file in files {
+                if subject_of(file)?.is_some_and(|subject| left.contains_key(&subject)) {
+                    disk.remove(file)?;
+                    removed += 1;
+                    changed = true;
+                }
+            }
+            if changed {
+                disk.sync_dir(directory)?;
+            }
+            Ok(())
         })?;
-        Ok(Some(Zeroizing::new(*key)))
+        for (subject, record) in left {
+            self.keys.finish(&subject, record)?;
+        }
+        Ok(removed)
     }
 
-    fn key_path(&self, subject: &KeyId) -> PathBuf {
-        self.keys.join(format!("{}.key", hex::encode(subject)))
+    /// Calls `f` with each directory of snapshots and the files in it.
+    fn each(
+        &self,
+        f: &mut dyn FnMut(&Path, &[PathBuf]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for directory in entries(&self.root)? {
+            if !directory.ends_with(TEMPORARY) {
+                f(&directory, &entries(&directory)?)?;
+            }
+        }
+        Ok(())
     }
 
     fn path(&self, commitment: &[u8; 32]) -> PathBuf {
         let name = hex::encode(commitment);
         self.root.join(&name[..2]).join(name)
     }
+}
+
+/// Whose key a file is sealed with; none for a file in the clear, or one that is no snapshot, which is not ours to remove.
+fn subject_of(file: &Path) -> Result<Option<KeyId>, StoreError> {
+    let mut prefix = Vec::with_capacity(PREFIX_SIZE);
+    let opened = File::open(file).map_err(at(file))?;
+    let read = opened.take(PREFIX_SIZE as u64).read_to_end(&mut prefix);
+    read.map_err(at(file))?;
+    Ok(snapshot::key_id(&prefix).unwrap_or_default())
 }
 
 /// Removes what a crash left half-written. Only the owner of the directory may: another process could be writing.
@@ -233,10 +256,10 @@ mod tests {
         let one = snapshots.put(&ANN, b"of ann").unwrap();
         let two = snapshots.put(&BEN, b"of ben").unwrap();
         let again = snapshots.put(&ANN, b"more of ann").unwrap();
-        let [ann, ben] = [ANN, BEN].map(|id| snapshots.key_path(&id));
+        let [ann, ben] = [ANN, BEN].map(|id| snapshots.keys.path(&id));
         assert_ne!(fs::read(&ann).unwrap(), fs::read(&ben).unwrap());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&ann), mode(&snapshots.keys)), (0o600, 0o700));
+        assert_eq!((mode(&ann), mode(ann.parent().unwrap())), (0o600, 0o700));
         assert!(!fs::read(snapshots.path(&one)).unwrap().ends_with(b"of ann"));
         fs::set_permissions(&ann, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(
@@ -285,5 +308,78 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, [&b"CFS1"[..], &[4; 32], b"old"].concat()).unwrap();
         assert_eq!(snapshots.get(&commitment), Ok(Some(b"old".to_vec())));
+    }
+
+    #[test]
+    fn what_is_erased_is_gone_and_nothing_more_is_kept_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::of(dir.path());
+        let ann: Vec<_> = (0..20)
+            .map(|i| snapshots.put(&ANN, &[i]).unwrap())
+            .collect();
+        let ben = snapshots.put(&BEN, b"of ben").unwrap();
+        let key = fs::read(snapshots.keys.path(&ANN)).unwrap();
+        assert_eq!(snapshots.erase(&[(ANN, 7)]), Ok(20));
+        assert!(ann.iter().all(|c| snapshots.get(c) == Ok(None)));
+        assert_eq!(snapshots.get(&ben), Ok(Some(b"of ben".to_vec())));
+        assert_eq!(snapshots.list(), Ok(vec![ben]));
+        assert_eq!(
+            snapshots.put(&ANN, b"more"),
+            Err(StoreError::Erased { record: 7 })
+        );
+        // No file of the whole directory holds the key.
+        let mut files = vec![dir.path().to_owned()];
+        while let Some(path) = files.pop() {
+            if path.is_dir() {
+                files.extend(entries(&path).unwrap());
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                assert!(!bytes.windows(32).any(|w| w == key), "{}", path.display());
+            }
+        }
+        assert_eq!(snapshots.erase(&[(ANN, 7)]), Ok(0), "it is done");
+    }
+
+    #[test]
+    fn an_erasure_that_stopped_anywhere_is_finished() {
+        for stopped in 0..3 {
+            let dir = tempfile::tempdir().unwrap();
+            let snapshots = Snapshots::of(dir.path());
+            let lost = snapshots.put(&ANN, b"of ann").unwrap();
+            let key = snapshots.keys.path(&ANN);
+            let (right, file) = (fs::read(&key).unwrap(), fs::read(snapshots.path(&lost)));
+            snapshots.keys.destroy(&ANN, 7).unwrap();
+            match stopped {
+                // After the mark, after the key, and with a key that a backup brought back.
+                0 => crate::secret::write_secret(&key, &right).unwrap(),
+                1 => {}
+                _ => {
+                    snapshots.erase(&[(ANN, 7)]).unwrap();
+                    crate::secret::write_secret(&key, &right).unwrap();
+                    fs::write(snapshots.path(&lost), file.unwrap()).unwrap();
+                }
+            }
+            assert!(matches!(
+                snapshots.put(&ANN, b"more"),
+                Err(StoreError::Erased { record: 7 })
+            ));
+            assert_eq!(snapshots.erase(&[(ANN, 7)]), Ok(1), "stopped at {stopped}");
+            assert!(!key.exists());
+            assert_eq!(snapshots.get(&lost), Ok(None));
+        }
+    }
+
+    #[test]
+    fn what_is_being_kept_is_erased_with_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::of(dir.path());
+        snapshots.put(&ANN, b"first").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| while snapshots.put(&ANN, b"at once").is_ok() {});
+            }
+            snapshots.erase(&[(ANN, 7)]).unwrap();
+        });
+        assert_eq!(snapshots.list(), Ok(Vec::new()));
     }
 }

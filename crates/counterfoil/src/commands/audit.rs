@@ -65,8 +65,11 @@ fn print_report(report: &ReperformReport, as_json: bool) {
         report.decisions, report.records, report.refusals, report.verdicts
     ));
     show::line(&format!(
-        "recommendations run again from their snapshots: {} ({} without their snapshots, {} of other models)",
-        report.recommendations, report.recommendations_not_here, report.recommendations_other
+        "recommendations run again from their snapshots: {} ({} without their snapshots, {} whose snapshots were erased, {} of other models)",
+        report.recommendations,
+        report.recommendations_not_here,
+        report.recommendations_erased,
+        report.recommendations_other
     ));
     show::line(&format!("retrievals run again: {}", report.retrievals));
     if report.differing == 0 {

@@ -173,8 +173,8 @@ fn print_report(report: &VerifyReport, as_json: bool) {
         report.releases, report.files
     ));
     show::line(&format!(
-        "snapshots    {} here and as committed, {} sealed here: no key, {} not here",
-        report.snapshots, report.sealed, report.absent
+        "snapshots    {} here and as committed, {} sealed here: no key, {} not here, {} erased",
+        report.snapshots, report.sealed, report.absent, report.erased
     ));
     for warning in &report.warnings {
         eprintln!("note: {warning}");

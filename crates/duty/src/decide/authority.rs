@@ -36,7 +36,8 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::PlaceHold(_)
         | Request::LiftHold(_)
         | Request::RequestErasure(_)
-        | Request::ConfirmErasure(_) => true,
+        | Request::ConfirmErasure(_)
+        | Request::EndRetention(_) => true,
     }
 }
 

@@ -1,11 +1,14 @@
-//! Erasing what is kept of a data subject: two humans ask and confirm, and a legal hold wins.
+//! Erasing what is kept of a data subject: two humans ask and confirm, or its retention is over; and a legal hold wins.
 
 use super::{Desk, Place, Ruled, keep::needs_reason};
 use crate::{
     name::PrincipalId,
     principal::{PrincipalKind, Role},
-    record::{ErasureConfirmed, ErasureRequested, HoldLifted, HoldPlaced, SubjectErased},
+    record::{
+        ErasureConfirmed, ErasureRequested, HoldLifted, HoldPlaced, RetentionEnded, SubjectErased,
+    },
     refusal::{Code, Refusal},
+    request::EndRetention,
     state::{Asked, Principal},
     statement::{ConfirmationStatement, ErasureStatement, HoldStatement, LiftStatement, Signed},
     subject::SubjectId,
@@ -15,6 +18,8 @@ use crate::{
 const HOLDERS: &[Role] = &[Role::Owner, Role::Approver, Role::Auditor];
 /// Who may lift a hold, and erase.
 const ERASERS: &[Role] = &[Role::Owner, Role::Approver];
+/// Minutes of a day.
+const DAY: u32 = 24 * 60;
 
 impl Desk<'_> {
     pub(super) fn place_hold(&mut self, request: &Signed<HoldStatement>) -> Ruled {
@@ -109,6 +114,63 @@ impl Desk<'_> {
             by: vec![asked.by.clone(), s.signer.clone()],
         };
         self.write(Place::default(), Some(role), Vec::new(), body);
+        Ok(())
+    }
+
+    /// The release in force says how long what agents saw is kept; those who signed and promoted it have decided this.
+    pub(super) fn end_retention(&mut self, request: &EndRetention) -> Ruled {
+        self.holds(Role::Service)?;
+        let subject = request.subject;
+        self.erasable(subject)?;
+        let runs = |why: String, remedy: &str| Refusal::new(Code::RetentionRuns, why, remedy);
+        let last = self.state.subjects.get(&subject);
+        let last = last.and_then(|s| s.last.as_ref()).ok_or_else(|| {
+            runs(
+                format!("no case about subject {subject} has ended"),
+                "ask when one has",
+            )
+        })?;
+        let release = self.state.environments.get(&last.env).ok_or_else(|| {
+            runs(
+                format!("environment `{}` points at no release", last.env),
+                "promote one",
+            )
+        })?;
+        let rules = self.rules(*release)?;
+        let retention = rules.team().retention.as_ref().ok_or_else(|| {
+            runs(
+                format!("release {} keeps snapshots without end", release.short()),
+                "two people erase, or a release with `[retention]` is promoted",
+            )
+        })?;
+        let over = last.time.plus_minutes(retention.days.saturating_mul(DAY));
+        if self.now < over {
+            return Err(runs(
+                format!(
+                    "what is kept of subject {subject} is kept until {over}: {} days after its last case",
+                    retention.days
+                ),
+                "ask then, or let two people erase it",
+            )
+            .clause(Some(retention.clause.clone())));
+        }
+        let place = Place {
+            env: Some(&last.env),
+            case: None,
+            release: Some(*release),
+        };
+        let clauses = self.cited(&place, [retention.clause.as_str()]);
+        let asked = self.state.size;
+        let body = RetentionEnded {
+            request: self.request(),
+        };
+        self.write(place, Some(Role::Service), clauses.clone(), body);
+        let body = SubjectErased {
+            subject,
+            asked,
+            by: Vec::new(),
+        };
+        self.write(place, Some(Role::Service), clauses, body);
         Ok(())
     }
 

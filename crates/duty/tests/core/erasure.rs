@@ -233,3 +233,56 @@ fn the_fold_takes_no_erasure_that_nobody_confirmed() {
     }
     state.apply(&done[1]).unwrap();
 }
+
+/// Milliseconds of a day; the test release keeps for 30.
+const DAY: i64 = 86_400_000;
+
+#[test]
+fn what_is_kept_goes_when_its_retention_is_over() {
+    let mut w = ended("c1");
+    let end = w.end_retention("c1");
+    w.refused("engine", end.clone(), Code::RetentionRuns);
+    w.clock += 30 * DAY;
+    w.refused("olivia", end.clone(), Code::NotYourDuty);
+    let done = w.must("engine", end.clone());
+    assert_eq!(kinds(&done), ["retention.ended", "subject.erased"]);
+    let Body::SubjectErased(body) = &done[1].body else {
+        panic!()
+    };
+    assert_eq!((body.asked, &body.by[..]), (done[0].seq, &[][..]));
+    for record in &done {
+        let cited: Vec<_> = record.clauses.iter().map(|c| c.id.as_str()).collect();
+        assert_eq!(cited, ["P-2"]);
+        assert_eq!(record.release, Some(w.rules.digest));
+    }
+    w.refused("engine", end, Code::NothingToErase);
+}
+
+#[test]
+fn a_later_case_a_hold_and_open_work_prolong_retention() {
+    let mut w = ended("c1");
+    w.clock += 29 * DAY;
+    w.must("engine", open("c2", "R-c1"));
+    w.clock += 5 * DAY;
+    w.refused("engine", w.end_retention("c1"), Code::WorkOpen);
+
+    let mut w = ended("c1");
+    let hold = w.must("bob", w.hold("c1", "bob"))[0].seq;
+    w.clock += 40 * DAY;
+    w.refused("engine", w.end_retention("c1"), Code::LegalHold);
+    w.must("hal", w.lift("c1", hold, "hal"));
+    // Somebody's request that nobody has confirmed does not stand in the way, and ends with it.
+    w.must("olivia", w.erase("c1", "olivia"));
+    w.must("engine", w.end_retention("c1"));
+    assert!(w.state.asked.is_empty());
+    w.refused("bob", w.confirm("c1", "bob"), Code::NothingToErase);
+}
+
+#[test]
+fn a_release_without_retention_keeps() {
+    let mut w = ended("c1");
+    w.rules.team.retention = None;
+    w.clock += 9_999 * DAY;
+    w.refused("engine", w.end_retention("c1"), Code::RetentionRuns);
+    w.refused("engine", w.end_retention("c9"), Code::NothingToErase);
+}

@@ -13,13 +13,14 @@ use duty::{
     record::{Body, Record},
     refusal::Code,
     release::{
-        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Permission, Quorum, RiskFinding,
-        RuleHit, Rules, Team, Threshold, Tier, Tool,
+        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Permission, Quorum, Retention,
+        RiskFinding, RuleHit, Rules, Team, Threshold, Tier, Tool,
     },
     release_for,
     request::{
-        Answer, BuildRelease, Call, Certify, FoundBy, OpenCase, OpenLog, Outcome, Promote, Ranked,
-        Recommend, RecordFile, RecordOutcome, Request, Retrieve, Stance, Submission, UseGrant,
+        Answer, BuildRelease, Call, Certify, EndRetention, FoundBy, OpenCase, OpenLog, Outcome,
+        Promote, Ranked, Recommend, RecordFile, RecordOutcome, Request, Retrieve, Stance,
+        Submission, UseGrant,
     },
     state::State,
     statement::{
@@ -146,6 +147,10 @@ impl TestRules {
                 confidence_clause: "P-2".to_owned(),
                 grant_minutes: 10,
                 durability: BTreeMap::from([(Tier::High, Level::Witnessed)]),
+                retention: Some(Retention {
+                    days: 30,
+                    clause: "P-2".to_owned(),
+                }),
             },
             thresholds: vec![(threshold, threshold_digest)],
             clauses: ["P-1", "P-2"]
@@ -518,6 +523,13 @@ impl World {
             credential: name(&format!("{person}-1")),
         };
         Request::LiftHold(sign(statement, person))
+    }
+
+    /// The engine asks to end the retention of a case's subject.
+    pub(crate) fn end_retention(&self, id: &str) -> Request {
+        Request::EndRetention(EndRetention {
+            subject: subject(id),
+        })
     }
 
     /// `person` asks that the subject of a case be erased.

@@ -1,7 +1,7 @@
 //! Snapshots against the commitments in the log.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs, io,
     path::Path,
 };
@@ -29,6 +29,8 @@ struct Seen {
     commitment: Digest,
     /// Whether its key is not here.
     sealed: bool,
+    /// Whether it has one.
+    keyed: bool,
 }
 
 /// Keys by subject, each looked for once.
@@ -80,7 +82,15 @@ impl Custody {
 
     /// Every snapshot that is here matches its name, which is its commitment, and is sealed with the key of its case's
     /// subject. One that no record names may be what a crash left between keeping it and recording it: a warning.
-    pub(super) fn check(self, dir: &Path, report: &mut VerifyReport) -> Result<(), Fault> {
+    ///
+    /// What is not here, or cannot be opened any more, is told apart by `erased`: data subjects with the record that says
+    /// that they were erased. A key or a readable snapshot of theirs is a warning: a record says that it is gone.
+    pub(super) fn check(
+        self,
+        dir: &Path,
+        erased: &BTreeMap<SubjectId, u64>,
+        report: &mut VerifyReport,
+    ) -> Result<(), Fault> {
         let vault = Vault::new(dir);
         let mut keys = Keys::new();
         let mut here = HashSet::new();
@@ -90,6 +100,17 @@ impl Custody {
             let file = fs::read(path)?;
             match self.judge(&vault, &mut keys, path, &file) {
                 Ok(Some(seen)) => {
+                    let gone = self.subjects.get(&seen.commitment);
+                    let gone = gone.and_then(|subject| erased.get(subject));
+                    match gone {
+                        Some(_) if seen.sealed => return Ok(()),
+                        // In the clear it needs no key; one warning a key tells of the others.
+                        Some(record) if !seen.keyed => report.warnings.push(format!(
+                            "`{}` can still be read, and record {record} says that it was erased",
+                            path.display()
+                        )),
+                        _ => {}
+                    }
                     *(if seen.sealed {
                         &mut report.sealed
                     } else {
@@ -130,7 +151,24 @@ impl Custody {
                 strays - NAMED
             ));
         }
-        report.absent = (self.subjects.len() - here.len()) as u64;
+        for (subject, record) in erased {
+            let key = vault.key(subject);
+            if key.map_err(|e| place(dir, e.to_string(), true))?.is_some() {
+                report.warnings.push(format!(
+                    "the key of data subject {subject} is here, and record {record} says that it was erased; a start of the server destroys it"
+                ));
+            }
+        }
+        for (commitment, subject) in &self.subjects {
+            if here.contains(commitment) {
+                continue;
+            }
+            *(if erased.contains_key(subject) {
+                &mut report.erased
+            } else {
+                &mut report.absent
+            }) += 1;
+        }
         Ok(())
     }
 
@@ -178,6 +216,7 @@ impl Custody {
                 return Ok(Some(Seen {
                     commitment,
                     sealed: true,
+                    keyed: true,
                 }));
             }
         }
@@ -186,6 +225,7 @@ impl Custody {
         Ok(Some(Seen {
             commitment,
             sealed: false,
+            keyed: subject.is_some(),
         }))
     }
 }

@@ -20,7 +20,8 @@ pub(super) struct Inspector {
     /// Statements of the log's keys, with the record that holds each.
     pub(super) rotations: Vec<(u64, String)>,
     collect: bool,
-    state: State,
+    /// The state so far.
+    pub(super) state: State,
     group: Option<Head>,
 }
 
@@ -49,6 +50,7 @@ impl Inspector {
                 snapshots: 0,
                 sealed: 0,
                 absent: 0,
+                erased: 0,
                 warnings: Vec::new(),
             },
             custody: Custody::default(),

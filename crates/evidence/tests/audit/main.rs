@@ -4,6 +4,7 @@
 
 mod again;
 mod asked;
+mod erased;
 mod mirror;
 mod tamper;
 mod world;

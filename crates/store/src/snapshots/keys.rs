@@ -1,0 +1,150 @@
+//! The keys of data subjects: `keys/subjects/<key id in hex>.key`, 32 random bytes each, and in their place
+//! `<key id>.erased` once a subject was erased: the number of the record that says so, and `done` when its files are gone.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use ledger::snapshot::{KEY_SIZE, KeyId};
+use zeroize::Zeroizing;
+
+use crate::StoreError;
+use crate::disk::{Disk, at};
+use crate::secret::{random_seed, read_secret, write_secret};
+
+/// Where they are, in a data directory.
+const SUBJECTS: &str = "keys/subjects";
+
+/// What a mark ends with when nothing is left to do.
+const DONE: &str = "done";
+
+/// A key in memory; wiped when dropped.
+pub(super) type Key = Zeroizing<[u8; KEY_SIZE]>;
+
+/// The keys of a data directory.
+#[derive(Debug)]
+pub(super) struct SubjectKeys {
+    dir: PathBuf,
+    /// Held while a key is made: two for one subject would lose what the first has sealed.
+    making: Mutex<()>,
+    /// Read while something is sealed and stored, written while a key is destroyed: so no file comes after its key's end.
+    standing: RwLock<()>,
+}
+
+impl SubjectKeys {
+    pub(super) fn of(path: &Path) -> Self {
+        Self {
+            dir: path.join(SUBJECTS),
+            making: Mutex::default(),
+            standing: RwLock::default(),
+        }
+    }
+
+    /// While this is held no key is destroyed.
+    pub(super) fn standing(&self) -> RwLockReadGuard<'_, ()> {
+        self.standing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key of a subject, made where there is none yet; [`StoreError::Erased`] where it was destroyed.
+    pub(super) fn get_or_make(&self, subject: &KeyId) -> Result<Key, StoreError> {
+        if let Some((record, _)) = self.mark(subject)? {
+            return Err(StoreError::Erased { record });
+        }
+        if let Some(key) = self.get(subject)? {
+            return Ok(key);
+        }
+        let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = self.get(subject)? {
+            return Ok(key);
+        }
+        let key = random_seed()?;
+        let first = !self.dir.is_dir();
+        write_secret(&self.path(subject), &*key)?;
+        if let (true, Some(above)) = (first, self.dir.parent()) {
+            Disk::default().sync_dir(above)?;
+        }
+        Ok(key)
+    }
+
+    pub(super) fn get(&self, subject: &KeyId) -> Result<Option<Key>, StoreError> {
+        let path = self.path(subject);
+        if !path.try_exists().map_err(at(&path))? {
+            return Ok(None);
+        }
+        let bytes = read_secret(&path)?;
+        let key: &[u8; KEY_SIZE] = bytes[..].try_into().map_err(|_| {
+            StoreError::corrupt(path.display(), format!("a key has {KEY_SIZE} bytes"))
+        })?;
+        Ok(Some(Zeroizing::new(*key)))
+    }
+
+    /// Marks a subject as erased under `record`, then destroys its key. Answers whether there may be files left.
+    pub(super) fn destroy(&self, subject: &KeyId, record: u64) -> Result<bool, StoreError> {
+        let _alone = self
+            .standing
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let path = self.path(subject);
+        let is_there = path.try_exists().map_err(at(&path))?;
+        let mark = self.mark(subject)?;
+        // A key beside a finished mark came back from a copy, and its files may have come with it.
+        if mark == Some((record, true)) && !is_there {
+            return Ok(false);
+        }
+        if mark != Some((record, false)) {
+            write_secret(&self.mark_path(subject), format!("{record}\n").as_bytes())?;
+        }
+        if is_there {
+            overwrite(&path).map_err(at(&path))?;
+            let disk = Disk::default();
+            disk.remove(&path)?;
+            disk.sync_dir(&self.dir)?;
+        }
+        Ok(true)
+    }
+
+    /// Marks that no file of a destroyed key is left.
+    pub(super) fn finish(&self, subject: &KeyId, record: u64) -> Result<(), StoreError> {
+        let mark = format!("{record} {DONE}\n");
+        write_secret(&self.mark_path(subject), mark.as_bytes())
+    }
+
+    /// The record under which a subject was erased, and whether its files are gone.
+    fn mark(&self, subject: &KeyId) -> Result<Option<(u64, bool)>, StoreError> {
+        let path = self.mark_path(subject);
+        if !path.try_exists().map_err(at(&path))? {
+            return Ok(None);
+        }
+        let bytes = read_secret(&path)?;
+        let text = str::from_utf8(&bytes).unwrap_or_default().trim_end();
+        let (record, done) = match text.split_once(' ') {
+            Some((record, DONE)) => (record, true),
+            Some(_) => ("", false),
+            None => (text, false),
+        };
+        match record.parse() {
+            Ok(record) => Ok(Some((record, done))),
+            Err(_) => Err(StoreError::corrupt(
+                path.display(),
+                "it must hold the number of the record that erased its subject",
+            )),
+        }
+    }
+
+    pub(super) fn path(&self, subject: &KeyId) -> PathBuf {
+        self.dir.join(format!("{}.key", hex::encode(subject)))
+    }
+
+    fn mark_path(&self, subject: &KeyId) -> PathBuf {
+        self.dir.join(format!("{}.erased", hex::encode(subject)))
+    }
+}
+
+/// Puts zeros in a key's place before its file goes. A file system or a disk that copies on write may keep the old bytes for
+/// a while: `docs/log.md` says what that means.
+fn overwrite(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(&[0; KEY_SIZE])?;
+    file.sync_all()
+}
