@@ -61,6 +61,8 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Policy(command) => commands::release::policy(command),
         Command::Threshold(command) => commands::release::threshold(command).await,
         Command::Exception(command) => commands::exception::run(command).await,
+        Command::Hold(command) => commands::erase::hold(command).await,
+        Command::Erase(command) => commands::erase::erase(command).await,
         Command::Audit(command) => commands::audit::run(command),
         Command::Log(LogCommand::Key(command)) => commands::log_key::run(command).await,
         Command::Log(command) => commands::log::run(command),

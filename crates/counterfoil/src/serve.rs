@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use console::Holder;
@@ -28,6 +28,8 @@ use crate::{
 
 /// How long the loop sleeps at most: expiries are noticed within this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often it is looked for data subjects whose retention is over.
+const SWEEP: Duration = Duration::from_secs(3600);
 
 /// How often it is looked which anchors are due.
 const ANCHORS_AGAIN: Duration = Duration::from_secs(5);
@@ -201,6 +203,7 @@ async fn anchor(
 async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
     let mut news = site.engine.follow();
     let mut unsigned = None;
+    let mut swept = None::<Instant>;
     loop {
         let now = site.engine.journal().unsigned();
         if now != unsigned {
@@ -212,6 +215,14 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
         }
         if let Err(e) = site.engine.expire().await {
             eprintln!("expiring: {e}");
+        }
+        if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
+            swept = Some(Instant::now());
+            match site.engine.end_retentions().await {
+                Ok(0) => {}
+                Ok(ended) => eprintln!("the retention of {ended} data subjects is over: erased"),
+                Err(e) => eprintln!("ALARM: ending retentions: {e}"),
+            }
         }
         if site.engine.has_unfinished_erasures()
             && let Err(e) = site.engine.finish_erasures().await

@@ -156,6 +156,14 @@ pub struct Retention {
     pub clause: String,
 }
 
+impl Retention {
+    /// When it is over for a subject whose last case ended at `last`.
+    #[must_use]
+    pub fn end(&self, last: Time) -> Time {
+        last.plus_minutes(self.days.saturating_mul(24 * 60))
+    }
+}
+
 /// The team of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Team {

@@ -19,6 +19,9 @@ use keys::SubjectKeys;
 /// Where temporary files are written.
 const TEMPORARY: &str = ".tmp";
 
+/// Takes a directory of snapshots with the files in it.
+type OnDirectory<'a> = dyn FnMut(&Path, &[PathBuf]) -> Result<(), StoreError> + 'a;
+
 /// The snapshots of a data directory. Any number of threads may use it, and its clones, at once; only the owner of the
 /// directory may put any.
 #[derive(Clone, Debug)]
@@ -159,10 +162,7 @@ impl Snapshots {
     }
 
     /// Calls `f` with each directory of snapshots and the files in it.
-    fn each(
-        &self,
-        f: &mut dyn FnMut(&Path, &[PathBuf]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn each(&self, f: &mut OnDirectory<'_>) -> Result<(), StoreError> {
         for directory in entries(&self.root)? {
             if !directory.ends_with(TEMPORARY) {
                 f(&directory, &entries(&directory)?)?;

@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use duty::{name::CaseId, principal::Duty};
+use duty::{name::CaseId, principal::Duty, subject::SubjectId};
 use evidence::{
     EvidenceError, Query, Row, Story,
     story::{Signature, What},
@@ -36,6 +36,8 @@ struct Page {
     events: Vec<Event>,
     clauses: Vec<ClauseView>,
     waiting: Option<String>,
+    /// The record under which what its agents saw was erased.
+    erased: Option<u64>,
     /// Whether there are more records than are shown.
     cut: bool,
 }
@@ -131,6 +133,11 @@ pub(crate) async fn page(
         clauses: row.clauses,
         json,
     });
+    let erased = desk.engine.read(|state| {
+        let origin = state.origin.as_deref().unwrap_or_default();
+        let subject = SubjectId::of(origin, &story.subject);
+        state.erased.get(&subject).copied()
+    });
     let duties = duties(&story);
     let page = Page {
         chrome: Chrome::new(&session, "cases"),
@@ -153,6 +160,7 @@ pub(crate) async fn page(
             })
             .collect(),
         waiting: waiting.map(|w| w.approval.to_string()),
+        erased,
         cut,
     };
     render(&page)

@@ -4,6 +4,7 @@
 mod attacks;
 mod console;
 mod crash;
+mod erasure;
 mod faults;
 mod keys;
 mod line;

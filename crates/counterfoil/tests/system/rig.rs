@@ -105,6 +105,11 @@ impl Server {
         }
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops it as Ctrl-C would, and waits.
     pub(crate) fn stop(mut self) {
         signal(self.child.id(), "TERM");

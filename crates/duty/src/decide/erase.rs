@@ -18,8 +18,6 @@ use crate::{
 const HOLDERS: &[Role] = &[Role::Owner, Role::Approver, Role::Auditor];
 /// Who may lift a hold, and erase.
 const ERASERS: &[Role] = &[Role::Owner, Role::Approver];
-/// Minutes of a day.
-const DAY: u32 = 24 * 60;
 
 impl Desk<'_> {
     pub(super) fn place_hold(&mut self, request: &Signed<HoldStatement>) -> Ruled {
@@ -143,7 +141,7 @@ impl Desk<'_> {
                 "two people erase, or a release with `[retention]` is promoted",
             )
         })?;
-        let over = last.time.plus_minutes(retention.days.saturating_mul(DAY));
+        let over = retention.end(last.time);
         if self.now < over {
             return Err(runs(
                 format!(
