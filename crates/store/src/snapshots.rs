@@ -195,10 +195,20 @@ pub(crate) fn clear_unfinished(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Like [`Disk::make_dir`], but lets another thread make the same directory at the same time.
+/// Like [`Disk::make_dir`], but lets another thread make the same directories at the same time.
 fn make(disk: &Disk, directory: &Path, changed: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        make(disk, parent, changed)?;
+    }
     match disk.make_dir(directory, changed) {
-        Err(_) if directory.is_dir() => Ok(()),
+        // The other thread syncs what it made, but perhaps later than this one answers.
+        Err(_) if directory.is_dir() => {
+            changed.extend(directory.parent().map(Path::to_owned));
+            Ok(())
+        }
         other => other,
     }
 }
