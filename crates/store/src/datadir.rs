@@ -368,7 +368,7 @@ fn build(stage: &Path, origin: &str, new: &NewKey<'_>) -> Result<(), StoreError>
     let manifest =
         serde_json::to_string(&manifest).map_err(|why| StoreError::Key(why.to_string()))?;
     let temporary = stage.join("temporary");
-    wal::Writer::begin(&disk, &stage.join("wal"), signer.verifier().id(), 0)?;
+    wal::Writer::begin(&disk, &stage.join("wal"), signer.verifier().id(), 0, None)?;
     disk.put(&temporary, &stage.join("log").join(tile::CHECKPOINT), &head)?;
     disk.put(
         &temporary,

@@ -110,6 +110,12 @@ impl Disk {
         self.place(file, temporary, path, bytes)
     }
 
+    /// As [`Disk::put`], over the beginning of a file that is there; what follows in it stays.
+    pub(crate) fn put_over(&self, file: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+        let opened = self.step(|| OpenOptions::new().write(true).open(file));
+        self.place(opened.map_err(at(file))?, file, path, bytes)
+    }
+
     fn place(&self, mut file: File, temporary: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
         self.write(&mut file, bytes, temporary)?;
         self.sync(&file, temporary)?;

@@ -449,7 +449,7 @@ fn rotates_segments_and_removes_published_ones() {
     let (journal, _) = place.open().unwrap();
     let big = vec![7; 60_000];
     let mut next = 0;
-    for _ in 0..40 {
+    for _ in 0..120 {
         journal
             .append(next, vec![big.clone(); 10])
             .unwrap()
@@ -465,7 +465,7 @@ fn rotates_segments_and_removes_published_ones() {
         .map(|bytes| bytes.len() as u64)
         .sum();
     assert!(
-        wal < 20 << 20,
+        wal < 40 << 20,
         "{wal} bytes of write-ahead log are left of {}",
         60_000 * next
     );

@@ -21,8 +21,8 @@ pub(crate) use writer::{Closed, Writer};
 
 use std::path::{Path, PathBuf};
 
-/// Bytes after which a segment is closed and the next one begun.
-const SEGMENT: u64 = 8 << 20;
+/// Bytes after which a segment is closed and the next one begun; few in tests, so that they see it often.
+const SEGMENT: u64 = if cfg!(test) { 2 << 10 } else { 8 << 20 };
 
 /// Where files are written before they are renamed to their places in the log or the write-ahead log.
 pub(crate) fn temporary(wal: &Path) -> PathBuf {

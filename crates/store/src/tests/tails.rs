@@ -3,7 +3,7 @@
 use super::*;
 
 /// A directory whose write-ahead log holds groups of 2, 3 and 4 records that are not published, and the path and bytes of
-/// its one segment.
+/// its one segment, without those that are there to be overwritten.
 fn unpublished() -> (Place, String, Vec<u8>, BTreeMap<String, Vec<u8>>) {
     let place = Place::new();
     let log = place.files("log");
@@ -22,7 +22,11 @@ fn unpublished() -> (Place, String, Vec<u8>, BTreeMap<String, Vec<u8>>) {
         .into_iter()
         .find(|(file, _)| file.ends_with(".wal"))
         .unwrap();
-    (place, segment.0, segment.1, log)
+    let last = frames(&segment.1)[2];
+    let length = segment.1[last + 4..].first_chunk().unwrap();
+    let end = last + 32 + u32::from_be_bytes(*length) as usize;
+    assert!(segment.1[end..].iter().all(|byte| *byte == 0));
+    (place, segment.0, segment.1[..end].to_vec(), log)
 }
 
 fn frames(bytes: &[u8]) -> Vec<usize> {
@@ -38,18 +42,23 @@ fn frames(bytes: &[u8]) -> Vec<usize> {
 fn a_torn_tail_is_dropped_whole_at_every_length() {
     let (place, segment, bytes, log) = unpublished();
     let last = frames(&bytes)[2];
+    // A file system may have grown the file before it wrote the bytes; they may have been written ahead; and the file may
+    // have been an older segment's.
+    let (_, _, older, _) = unpublished();
+    let zeros = vec![0; bytes.len() + 100];
+    let older = older.repeat(2);
     for length in last..=bytes.len() {
-        for filled in [false, true] {
+        let behinds = [&[][..], &zeros[..bytes.len()], &zeros, &older];
+        // Bytes behind do not change what is found: every fifth length does for them.
+        let behinds = &behinds[..if length % 5 == 0 { 4 } else { 1 }];
+        for behind in behinds {
             let mut torn = bytes[..length].to_vec();
-            if filled {
-                // A file system may have grown the file before it wrote the bytes.
-                torn.resize(bytes.len(), 0);
-            }
+            torn.extend(behind.get(length..).unwrap_or_default());
             place.forget();
             place.put_back("log", &log);
             place.put_back("wal", &[(segment.clone(), torn.clone())].into());
             let (journal, records) = place.open().unwrap();
-            let whole = torn == bytes;
+            let whole = torn.starts_with(&bytes);
             assert_eq!(records.len(), if whole { 9 } else { 5 }, "cut at {length}");
             assert!(numbered(&records));
             let size = records.len() as u64;

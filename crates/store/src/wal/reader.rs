@@ -24,7 +24,7 @@ pub(crate) struct Reader {
     first: u64,
     /// Record after the last group read.
     next: u64,
-    /// Whether the last segment is whole up to its end.
+    /// Whether the last segment holds more than its frames: a torn one, or bytes that were there to be overwritten.
     torn: bool,
 }
 
@@ -120,7 +120,7 @@ impl Reader {
         } else {
             // Only `open` makes a reader, and the log has a key.
             let key = self.keys.last().copied().unwrap_or_default();
-            Writer::begin(&self.disk, &self.wal, key, self.next)?
+            Writer::begin(&self.disk, &self.wal, key, self.next, None)?
         };
         for first in self.read {
             if first != self.next {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
+use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,26 +21,54 @@ pub(crate) struct Writer {
     segment: Segment,
     /// Bytes of the segment; all of them are on the device.
     length: u64,
+    /// Bytes of its file. What lies beyond `length` is there to be overwritten: a sync then forces no new length and no new
+    /// blocks to the device, which takes a third off it.
+    allocated: u64,
     /// The next record.
     next: u64,
     closed: Closed,
     batch: Vec<u8>,
 }
 
-/// Segments that are written to no more, oldest first: the record after each, and its file. Shared with the publisher,
-/// which removes them.
+/// Bytes that are written ahead of a batch which goes beyond the file's end, and the largest batch that has any: with
+/// larger ones they would cost more than they save.
+const AHEAD: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
+const SMALL: usize = 128 << 10;
+
+/// Segments that are written to no more. Shared with the publisher, which removes them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Closed(Arc<Mutex<VecDeque<(u64, PathBuf)>>>);
+pub(crate) struct Closed(Arc<Mutex<Files>>);
+
+#[derive(Debug, Default)]
+struct Files {
+    /// The record after each closed segment, and its file; oldest first.
+    closed: VecDeque<(u64, PathBuf)>,
+    /// Files of old segments that may be overwritten as new ones.
+    spare: Vec<PathBuf>,
+}
+
+/// Files that are kept as spares.
+const SPARES: usize = 2;
 
 impl Closed {
-    /// Removes the segments whose records are all among the first `published`.
+    /// Removes the segments whose records are all among the first `published`; keeps some of their files as spares.
     pub(crate) fn remove(&self, disk: &Disk, published: u64) -> Result<(), StoreError> {
         loop {
-            let oldest = {
-                let mut closed = self.lock();
-                closed.pop_front_if(|(end, _)| *end <= published)
+            let (oldest, spares) = {
+                let mut files = self.lock();
+                let oldest = files.closed.pop_front_if(|(end, _)| *end <= published);
+                (oldest, files.spare.len())
             };
             match oldest {
+                Some((end, path)) if spares < SPARES => {
+                    let wal = path.parent().unwrap_or(Path::new("."));
+                    let spare = temporary(wal).join(format!("spare-{end}"));
+                    disk.rename(&path, &spare)?;
+                    // Before it is overwritten: what the old name holds after a crash must be the old segment, or nothing.
+                    disk.sync_dir(&temporary(wal))?;
+                    disk.sync_dir(wal)?;
+                    self.lock().spare.push(spare);
+                }
                 // A removal that a crash undoes is done again by the next start: no sync.
                 Some((_, path)) => disk.remove(&path)?,
                 None => return Ok(()),
@@ -47,19 +76,24 @@ impl Closed {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, PathBuf)>> {
-        // A queue is whole between any two of its operations.
+    fn spare(&self) -> Option<PathBuf> {
+        self.lock().spare.pop()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Files> {
+        // The lists are whole between any two of their operations.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Writer {
-    /// Begins a fresh segment whose first record is `first`.
+    /// Begins a fresh segment whose first record is `first`, in the file of an old one where there is a spare.
     pub(crate) fn begin(
         disk: &Disk,
         wal: &Path,
         key: [u8; 4],
         first: u64,
+        spare: Option<&Path>,
     ) -> Result<Self, StoreError> {
         let segment = Segment {
             key,
@@ -73,8 +107,12 @@ impl Writer {
         }
         let path = segment_path(wal, first);
         let stage = temporary(wal).join(format!("segment-{first}"));
-        // Renamed into place when its header is durable: a segment without a whole header is never a torn one.
-        disk.put(&stage, &path, &segment.to_bytes())?;
+        // Renamed into place when its header is durable: a segment without a whole header is never a torn one. What an old
+        // segment has left behind it has another nonce and is no frame of this one.
+        match spare {
+            Some(spare) => disk.put_over(spare, &path, &segment.to_bytes())?,
+            None => disk.put(&stage, &path, &segment.to_bytes())?,
+        }
         Self::resume(disk, wal, segment)
     }
 
@@ -82,9 +120,10 @@ impl Writer {
     pub(super) fn resume(disk: &Disk, wal: &Path, segment: Segment) -> Result<Self, StoreError> {
         let path = segment_path(wal, segment.first);
         let file = OpenOptions::new()
-            .append(true)
+            .write(true)
             .open(&path)
             .map_err(at(&path))?;
+        let allocated = file.metadata().map_err(at(&path))?.len();
         Ok(Self {
             disk: disk.clone(),
             wal: wal.to_owned(),
@@ -92,6 +131,7 @@ impl Writer {
             path,
             segment,
             length: HEADER as u64,
+            allocated,
             next: segment.first,
             closed: Closed::default(),
             batch: Vec::new(),
@@ -124,7 +164,17 @@ impl Writer {
             self.segment.write(&mut self.batch, self.length, group);
             next = group.end();
         }
-        let written = self.disk.write(&mut self.file, &self.batch, &self.path);
+        let end = self.length + self.batch.len() as u64;
+        let mut allocated = self.allocated.max(end);
+        if end > self.allocated && self.batch.len() <= SMALL {
+            // A few batches more go where zeros are now.
+            self.batch.resize(self.batch.len() + AHEAD, 0);
+            allocated = end + AHEAD as u64;
+        }
+        let placed = self.file.seek(SeekFrom::Start(self.length));
+        let written = placed
+            .map_err(at(&self.path))
+            .and_then(|_| self.disk.write(&mut self.file, &self.batch, &self.path));
         if let Err(error) = written {
             // What was written in part was never acknowledged; recovery drops it too, should this fail.
             return match self.file.set_len(self.length) {
@@ -136,7 +186,7 @@ impl Writer {
             };
         }
         self.disk.sync(&self.file, &self.path)?;
-        self.length += self.batch.len() as u64;
+        (self.length, self.allocated) = (end, allocated);
         self.next = next;
         // One huge batch must not keep its memory for good.
         self.batch.shrink_to(SEGMENT as usize);
@@ -144,10 +194,21 @@ impl Writer {
     }
 
     fn rotate(&mut self) -> Result<(), StoreError> {
+        // Only the last segment may hold more than its frames.
+        if self.allocated > self.length {
+            self.disk.truncate(&self.path, self.length)?;
+        }
         let closed = self.closed.clone();
-        let fresh = Self::begin(&self.disk, &self.wal, self.segment.key, self.next)?;
+        let spare = closed.spare();
+        let fresh = Self::begin(
+            &self.disk,
+            &self.wal,
+            self.segment.key,
+            self.next,
+            spare.as_deref(),
+        )?;
         let old = std::mem::replace(self, fresh);
-        closed.lock().push_back((old.next, old.path));
+        closed.lock().closed.push_back((old.next, old.path));
         self.closed = closed;
         Ok(())
     }
