@@ -7,6 +7,7 @@ mod ask;
 mod cedar;
 mod clause;
 mod files;
+mod index;
 mod lint;
 mod problem;
 mod release;
@@ -17,6 +18,7 @@ mod template;
 mod threshold;
 
 pub use clause::Clause;
+pub use index::{Answer, Indexed};
 pub use lint::{Finding, lint};
 pub use problem::{Problem, ReleaseErrors};
 pub use release::Release;

@@ -64,20 +64,16 @@ fn permitted(release: &Release) -> Vec<Finding> {
             unused.retain(|tool| !rule.is_about(tool));
             if let Some(other) = rule.agent().filter(|a| *a != agent.id.as_str()) {
                 findings.push(Finding(format!(
-                    "`{}#{}` permits `{other}`, and the set is `{}`'s: it never speaks",
-                    set.path(),
-                    rule.id,
-                    agent.id
+                    "`{}` permits `{other}`, and the set is `{}`'s: it never speaks",
+                    rule.name, agent.id
                 )));
             }
             let effects = release.team().tools.iter().filter(|(_, tool)| tool.effect);
             for (tool, _) in effects.filter(|(id, _)| rule.names(id)) {
                 if agent.duty != Duty::Execute {
                     findings.push(Finding(format!(
-                        "`{}#{}` permits `{tool}`, which has an effect, to `{}`, who does not execute",
-                        set.path(),
-                        rule.id,
-                        agent.id
+                        "`{}` permits `{tool}`, which has an effect, to `{}`, who does not execute",
+                        rule.name, agent.id
                     )));
                 }
             }

@@ -5,7 +5,6 @@ use std::{
     path::Path,
 };
 
-use cedar_policy::PolicySet;
 use duty::{
     canonical::Digest,
     facts::Facts,
@@ -16,10 +15,11 @@ use duty::{
 use serde_json::Map;
 
 use crate::{
-    ask::{Answer, Question, ask},
-    cedar::{Known, RuleFile, condition},
+    ask::Question,
+    cedar::{Known, RuleBook, condition},
     clause::{self, Clause},
     files,
+    index::{Answer, Indexed},
     problem::{Problems, ReleaseErrors},
     retrieval::{Found, Index},
     table::{self, Table, TableVerdict},
@@ -38,11 +38,11 @@ pub struct Release {
     index: Index,
     team: Team,
     plans: BTreeMap<PrincipalId, AgentPlan>,
-    permissions: HashMap<PrincipalId, RuleFile>,
+    permissions: HashMap<PrincipalId, RuleBook>,
     tables: HashMap<PrincipalId, Table>,
-    risk: RuleFile,
+    risk: RuleBook,
     thresholds: Vec<(Threshold, Digest)>,
-    scopes: HashMap<ThresholdId, PolicySet>,
+    scopes: HashMap<ThresholdId, Indexed>,
 }
 
 impl std::fmt::Debug for Release {
@@ -187,7 +187,7 @@ impl Release {
     }
 
     /// The permission set of an agent.
-    pub(crate) fn permission_set(&self, agent: &PrincipalId) -> Option<&RuleFile> {
+    pub(crate) fn permission_set(&self, agent: &PrincipalId) -> Option<&RuleBook> {
         self.permissions.get(agent)
     }
 
@@ -215,10 +215,10 @@ impl Rules for Release {
     }
 
     fn permission(&self, wanted: &Ask<'_>) -> Permission {
-        let Some(file) = self.permissions.get(wanted.principal) else {
+        let Some(book) = self.permissions.get(wanted.principal) else {
             return Permission::Silent;
         };
-        let answer = match put(file, wanted) {
+        let answer = match put(book, wanted) {
             Ok(answer) => answer,
             Err(hit) => return Permission::Fault(hit),
         };
@@ -226,12 +226,12 @@ impl Rules for Release {
         let forbid = answer
             .faults
             .iter()
-            .find(|(id, _)| file.get(id).is_some_and(|r| r.forbids));
+            .find(|(id, _)| book.get(id).is_some_and(|r| r.forbids));
         match (&answer.holding.first(), forbid, answer.faults.first()) {
-            (Some(id), _, _) if !answer.allowed => Permission::Forbid(file.hit(id, None)),
-            (_, Some((id, why)), _) => Permission::Fault(file.hit(id, Some(why))),
-            (Some(id), None, _) => Permission::Allow(file.hit(id, None)),
-            (None, None, Some((id, why))) => Permission::Fault(file.hit(id, Some(why))),
+            (Some(id), _, _) if !answer.allowed => Permission::Forbid(book.hit(id, None)),
+            (_, Some((id, why)), _) => Permission::Fault(book.hit(id, Some(why))),
+            (Some(id), None, _) => Permission::Allow(book.hit(id, None)),
+            (None, None, Some((id, why))) => Permission::Fault(book.hit(id, Some(why))),
             (None, None, None) => Permission::Silent,
         }
     }
@@ -279,7 +279,7 @@ impl Rules for Release {
             .scopes
             .get(&threshold.id)
             .ok_or("its scope is not loaded")?;
-        let answer = ask(set, &question(wanted).request()?);
+        let answer = set.answer(&question(wanted).pose()?);
         match answer.faults.into_iter().next() {
             Some((_, why)) => Err(why),
             None => Ok(answer.allowed),
@@ -288,13 +288,13 @@ impl Rules for Release {
 }
 
 /// Puts what is wanted to the rules of a file; a question that cannot be put comes back as what stopped it.
-fn put(file: &RuleFile, wanted: &Ask<'_>) -> Result<Answer, RuleHit> {
-    let request = question(wanted).request().map_err(|why| RuleHit {
+fn put(book: &RuleBook, wanted: &Ask<'_>) -> Result<Answer, RuleHit> {
+    let posed = question(wanted).pose().map_err(|why| RuleHit {
         rule: "the question".to_owned(),
         why,
         clause: None,
     })?;
-    Ok(ask(file.about(&wanted.action.tool), &request))
+    Ok(book.answer(&posed))
 }
 
 fn question<'a>(wanted: &Ask<'a>) -> Question<'a> {
@@ -327,11 +327,11 @@ fn manifest(files: &BTreeMap<String, String>) -> BTreeMap<String, Digest> {
 
 /// The parts of a release that are Cedar.
 struct Parts {
-    permissions: HashMap<PrincipalId, RuleFile>,
+    permissions: HashMap<PrincipalId, RuleBook>,
     tables: HashMap<PrincipalId, Table>,
-    risk: RuleFile,
+    risk: RuleBook,
     thresholds: Vec<(Threshold, Digest)>,
-    scopes: HashMap<ThresholdId, PolicySet>,
+    scopes: HashMap<ThresholdId, Indexed>,
 }
 
 impl Parts {
@@ -354,26 +354,28 @@ impl Parts {
         };
         let mut permissions = HashMap::new();
         for (agent, path) in &team.permission_sets {
-            let file = RuleFile::parse(path, text(path), &known(&[], &tools), problems);
-            permissions.insert(agent.clone(), file);
+            let book =
+                RuleBook::parse([(path.as_str(), text(path))], &known(&[], &tools), problems);
+            permissions.insert(agent.clone(), book);
         }
         let mut tables = HashMap::new();
         for (agent, path) in &team.tables {
-            let file = RuleFile::parse(path, text(path), &known(table::NOTES, &duties), problems);
-            tables.insert(agent.clone(), Table::new(&file, has_clause, problems));
+            let file = [(path.as_str(), text(path))];
+            let book = RuleBook::parse(file, &known(table::NOTES, &duties), problems);
+            tables.insert(agent.clone(), Table::new(&book, has_clause, problems));
         }
         if !files.contains_key(RISK) {
             problems.add(RISK, "is missing: how risky is what?");
         }
-        let risk = RuleFile::parse(RISK, text(RISK), &known(&["tier"], &tools), problems);
+        let risk = RuleBook::parse([(RISK, text(RISK))], &known(&["tier"], &tools), problems);
         for rule in risk.rules() {
-            let place = format!("{RISK}#{}", rule.id);
+            let place = &rule.name;
             if rule.forbids {
-                problems.add(&place, "a risk rule is a `permit` with a `@tier`");
+                problems.add(place, "a risk rule is a `permit` with a `@tier`");
             }
             if tier_of(rule).is_none() {
                 problems.add(
-                    &place,
+                    place,
                     "needs `@tier(\"low\")`, `\"elevated\"` or `\"high\"`",
                 );
             }
