@@ -353,9 +353,9 @@ impl Parts {
             has_clause,
         };
         let mut permissions = HashMap::new();
-        for (agent, path) in &team.permission_sets {
-            let book =
-                RuleBook::parse([(path.as_str(), text(path))], &known(&[], &tools), problems);
+        for (agent, paths) in &team.permission_sets {
+            let files = paths.iter().map(|path| (path.as_str(), text(path)));
+            let book = RuleBook::parse(files, &known(&[], &tools), problems);
             permissions.insert(agent.clone(), book);
         }
         let mut tables = HashMap::new();
@@ -417,6 +417,7 @@ fn named_for_agents(files: &BTreeMap<String, String>, team: &TeamFile, problems:
     let used = |path: &String| {
         team.permission_sets
             .values()
+            .flatten()
             .chain(team.tables.values())
             .any(|p| p == path)
             || team.prompts.contains(path)

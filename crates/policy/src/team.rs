@@ -32,7 +32,7 @@ pub(crate) struct TeamFile {
     pub(crate) team: Team,
     pub(crate) plans: BTreeMap<PrincipalId, AgentPlan>,
     /// Permission set files by agent.
-    pub(crate) permission_sets: BTreeMap<PrincipalId, String>,
+    pub(crate) permission_sets: BTreeMap<PrincipalId, Vec<String>>,
     /// Prompt files.
     pub(crate) prompts: BTreeSet<String>,
     /// Table files by agent.
@@ -59,12 +59,20 @@ struct WrittenAgent {
     id: PrincipalId,
     duty: Duty,
     owner: PrincipalId,
-    permission_set: String,
+    permission_set: OneOrMore,
     prompt: String,
     model: Option<WrittenModel>,
     #[serde(default)]
     reads: Vec<WrittenCall>,
     action: Option<WrittenCall>,
+}
+
+/// A file holds at most what fits in a record, so that a large set is several.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a file, or a list of files")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -236,7 +244,22 @@ impl Check<'_> {
         if agent.duty == Duty::Approve {
             self.wrong(&place, "no agent approves: humans do".to_owned());
         }
-        self.needs(&place, "permissions/", &agent.permission_set);
+        let set = match agent.permission_set {
+            OneOrMore::One(path) => vec![path],
+            OneOrMore::More(paths) => paths,
+        };
+        if set.is_empty() {
+            self.wrong(
+                &place,
+                "has an empty `permission_set`; name a file".to_owned(),
+            );
+        }
+        for (n, path) in set.iter().enumerate() {
+            self.needs(&place, "permissions/", path);
+            if set[..n].contains(path) {
+                self.wrong(&place, format!("names `{path}` twice"));
+            }
+        }
         let prompt = self.needs(&place, "prompts/", &agent.prompt);
         let prompt = prompt.unwrap_or_default();
         file.prompts.insert(agent.prompt);
@@ -304,8 +327,7 @@ impl Check<'_> {
             .into_iter()
             .filter_map(|r| call(r, false))
             .collect();
-        file.permission_sets
-            .insert(agent.id.clone(), agent.permission_set);
+        file.permission_sets.insert(agent.id.clone(), set);
         file.team.agents.push(Agent {
             id: agent.id.clone(),
             duty: agent.duty,
