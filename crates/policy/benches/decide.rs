@@ -23,7 +23,7 @@ use duty::{
     decide,
     facts::{Facts, Scalar},
     name::{Environment, PrincipalId},
-    principal::{Credential, NewPrincipal, PrincipalKind, Proof, Role},
+    principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     release::{Ask, ClauseRef, Permission, RiskFinding, RuleHit, Rules, Team, Threshold},
     request::{BuildRelease, Call, OpenCase, OpenLog, Promote, RecordFile, Request, Submission},
     state::State,
@@ -47,38 +47,46 @@ fn main() {
     example();
 }
 
-/// The rules of a set: for each tool three permits, a forbid, and one that also names the next tool.
+/// The rules of a set: for each tool three permits, a forbid, and one that also names the next tool. Where there are more
+/// rules than that, the others are another agent's.
 fn rules(size: usize) -> Vec<String> {
-    let tools = (size / PER_TOOL).max(1);
+    let tools = tools(size);
     (0..size)
         .map(|n| {
-            let tool = n / PER_TOOL % tools;
+            let (own, tool) = (n / PER_TOOL < tools, n / PER_TOOL % tools);
             let next = (tool + 1) % tools;
-            let (scope, condition) = match n % PER_TOOL {
+            let ana = if own { "ana" } else { "rev" };
+            let (principal, condition) = match n % PER_TOOL {
                 0 => (
-                    format!("permit (principal == Agent::\"ana\", action == Action::\"t.r{tool}\", resource)"),
+                    format!("== Agent::\"{ana}\""),
                     "context.args.id == context.subject && [\"dev\", \"prod\"].contains(context.env)",
                 ),
                 1 => (
-                    format!("permit (principal in Agent::\"ana\", action == Action::\"t.r{tool}\", resource)"),
+                    format!("in Agent::\"{ana}\""),
                     "context.args.n > 100 && context.args.n < 200",
                 ),
                 2 => (
-                    format!("permit (principal is Agent, action in [Action::\"t.r{tool}\", Action::\"t.r{next}\"], resource)"),
+                    format!("is Agent in Agent::\"{ana}\""),
                     "context.facts has inv.cents && context.facts.inv.cents > 500",
                 ),
-                3 => (
-                    format!("permit (principal == Agent::\"rev\", action == Action::\"t.r{tool}\", resource)"),
-                    "true",
-                ),
-                _ => (
-                    format!("forbid (principal, action == Action::\"t.r{tool}\", resource)"),
-                    "context.args.n > 1000",
-                ),
+                3 => ("== Agent::\"rev\"".to_owned(), "true"),
+                _ if own => (String::new(), "context.args.n > 1000"),
+                _ => ("== Agent::\"rev\"".to_owned(), "context.args.n > 1000"),
             };
-            format!("@id(\"p{n}\")@clause(\"C-1.1\")\n{scope}\nwhen {{ {condition} }};\n")
+            let effect = if n % PER_TOOL == 4 { "forbid" } else { "permit" };
+            let action = if n % PER_TOOL == 2 {
+                format!("in [Action::\"t.r{tool}\", Action::\"t.r{next}\"]")
+            } else {
+                format!("== Action::\"t.r{tool}\"")
+            };
+            format!("@id(\"p{n}\")@clause(\"C-1.1\")\n{effect} (principal {principal}, action {action}, resource)\nwhen {{ {condition} }};\n")
         })
         .collect()
+}
+
+/// As many tools as fit in one `team.toml`.
+fn tools(size: usize) -> usize {
+    (size / PER_TOOL).clamp(1, 1_000)
 }
 
 /// Asking alone, over public types of Cedar.
@@ -90,7 +98,7 @@ fn asking(size: usize) -> (Duration, Duration) {
     let text = |s: &str| RestrictedExpression::new_string(s.to_owned());
     let requests: Vec<_> = (0..64_usize)
         .map(|n| {
-            let tool = n * 7 % (size / PER_TOOL).max(1);
+            let tool = n * 7 % tools(size);
             let args = [
                 ("id".to_owned(), text("s")),
                 ("n".to_owned(), RestrictedExpression::new_long(7)),
@@ -136,7 +144,7 @@ fn deciding(size: usize) -> (Duration, Duration, Duration) {
     let state = state(&release);
     let submissions: Vec<_> = (0..64_usize)
         .map(|n| {
-            let tool = n * 7 % (size / PER_TOOL).max(1);
+            let tool = n * 7 % tools(size);
             let arguments = json!({"id": "s", "n": 7});
             let request = Request::Call(Call {
                 case: "c1".parse().unwrap(),
@@ -247,7 +255,7 @@ fn files(size: usize) -> BTreeMap<String, String> {
         write!(team, "[approval.{tier}]\nhumans = 1\nrole = \"approver\"\ncertification = \"pay\"\nexpires_minutes = 60\nclause = \"C-1.1\"\n").unwrap();
     }
     team.push_str("[recommendation]\nmin_confidence = 80\nclause = \"C-1.1\"\n[grant]\nexpires_minutes = 10\n");
-    for tool in 0..(size / PER_TOOL).max(1) {
+    for tool in 0..tools(size) {
         write!(team, "[[tool]]\nname=\"t.r{tool}\"\neffect=false\n").unwrap();
     }
     let other =
@@ -274,6 +282,9 @@ fn files(size: usize) -> BTreeMap<String, String> {
 /// A log with the release in force and a case that is open.
 fn state(release: &Release) -> State {
     let mut state = State::default();
+    // RFC 8032, 7.1, test 1; nothing is signed here.
+    let key = hex::decode("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+    let key: [u8; 32] = key.unwrap().try_into().unwrap();
     let principal = |id: &str, kind, role, owner: Option<&str>| NewPrincipal {
         id: id.parse().unwrap(),
         kind,
@@ -281,7 +292,15 @@ fn state(release: &Release) -> State {
         owner: owner.map(|o| o.parse().unwrap()),
         credentials: vec![Credential {
             id: format!("{id}-1").parse().unwrap(),
-            proof: Proof::Local,
+            proof: match kind {
+                PrincipalKind::Human => Proof::Ed25519 {
+                    public: PublicKey::from_bytes(&key).unwrap(),
+                },
+                PrincipalKind::Agent => Proof::Token {
+                    sha256: Digest::of_bytes(id.as_bytes()),
+                },
+                PrincipalKind::Service => Proof::Local,
+            },
         }],
     };
     let service = |id, role| principal(id, PrincipalKind::Service, role, None);
