@@ -41,7 +41,7 @@ pub(crate) struct Rule {
 
 /// What the rules of a file may name.
 pub(crate) struct Known<'a> {
-    /// Annotations besides `@id`, `@clause` and `@why`.
+    /// Annotations besides `@id`, `@clause`, `@why` and `@advice`.
     pub(crate) notes: &'a [&'a str],
     /// Ids of `Action` entities.
     pub(crate) actions: &'a BTreeSet<&'a str>,
@@ -114,7 +114,7 @@ impl RuleBook {
             Some(_) => {}
         }
         for key in notes.keys() {
-            let common = ["id", "clause", "why"].contains(&key.as_str());
+            let common = ["id", "clause", "why", "advice"].contains(&key.as_str());
             if !common && !known.notes.contains(&key.as_str()) {
                 problems.add(&name, format!("`@{key}` means nothing here"));
             }
@@ -182,6 +182,12 @@ impl Rule {
             PrincipalConstraint::IsIn(_, uid) => Some(id_of(&uid)),
             PrincipalConstraint::Any | PrincipalConstraint::Is(_) => None,
         }
+    }
+
+    /// Its scope and conditions as one expression.
+    pub(crate) fn condition(&self) -> cedar_policy_core::ast::Expr {
+        let policy: &cedar_policy_core::ast::Policy = self.policy.as_ref();
+        policy.condition()
     }
 
     /// The rule as a set of its own.

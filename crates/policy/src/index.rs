@@ -13,7 +13,7 @@ use cedar_policy::{Effect, Entities, Policy, PolicySet, Request};
 use cedar_policy_core::{
     ast::{
         self, ActionConstraint, EntityReference, EntityType, EntityUID, Expr, Literal,
-        PrincipalOrResourceConstraint as Constraint, ValueKind,
+        PrincipalOrResourceConstraint as Constraint, SlotEnv, ValueKind,
     },
     entities::Dereference,
     evaluator::Evaluator,
@@ -85,15 +85,52 @@ impl<'e> Posed<'e> {
         }
     }
 
-    /// Whether a condition holds; the error says why that cannot be told.
-    pub(crate) fn holds(&self, policy: &ast::Policy, whole: &Expr) -> Result<bool, String> {
-        let value = self.evaluator.interpret(whole, policy.env());
-        match value.map(|v| v.value_kind().clone()) {
-            Ok(ValueKind::Lit(Literal::Bool(holds))) => Ok(holds),
-            // No truth value: Cedar words the error.
-            Ok(_) => self.evaluator.evaluate(policy).map_err(|e| e.to_string()),
-            Err(e) => Err(e.to_string()),
+    /// What a whole policy comes to.
+    fn verdict(&self, policy: &ast::Policy, whole: &Expr) -> Verdict {
+        match self.evaluator.interpret(whole, policy.env()) {
+            Ok(value) => truth_of(&value).unwrap_or_else(|| {
+                // No truth value: Cedar words the error.
+                match self.evaluator.evaluate(policy) {
+                    Ok(true) => Verdict::Yes,
+                    Ok(false) => Verdict::No,
+                    Err(e) => Verdict::Fault(e.to_string()),
+                }
+            }),
+            Err(e) => Verdict::Fault(e.to_string()),
         }
+    }
+
+    /// What one condition of a policy without slots comes to.
+    pub(crate) fn truth(&self, condition: &Expr) -> Verdict {
+        match self.evaluator.interpret(condition, &SlotEnv::new()) {
+            Ok(value) => {
+                truth_of(&value).unwrap_or_else(|| Verdict::Fault("it is no yes or no".to_owned()))
+            }
+            Err(e) => Verdict::Fault(e.to_string()),
+        }
+    }
+
+    /// What an expression comes to, where it is a plain value, as Cedar writes it.
+    pub(crate) fn value(&self, expr: &Expr) -> Option<String> {
+        let value = self.evaluator.interpret(expr, &SlotEnv::new()).ok()?;
+        matches!(value.value_kind(), ValueKind::Lit(_)).then(|| value.to_string())
+    }
+}
+
+/// What a policy or a condition comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Yes,
+    No,
+    /// It cannot be evaluated: why.
+    Fault(String),
+}
+
+fn truth_of(value: &ast::Value) -> Option<Verdict> {
+    match value.value_kind() {
+        ValueKind::Lit(Literal::Bool(true)) => Some(Verdict::Yes),
+        ValueKind::Lit(Literal::Bool(false)) => Some(Verdict::No),
+        _ => None,
     }
 }
 
@@ -154,11 +191,11 @@ impl Indexed {
             let Some(one) = self.policies.get(number as usize) else {
                 continue;
             };
-            match (posed.holds(&one.policy, &one.whole), one.effect) {
-                (Ok(true), Effect::Permit) => permits.push(one.id.clone()),
-                (Ok(true), Effect::Forbid) => forbids.push(one.id.clone()),
-                (Ok(false), _) => {}
-                (Err(why), _) => faults.push((one.id.clone(), why)),
+            match (posed.verdict(&one.policy, &one.whole), one.effect) {
+                (Verdict::Yes, Effect::Permit) => permits.push(one.id.clone()),
+                (Verdict::Yes, Effect::Forbid) => forbids.push(one.id.clone()),
+                (Verdict::No, _) => {}
+                (Verdict::Fault(why), _) => faults.push((one.id.clone(), why)),
             }
         }
         Answer {

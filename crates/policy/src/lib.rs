@@ -6,6 +6,7 @@
 mod ask;
 mod cedar;
 mod clause;
+mod explain;
 mod files;
 mod index;
 mod lint;

@@ -10,7 +10,10 @@ use duty::{
     facts::Facts,
     name::{CaseId, Environment, PrincipalId, ThresholdId},
     principal::Duty,
-    release::{Ask, ClauseRef, Permission, RiskFinding, RuleHit, Rules, Team, Threshold, Tier},
+    release::{
+        Ask, ClauseRef, Hearing, Near, Permission, RiskFinding, RuleHit, Rules, Team, Threshold,
+        Tier,
+    },
 };
 use serde_json::Map;
 
@@ -18,8 +21,8 @@ use crate::{
     ask::Question,
     cedar::{Known, RuleBook, condition},
     clause::{self, Clause},
-    files,
-    index::{Answer, Indexed},
+    explain, files,
+    index::{Answer, Indexed, Posed},
     problem::{Problems, ReleaseErrors},
     retrieval::{Found, Index},
     table::{self, Table, TableVerdict},
@@ -215,10 +218,68 @@ impl Rules for Release {
     }
 
     fn permission(&self, wanted: &Ask<'_>) -> Permission {
+        Posing::new(self, wanted).permission()
+    }
+
+    fn risk(&self, wanted: &Ask<'_>) -> RiskFinding {
+        Posing::new(self, wanted).risk()
+    }
+
+    fn in_scope(&self, threshold: &Threshold, wanted: &Ask<'_>) -> Result<bool, String> {
+        Posing::new(self, wanted).in_scope(threshold)
+    }
+
+    fn near(&self, wanted: &Ask<'_>) -> Vec<Near> {
         let Some(book) = self.permissions.get(wanted.principal) else {
+            return Vec::new();
+        };
+        let Ok(posed) = question(wanted).pose() else {
+            return Vec::new();
+        };
+        let answer = book.answer(&posed);
+        explain::near(book, &wanted.action.tool, &posed, &answer)
+    }
+
+    fn hear<'q>(&'q self, wanted: &Ask<'q>) -> Option<Box<dyn Hearing + 'q>> {
+        Some(Box::new(Posing::new(self, wanted)))
+    }
+}
+
+/// A question, made into Cedar's values once.
+struct Posing<'q> {
+    release: &'q Release,
+    principal: &'q PrincipalId,
+    /// Or what stopped it.
+    posed: Result<Posed<'static>, String>,
+}
+
+impl<'q> Posing<'q> {
+    fn new(release: &'q Release, wanted: &Ask<'q>) -> Self {
+        Self {
+            release,
+            principal: wanted.principal,
+            posed: question(wanted).pose(),
+        }
+    }
+
+    fn put(&self, book: &RuleBook) -> Result<Answer, RuleHit> {
+        match &self.posed {
+            Ok(posed) => Ok(book.answer(posed)),
+            Err(why) => Err(RuleHit {
+                rule: "the question".to_owned(),
+                why: why.clone(),
+                clause: None,
+            }),
+        }
+    }
+}
+
+impl Hearing for Posing<'_> {
+    fn permission(&self) -> Permission {
+        let Some(book) = self.release.permissions.get(self.principal) else {
             return Permission::Silent;
         };
-        let answer = match put(book, wanted) {
+        let answer = match self.put(book) {
             Ok(answer) => answer,
             Err(hit) => return Permission::Fault(hit),
         };
@@ -236,24 +297,25 @@ impl Rules for Release {
         }
     }
 
-    fn risk(&self, wanted: &Ask<'_>) -> RiskFinding {
+    fn risk(&self) -> RiskFinding {
         let high = |hits| RiskFinding {
             tier: Tier::High,
             hits,
         };
-        let answer = match put(&self.risk, wanted) {
+        let risk = &self.release.risk;
+        let answer = match self.put(risk) {
             Ok(answer) => answer,
             Err(hit) => return high(vec![hit]),
         };
         let faults = answer
             .faults
             .iter()
-            .map(|(id, why)| self.risk.hit(id, Some(why)));
+            .map(|(id, why)| risk.hit(id, Some(why)));
         let mut hits: Vec<_> = faults.collect();
         let held = answer
             .holding
             .iter()
-            .filter_map(|id| Some((id, tier_of(self.risk.get(id)?)?)));
+            .filter_map(|id| Some((id, tier_of(risk.get(id)?)?)));
         let held: Vec<_> = held.collect();
         let tier = match held.iter().map(|(_, tier)| *tier).max() {
             Some(tier) if hits.is_empty() => tier,
@@ -262,7 +324,7 @@ impl Rules for Release {
         hits.extend(
             held.iter()
                 .filter(|(_, t)| *t == tier)
-                .map(|(id, _)| self.risk.hit(id, None)),
+                .map(|(id, _)| risk.hit(id, None)),
         );
         if hits.is_empty() {
             hits.push(RuleHit {
@@ -274,27 +336,18 @@ impl Rules for Release {
         RiskFinding { tier, hits }
     }
 
-    fn in_scope(&self, threshold: &Threshold, wanted: &Ask<'_>) -> Result<bool, String> {
+    fn in_scope(&self, threshold: &Threshold) -> Result<bool, String> {
         let set = self
+            .release
             .scopes
             .get(&threshold.id)
             .ok_or("its scope is not loaded")?;
-        let answer = set.answer(&question(wanted).pose()?);
+        let answer = set.answer(self.posed.as_ref().map_err(String::clone)?);
         match answer.faults.into_iter().next() {
             Some((_, why)) => Err(why),
             None => Ok(answer.allowed),
         }
     }
-}
-
-/// Puts what is wanted to the rules of a file; a question that cannot be put comes back as what stopped it.
-fn put(book: &RuleBook, wanted: &Ask<'_>) -> Result<Answer, RuleHit> {
-    let posed = question(wanted).pose().map_err(|why| RuleHit {
-        rule: "the question".to_owned(),
-        why,
-        clause: None,
-    })?;
-    Ok(book.answer(&posed))
 }
 
 fn question<'a>(wanted: &Ask<'a>) -> Question<'a> {
