@@ -109,11 +109,8 @@ fn is_scope(expr: &Expr) -> bool {
 
 /// A condition as Cedar writes it, with the values that it was judged by.
 fn written(expr: &Expr, posed: &Posed<'_>) -> String {
-    let text = expr
-        .to_string()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let text = as_written(expr).unwrap_or_else(|| expr.to_string());
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut paths = BTreeSet::new();
     for part in expr.subexpressions() {
         if let Some(path) = path(part)
