@@ -110,7 +110,7 @@ impl Place {
                 })
             })?;
             let release = match &check.release {
-                Some(name) => release(dir, Some(&state), name)?,
+                Some(name) => release(dir, &state, name)?,
                 None => super::release_in_log(dir, &state, case.release)?,
             };
             return Ok(Self {
@@ -134,7 +134,7 @@ impl Place {
             super::state_of(dir)?
         };
         let release = match &check.release {
-            Some(name) => release(dir, Some(&state), name)?,
+            Some(name) => release(dir, &state, name)?,
             None => {
                 let digest = state.environments.get(&environment).ok_or_else(|| {
                     Failure::usage(format!(
@@ -155,14 +155,14 @@ impl Place {
     }
 }
 
-fn release(dir: &Path, state: Option<&State>, name: &str) -> Result<Arc<Release>, Failure> {
+fn release(dir: &Path, state: &State, name: &str) -> Result<Arc<Release>, Failure> {
     let path = Path::new(name);
-    match state {
-        Some(state) if !path.is_dir() => super::release_in_log(dir, state, find(state, name)?),
-        _ => Release::from_dir(path)
+    if path.is_dir() {
+        return Release::from_dir(path)
             .map(Arc::new)
-            .map_err(Failure::usage),
+            .map_err(Failure::usage);
     }
+    super::release_in_log(dir, state, find(state, name)?)
 }
 
 /// JSON as it is given: itself, or `@` and a file.

@@ -7,6 +7,7 @@ mod crash;
 mod faults;
 mod keys;
 mod line;
+mod policy;
 mod rig;
 mod tamper;
 mod witness;
