@@ -8,8 +8,8 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityUid, Expression, Policy, PolicyId, PolicySet,
-    PrincipalConstraint,
+    ActionConstraint, Effect, EntityId, EntityUid, Expression, Policy, PolicyId, PolicySet,
+    PrincipalConstraint, Validator,
 };
 use duty::release::RuleHit;
 
@@ -17,6 +17,7 @@ use crate::{
     ask::{ACTION, AGENT, CASE},
     index::{Answer, Indexed, Posed},
     problem::Problems,
+    schema,
 };
 
 /// The rules of one or more files, by `<file>#<id>`.
@@ -47,6 +48,8 @@ pub(crate) struct Known<'a> {
     pub(crate) actions: &'a BTreeSet<&'a str>,
     /// Ids of `Agent` entities.
     pub(crate) agents: &'a BTreeSet<&'a str>,
+    /// The types of what rules read, where they are declared.
+    pub(crate) types: Option<&'a Validator>,
     /// Whether a policy document has the clause.
     pub(crate) has_clause: &'a dyn Fn(&str) -> bool,
 }
@@ -82,8 +85,15 @@ impl RuleBook {
                 "templates with slots are not used in a release; write the rule out",
             );
         }
+        let before: Vec<String> = self.rules.keys().cloned().collect();
         for policy in parsed.policies() {
             self.take(path, policy, known, problems);
+        }
+        if let Some(validator) = known.types {
+            let read = self.rules().filter(|r| !before.contains(&r.name));
+            let set = PolicySet::from_policies(read.map(|r| r.policy.clone()))
+                .expect("INVARIANT: names of rules are unique");
+            schema::validate(validator, path, Some(text), &set, problems);
         }
         if parsed.is_empty() {
             problems.add(path, "holds no rule");
@@ -224,11 +234,16 @@ impl Known<'_> {
     }
 }
 
-/// A single condition as a rule of its own: how a threshold's scope is evaluated.
+/// A single condition as a rule of its own about one tool: how a threshold's scope is evaluated.
 ///
 /// # Errors
 /// Where it is not exactly one Cedar expression, or names what is not there.
-pub(crate) fn condition(place: &str, text: &str, known: &Known<'_>) -> Result<Indexed, Problems> {
+pub(crate) fn condition(
+    place: &str,
+    tool: &str,
+    text: &str,
+    known: &Known<'_>,
+) -> Result<Indexed, Problems> {
     let wrong = |what: String| {
         let mut problems = Problems::default();
         problems.add(place, format!("the scope {what}"));
@@ -239,10 +254,21 @@ pub(crate) fn condition(place: &str, text: &str, known: &Known<'_>) -> Result<In
         return Err(wrong(format!("is not one condition: {e}")));
     }
     // The line end keeps a comment at its end from swallowing the closing brace.
-    let policy = format!("permit (principal, action, resource) when {{ {text}\n}};");
+    let action = EntityUid::from_type_name_and_id(
+        ACTION
+            .parse()
+            .expect("INVARIANT: a constant word is a type name"),
+        EntityId::new(tool),
+    );
+    let policy = format!("permit (principal, action == {action}, resource) when {{ {text}\n}};");
     let policy = Policy::parse(None, policy).map_err(|e| wrong(format!("cannot be read: {e}")))?;
     let mut problems = Problems::default();
     known.entities(place, &policy, &mut problems);
+    if let Some(validator) = known.types {
+        let set = PolicySet::from_policies([policy.clone()])
+            .expect("INVARIANT: one policy has no second of its id");
+        schema::validate(validator, place, None, &set, &mut problems);
+    }
     if problems.is_empty() {
         Ok(Indexed::from_iter([policy]))
     } else {

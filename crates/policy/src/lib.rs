@@ -13,6 +13,7 @@ mod lint;
 mod problem;
 mod release;
 mod retrieval;
+mod schema;
 mod table;
 mod team;
 mod template;

@@ -46,6 +46,14 @@ pub fn lint(release: &Release) -> Vec<Finding> {
             )));
         }
     }
+    let untyped = release.untyped();
+    let some_typed = untyped.len() < release.team().tools.len();
+    if some_typed && !untyped.is_empty() {
+        findings.push(Finding(format!(
+            "no rule is validated against types, for want of those of {}: declare `args`, and `facts` as a table",
+            untyped.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ")
+        )));
+    }
     findings.extend(permitted(release));
     findings
 }

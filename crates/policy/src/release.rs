@@ -25,6 +25,7 @@ use crate::{
     index::{Answer, Indexed, Posed},
     problem::{Problems, ReleaseErrors},
     retrieval::{Found, Index},
+    schema::{self, ToolTypes},
     table::{self, Table, TableVerdict},
     team::{self, AgentPlan, TeamFile},
     threshold::threshold,
@@ -46,6 +47,7 @@ pub struct Release {
     risk: RuleBook,
     thresholds: Vec<(Threshold, Digest)>,
     scopes: HashMap<ThresholdId, Indexed>,
+    types: BTreeMap<String, ToolTypes>,
 }
 
 impl std::fmt::Debug for Release {
@@ -115,6 +117,7 @@ impl Release {
             risk: parts.risk,
             thresholds: parts.thresholds,
             scopes: parts.scopes,
+            types: team.types,
         })
     }
 
@@ -189,6 +192,19 @@ impl Release {
         Some(self.tables.get(agent)?.decide(&question))
     }
 
+    /// Tools whose arguments or facts have no declared types: what rules read of them is not validated.
+    pub(crate) fn untyped(&self) -> Vec<&str> {
+        schema::untyped(&self.types)
+    }
+
+    /// The question with arguments as their tool declares them.
+    fn pose(&self, wanted: &Ask<'_>) -> Result<Posed<'static>, String> {
+        if let Some(types) = self.types.get(&wanted.action.tool) {
+            types.takes(&wanted.action.tool, &wanted.action.arguments)?;
+        }
+        question(wanted).pose()
+    }
+
     /// The permission set of an agent.
     pub(crate) fn permission_set(&self, agent: &PrincipalId) -> Option<&RuleBook> {
         self.permissions.get(agent)
@@ -233,7 +249,7 @@ impl Rules for Release {
         let Some(book) = self.permissions.get(wanted.principal) else {
             return Vec::new();
         };
-        let Ok(posed) = question(wanted).pose() else {
+        let Ok(posed) = self.pose(wanted) else {
             return Vec::new();
         };
         let answer = book.answer(&posed);
@@ -258,7 +274,7 @@ impl<'q> Posing<'q> {
         Self {
             release,
             principal: wanted.principal,
-            posed: question(wanted).pose(),
+            posed: release.pose(wanted),
         }
     }
 
@@ -399,9 +415,11 @@ impl Parts {
         let tools: BTreeSet<_> = team.team.tools.keys().map(String::as_str).collect();
         // A table is asked by the agent's duty, everything else by the tool.
         let duties: BTreeSet<_> = Duty::ALL.iter().map(|d| d.word()).collect();
+        let schema = schema::of_tools(&team.types, problems);
         let known = |notes, actions| Known {
             notes,
             actions,
+            types: schema.as_ref(),
             agents: &agents,
             has_clause,
         };
@@ -414,7 +432,12 @@ impl Parts {
         let mut tables = HashMap::new();
         for (agent, path) in &team.tables {
             let file = [(path.as_str(), text(path))];
-            let book = RuleBook::parse(file, &known(table::NOTES, &duties), problems);
+            // Tables read whole answers, of which not every field is declared.
+            let known = Known {
+                types: None,
+                ..known(table::NOTES, &duties)
+            };
+            let book = RuleBook::parse(file, &known, problems);
             tables.insert(agent.clone(), Table::new(&book, has_clause, problems));
         }
         if !files.contains_key(RISK) {
@@ -441,7 +464,7 @@ impl Parts {
             let Some(threshold) = threshold(path, text, &team.team, has_clause, problems) else {
                 continue;
             };
-            match condition(path, &threshold.scope, &known(&[], &tools)) {
+            match condition(path, &threshold.tool, &threshold.scope, &known(&[], &tools)) {
                 Ok(scope) => {
                     scopes.insert(threshold.id.clone(), scope);
                 }

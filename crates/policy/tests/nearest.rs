@@ -27,7 +27,16 @@ fn facts(of: &Value) -> Facts {
 }
 
 fn asked(who: &str, tool: &str, arguments: &Value, known: &Value) -> (Permission, Vec<Near>) {
-    let release = example();
+    asked_of(&example(), who, tool, arguments, known)
+}
+
+fn asked_of(
+    release: &Release,
+    who: &str,
+    tool: &str,
+    arguments: &Value,
+    known: &Value,
+) -> (Permission, Vec<Near>) {
     let action = Action {
         tool: tool.to_owned(),
         arguments: arguments.as_object().unwrap().clone(),
@@ -77,7 +86,12 @@ fn a_permit_says_which_of_its_conditions_does_not_hold() {
     assert_eq!(near[0].conditions.len(), 2);
     assert!(near[0].conditions[0].contains("context.args.amount_cents"));
     // Another agent's call: the scope is what does not hold, and no permit of its set is about the tool.
-    let (permission, near) = asked("reviewer", "books.order_read", &json!({}), &json!({}));
+    let (permission, near) = asked(
+        "reviewer",
+        "books.order_read",
+        &json!({"order_id": "O-1"}),
+        &json!({}),
+    );
     assert_eq!((permission, near), (Permission::Silent, Vec::new()));
 }
 
@@ -102,10 +116,32 @@ fn a_forbid_says_what_holds() {
 
 #[test]
 fn a_rule_that_cannot_be_evaluated_says_why() {
-    let (permission, near) = asked("executor", "treasury.transfer_create", &json!({}), &known());
+    // Types would not let such a rule in: take those of one tool away.
+    let mut files = example().files().clone();
+    let change = |text: &mut String, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        *text = text.replacen(from, to, 1);
+    };
+    let team = files.get_mut("team.toml").unwrap();
+    change(team, "args = { currency = \"String\" }", "");
+    let set = files.get_mut("permissions/executor.cedar").unwrap();
+    change(
+        set,
+        "unless { context.facts has vendor.sanctioned &&",
+        "unless {",
+    );
+    let release = Release::from_files(files).unwrap();
+    let (permission, near) = asked_of(
+        &release,
+        "executor",
+        "treasury.transfer_create",
+        &transfer(5, "A-1"),
+        &json!({"vendor": {"id": "V-7", "account": "A-1"}, "invoice": {"malformed": false}}),
+    );
     let Permission::Fault(hit) = permission else {
         panic!("{permission:?}")
     };
+    assert_eq!(hit.rule, "permissions/executor.cedar#sanctioned-vendor");
     assert_eq!(hit.rule, near[0].rule.rule);
     assert!(near[0].conditions[0].contains("which cannot be told"));
 }
