@@ -2,8 +2,9 @@
 //!
 //! Cedar's authorizer evaluates every policy of a set. Whether a scope (`principal == P`, `action in [A, B]`,
 //! `resource is T in R`) can hold is known from the request and the entities alone, and a scope cannot fail to be
-//! evaluated; so a policy whose scope does not hold is neither a reason nor an error, and need not be asked. What is
-//! left is evaluated by Cedar's own evaluator, whole, scope included: the index only passes over.
+//! evaluated; so a policy whose scope does not hold is neither a reason nor an error, and need not be asked. Of what is
+//! left, plain conditions are evaluated here (`plain.rs`); all others, and every one that is not a clear yes or no, by
+//! Cedar's own evaluator.
 //!
 //! `tests/index.rs` holds the answers against Cedar's authorizer over the whole set.
 
@@ -19,6 +20,8 @@ use cedar_policy_core::{
     evaluator::Evaluator,
     extensions::Extensions,
 };
+
+use crate::plain::Plain;
 
 /// What a set of policies answers to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +56,8 @@ struct Compiled {
     policy: ast::Policy,
     /// Scope and conditions as one expression, which Cedar would put together for every request.
     whole: Expr,
+    /// Its conditions alone, where they are plain ones: whoever is a candidate has met the scope.
+    plain: Option<Plain>,
 }
 
 /// The places that scopes name on one of principal, action and resource.
@@ -86,7 +91,14 @@ impl<'e> Posed<'e> {
     }
 
     /// What a whole policy comes to.
-    fn verdict(&self, policy: &ast::Policy, whole: &Expr) -> Verdict {
+    fn verdict(&self, one: &Compiled) -> Verdict {
+        let plain = one.plain.as_ref().zip(self.request.context());
+        match plain.and_then(|(plain, context)| plain.holds(context)) {
+            Some(true) => return Verdict::Yes,
+            Some(false) => return Verdict::No,
+            None => {}
+        }
+        let (policy, whole) = (&one.policy, &one.whole);
         match self.evaluator.interpret(whole, policy.env()) {
             Ok(value) => truth_of(&value).unwrap_or_else(|| {
                 // No truth value: Cedar words the error.
@@ -191,7 +203,7 @@ impl Indexed {
             let Some(one) = self.policies.get(number as usize) else {
                 continue;
             };
-            match (posed.verdict(&one.policy, &one.whole), one.effect) {
+            match (posed.verdict(one), one.effect) {
                 (Verdict::Yes, Effect::Permit) => permits.push(one.id.clone()),
                 (Verdict::Yes, Effect::Forbid) => forbids.push(one.id.clone()),
                 (Verdict::No, _) => {}
@@ -229,6 +241,7 @@ impl Indexed {
             effect: policy.effect(),
             policy: ast.clone(),
             whole: ast.condition(),
+            plain: Plain::of(ast),
         });
     }
 

@@ -10,6 +10,7 @@ mod explain;
 mod files;
 mod index;
 mod lint;
+mod plain;
 mod problem;
 mod release;
 mod retrieval;

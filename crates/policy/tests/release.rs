@@ -511,7 +511,7 @@ fn rules_are_validated_against_the_types_of_the_tools() {
             exe,
             "context.facts has inv && ",
             "",
-            &["rule `too-much`", "`inv`"],
+            &["rule `too-much`", "facts.inv`"],
         ),
         (
             "risk.cedar",
