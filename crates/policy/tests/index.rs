@@ -149,7 +149,10 @@ fn policy() -> impl Strategy<Value = (String, Option<(usize, usize)>)> {
         scope("principal", PRINCIPALS),
         action,
         scope("resource", RESOURCES),
-        select(CONDITIONS),
+        prop_oneof![
+            select(CONDITIONS).prop_map(str::to_owned),
+            condition().prop_map(|c| format!("when {{ {c} }}")),
+        ],
         (0..PRINCIPALS.len(), 0..RESOURCES.len()),
     )
         .prop_map(|(effect, principal, action, resource, condition, slots)| {
@@ -157,6 +160,48 @@ fn policy() -> impl Strategy<Value = (String, Option<(usize, usize)>)> {
             let open = text.contains('?');
             (text, open.then_some(slots))
         })
+}
+
+/// Expressions over the context, of every form that is evaluated without Cedar, and of some that are not; most are of the
+/// wrong type somewhere.
+fn condition() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        2 => select(vec!["context.n", "context.rec.a.n", "3", "-1", "9223372036854775807"]),
+        2 => select(vec!["context.flag", "true", "false", "context.rec.yes"]),
+        2 => select(vec!["context.args.to", "context.s", "\"x\"", "context.rec.a.t"]),
+        1 => select(vec!["context.list", "context.rec", "context.rec.a", "context.missing", "context"]),
+        1 => select(vec!["principal", "principal.level", "[1, 2]", "[\"x\", 3, true]", "{n: 1}"]),
+        3 => select(vec![
+            "context has flag", "context has rec.a.n", "context has rec.a.x.y", "context.rec has a",
+            "context.rec.a has n", "context.n has x", "context has n.x", "context has missing.x",
+        ]),
+    ]
+    .prop_map(str::to_owned);
+    let whole = leaf.prop_recursive(4, 24, 3, |inner| {
+        let sign = select(vec![
+            "&&", "&&", "||", "||", "==", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*",
+        ]);
+        let two = (inner.clone(), inner.clone());
+        prop_oneof![
+            6 => (two.clone(), sign).prop_map(|((a, b), sign)| format!("(({a}) {sign} ({b}))")),
+            1 => inner.clone().prop_map(|a| format!("(!({a}))")),
+            1 => inner.clone().prop_map(|a| format!("(({a}) like \"x*\")")),
+            2 => two.clone().prop_map(|(a, b)| format!("(({a}).contains({b}))")),
+            1 => inner.clone().prop_map(|a| format!("([1, 3, \"x\", true].contains({a}))")),
+            1 => (two, inner).prop_map(|((a, b), c)| format!("(if ({a}) then ({b}) else ({c}))")),
+        ]
+    });
+    let compared = (
+        select(vec!["context.n", "context.rec.a.n"]),
+        select(vec!["<", ">=", "=="]),
+        0..8_i64,
+    )
+        .prop_map(|(a, sign, n)| format!("{a} {sign} {n}"));
+    prop_oneof![
+        2 => whole.clone(),
+        1 => (compared.clone(), whole.clone()).prop_map(|(a, b)| format!("{a} && ({b})")),
+        1 => (compared, whole).prop_map(|(a, b)| format!("{a} || ({b})")),
+    ]
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
@@ -253,6 +298,27 @@ impl Asked {
         if let Some(flag) = self.flag {
             pairs.push(("flag".to_owned(), RestrictedExpression::new_bool(flag)));
         }
+        let (text, long) = (
+            RestrictedExpression::new_string,
+            RestrictedExpression::new_long,
+        );
+        let list = [
+            long(3),
+            text("x".to_owned()),
+            RestrictedExpression::new_bool(true),
+        ];
+        let list = RestrictedExpression::new_set(list);
+        pairs.push(("list".to_owned(), list));
+        let record = |pairs: Vec<(&str, RestrictedExpression)>| {
+            let pairs = pairs.into_iter().map(|(k, v)| (k.to_owned(), v));
+            RestrictedExpression::new_record(pairs).unwrap()
+        };
+        let a = record(vec![
+            ("n", long(self.n + 1)),
+            ("t", text(self.s.to_owned())),
+        ]);
+        let yes = RestrictedExpression::new_bool(self.n % 2 == 0);
+        pairs.push(("rec".to_owned(), record(vec![("a", a), ("yes", yes)])));
         let to = self
             .to
             .map(|to| RestrictedExpression::new_string(to.to_owned()));
