@@ -119,3 +119,66 @@ fn scalar(scalar: &Scalar) -> Cedar {
         Scalar::Text(s) => Cedar::from(s.as_str()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy::RestrictedExpression as Written;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,30}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-z_]{1,9}", inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// The same by way of the expressions that Cedar offers for it.
+    fn written(value: &Value) -> Written {
+        match value {
+            Value::Bool(b) => Written::new_bool(*b),
+            Value::Number(n) => Written::new_long(n.as_i64().unwrap()),
+            Value::String(s) => Written::new_string(s.clone()),
+            Value::Array(items) => Written::new_set(items.iter().map(written)),
+            Value::Object(fields) => {
+                let fields = fields.iter().map(|(k, v)| (k.clone(), written(v)));
+                Written::new_record(fields).unwrap()
+            }
+            Value::Null => unreachable!("the generator makes none"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_context_is_what_cedar_would_make_of_it(
+            args in prop::collection::btree_map("[a-z_]{1,9}", any_json(), 0..5),
+            facts in prop::collection::btree_map("[a-z]{1,4}", any::<i64>(), 0..4),
+        ) {
+            let args: Map<String, Value> = args.into_iter().collect();
+            let mut known = Facts::default();
+            for (field, n) in &facts {
+                known.insert("inv", field, Scalar::Int(*n));
+            }
+            let question = Question {
+                principal: "ana", action: "t.x", case: "c1", subject: "s", env: "dev",
+                args: &args, facts: &known,
+            };
+            let facts = if facts.is_empty() { json!({}) } else { json!({ "inv": facts }) };
+            let whole = json!({"args": args, "env": "dev", "facts": facts, "subject": "s"});
+            let fields = whole.as_object().unwrap().iter().map(|(k, v)| (k.clone(), written(v)));
+            let expected = cedar_policy::Context::from_pairs(fields).unwrap();
+            let posed = question.pose().unwrap();
+            prop_assert_eq!(posed.context(), Some(expected.as_ref()));
+        }
+    }
+}

@@ -90,6 +90,11 @@ impl<'e> Posed<'e> {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn context(&self) -> Option<&ast::Context> {
+        self.request.context()
+    }
+
     /// What a whole policy comes to.
     fn verdict(&self, one: &Compiled) -> Verdict {
         let plain = one.plain.as_ref().zip(self.request.context());
