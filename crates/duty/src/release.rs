@@ -352,9 +352,7 @@ pub trait Rules: Send + Sync {
     fn in_scope(&self, threshold: &Threshold, ask: &Ask<'_>) -> Result<bool, String>;
     /// The rules nearest to another answer of [`Rules::permission`], nearest first: where nothing permits, the permits
     /// that lack least; where a rule forbids or cannot be evaluated, that rule. Few, and none where it was permitted.
-    fn near(&self, _ask: &Ask<'_>) -> Vec<Near> {
-        Vec::new()
-    }
+    fn near(&self, ask: &Ask<'_>) -> Vec<Near>;
     /// The question put once, where that saves the rules work; without it they are asked one by one.
     fn hear<'q>(&'q self, _ask: &Ask<'q>) -> Option<Box<dyn Hearing + 'q>> {
         None

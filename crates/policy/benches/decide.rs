@@ -24,7 +24,7 @@ use duty::{
     facts::{Facts, Scalar},
     name::{Environment, PrincipalId},
     principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
-    release::{Ask, ClauseRef, Permission, RiskFinding, RuleHit, Rules, Team, Threshold},
+    release::{Ask, ClauseRef, Near, Permission, RiskFinding, RuleHit, Rules, Team, Threshold},
     request::{BuildRelease, Call, OpenCase, OpenLog, Promote, RecordFile, Request, Submission},
     state::State,
     time::Time,
@@ -417,6 +417,9 @@ impl Rules for Scan<'_> {
     }
     fn in_scope(&self, threshold: &Threshold, ask: &Ask<'_>) -> Result<bool, String> {
         self.release.in_scope(threshold, ask)
+    }
+    fn near(&self, ask: &Ask<'_>) -> Vec<Near> {
+        self.release.near(ask)
     }
 }
 

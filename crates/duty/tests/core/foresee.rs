@@ -93,6 +93,10 @@ fn refusals_are_those_of_the_core() {
     let refusal = forbidden.permission.unwrap_err();
     assert_eq!(refusal.code, Code::NotPermitted);
     assert_eq!(refusal.rule.as_deref(), Some("exe#too-much"));
+    assert_eq!(
+        refusal.remedy,
+        "it would be refused no more if `cents > 100000` did not hold; ask the bank; nobody's approval lifts a forbid"
+    );
     let silent = foreseen(&w, "ana", &pay(50, "v1")).unwrap();
     let refusal = silent.permission.unwrap_err();
     assert!(refusal.remedy.contains("bank.pay"), "{refusal}");
