@@ -364,23 +364,41 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         form: Form,
     },
-    /// Say whether an agent may make a call, and of which risk tier it is.
-    Check {
-        /// The agent.
-        agent: String,
-        /// The tool, `<server>.<tool>`.
-        tool: String,
-        /// Its arguments as a JSON object.
-        #[arg(default_value = "{}")]
-        arguments: String,
-        /// Facts as a JSON object of namespaces.
-        #[arg(long, default_value = "{}")]
-        facts: String,
-        #[command(flatten)]
-        which: Which,
-        #[command(flatten)]
-        form: Form,
-    },
+    /// Say what would be said of a call, by which rules and clauses; nothing is recorded. Exit code 3 where it is refused.
+    Check(Box<PolicyCheck>),
+}
+
+/// A call that nobody makes.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCheck {
+    /// The agent.
+    #[arg(long)]
+    pub(crate) agent: String,
+    /// The tool, `<server>.<tool>`.
+    #[arg(long)]
+    pub(crate) tool: String,
+    /// Its arguments as a JSON object, or `@` and a file that holds it.
+    #[arg(long, default_value = "{}")]
+    pub(crate) args: String,
+    /// A case under way: its facts, subject, environment and release.
+    #[arg(long, conflicts_with_all = ["facts", "subject", "env"])]
+    pub(crate) case: Option<String>,
+    /// Facts as a JSON object of namespaces, or `@` and a file that holds it.
+    #[arg(long, default_value = "{}")]
+    pub(crate) facts: String,
+    /// What the case would be about.
+    #[arg(long, default_value = "hypothetical")]
+    pub(crate) subject: String,
+    /// The environment; without `--case`, `staging` where none is named.
+    #[arg(long)]
+    pub(crate) env: Option<String>,
+    /// A directory with a release, or the digest of one in the log; without it that of the case, or the one in force.
+    #[arg(long)]
+    pub(crate) release: Option<String>,
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    #[command(flatten)]
+    pub(crate) form: Form,
 }
 
 #[derive(Debug, Subcommand)]

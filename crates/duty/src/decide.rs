@@ -8,14 +8,17 @@ mod approve;
 mod authority;
 mod erase;
 mod execute;
+mod foresee;
 mod gather;
 mod keep;
+mod permit;
 mod recommend;
 mod threshold;
 mod triage;
 mod verdict;
 
 pub use approve::{differs, may_sign};
+pub use foresee::{Foresight, Outlook, Room, Signing, foresee};
 
 use crate::{
     canonical::Digest,
@@ -89,7 +92,7 @@ struct Desk<'a> {
     exceptions: u32,
 }
 
-type Ruled = Result<(), Refusal>;
+type Ruled<T = ()> = Result<T, Refusal>;
 
 impl<'a> Desk<'a> {
     fn run(&mut self) -> Ruled {

@@ -24,5 +24,7 @@ mod tagged;
 mod text;
 pub mod time;
 
-pub use decide::{Decision, decide, differs, may_sign, release_for};
+pub use decide::{
+    Decision, Foresight, Outlook, Room, Signing, decide, differs, foresee, may_sign, release_for,
+};
 pub use fold::FoldError;

@@ -12,7 +12,7 @@ pub struct Refusal {
     pub why: String,
     /// What would make it pass.
     pub remedy: String,
-    /// The release's rule that spoke, where one did.
+    /// The release's rule that spoke, or that came nearest to permitting, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// The clause behind it, where there is one.

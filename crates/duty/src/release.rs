@@ -315,12 +315,39 @@ pub enum Permission {
 }
 
 /// What the risk rules say of an action.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RiskFinding {
     /// The highest tier that a rule asks for; high where none speaks or one cannot be evaluated.
     pub tier: Tier,
     /// The rules behind that tier.
     pub hits: Vec<RuleHit>,
+}
+
+/// A rule that comes near to what was asked, and what stands in the way. Texts are for people, bounded, and the same for
+/// the same question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Near {
+    /// The rule, with its clause.
+    pub rule: RuleHit,
+    /// The conditions: of a permit those that do not hold, of a forbid those that do.
+    pub conditions: Vec<String>,
+    /// What the rule's author says to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+/// A question that was put once, and is answered as often as need be; each answer is that of [`Rules`].
+pub trait Hearing {
+    /// As [`Rules::permission`].
+    fn permission(&self) -> Permission;
+    /// As [`Rules::risk`].
+    fn risk(&self) -> RiskFinding;
+    /// As [`Rules::in_scope`].
+    ///
+    /// # Errors
+    /// As [`Rules::in_scope`].
+    fn in_scope(&self, threshold: &Threshold) -> Result<bool, String>;
 }
 
 /// A release's content, asked purely: the same question has the same answer for ever.
@@ -342,4 +369,57 @@ pub trait Rules: Send + Sync {
     /// # Errors
     /// Where the condition cannot be evaluated on this action.
     fn in_scope(&self, threshold: &Threshold, ask: &Ask<'_>) -> Result<bool, String>;
+    /// The rules nearest to another answer of [`Rules::permission`], nearest first: where nothing permits, the permits
+    /// that lack least; where a rule forbids or cannot be evaluated, that rule. Few, and none where it was permitted.
+    fn near(&self, ask: &Ask<'_>) -> Vec<Near>;
+    /// The question put once, where that saves the rules work; without it they are asked one by one.
+    fn hear<'q>(&'q self, _ask: &Ask<'q>) -> Option<Box<dyn Hearing + 'q>> {
+        None
+    }
+}
+
+/// A question on its way to the rules, put once where they know how.
+pub(crate) struct Heard<'q> {
+    rules: &'q dyn Rules,
+    ask: Ask<'q>,
+    hearing: Option<Box<dyn Hearing + 'q>>,
+}
+
+impl<'q> Heard<'q> {
+    pub(crate) fn new(rules: &'q dyn Rules, ask: Ask<'q>) -> Self {
+        Self {
+            hearing: rules.hear(&ask),
+            rules,
+            ask,
+        }
+    }
+
+    pub(crate) fn ask(&self) -> &Ask<'q> {
+        &self.ask
+    }
+
+    pub(crate) fn permission(&self) -> Permission {
+        match &self.hearing {
+            Some(hearing) => hearing.permission(),
+            None => self.rules.permission(&self.ask),
+        }
+    }
+
+    pub(crate) fn near(&self) -> Vec<Near> {
+        self.rules.near(&self.ask)
+    }
+
+    pub(crate) fn risk(&self) -> RiskFinding {
+        match &self.hearing {
+            Some(hearing) => hearing.risk(),
+            None => self.rules.risk(&self.ask),
+        }
+    }
+
+    pub(crate) fn in_scope(&self, threshold: &Threshold) -> Result<bool, String> {
+        match &self.hearing {
+            Some(hearing) => hearing.in_scope(threshold),
+            None => self.rules.in_scope(threshold, &self.ask),
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use duty::{
     canonical::Digest,
-    release::{Ask, ClauseRef, Permission, RiskFinding, Rules, Team, Threshold},
+    release::{Ask, ClauseRef, Hearing, Near, Permission, RiskFinding, Rules, Team, Threshold},
 };
 use policy::Release;
 
@@ -76,5 +76,11 @@ impl Rules for Pretend<'_> {
     }
     fn in_scope(&self, threshold: &Threshold, ask: &Ask<'_>) -> Result<bool, String> {
         self.rules.in_scope(threshold, ask)
+    }
+    fn near(&self, ask: &Ask<'_>) -> Vec<Near> {
+        self.rules.near(ask)
+    }
+    fn hear<'q>(&'q self, ask: &Ask<'q>) -> Option<Box<dyn Hearing + 'q>> {
+        self.rules.hear(ask)
     }
 }

@@ -6,12 +6,16 @@
 
 use std::{str::FromStr, sync::LazyLock};
 
-use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Entities, EntityId, EntityTypeName,
-    EntityUid, PolicySet, Request, RestrictedExpression,
+use cedar_policy_core::{
+    ast::{
+        Context, Eid, EntityType, EntityUID, EntityUIDEntry, Request, Value as Cedar, ValueKind,
+    },
+    entities::Entities,
 };
 use duty::facts::{Facts, Scalar};
 use serde_json::{Map, Value};
+
+use crate::index::Posed;
 
 /// The entity type of principals.
 pub(crate) const AGENT: &str = "Agent";
@@ -34,118 +38,147 @@ pub(crate) struct Question<'a> {
     pub(crate) facts: &'a Facts,
 }
 
-/// Which rules hold, and which could not be evaluated.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) allowed: bool,
-    /// The rules that determine the decision, in order of id: permits where allowed, forbids where not.
-    pub(crate) holding: Vec<String>,
-    /// Rules with what went wrong in them, in order of id.
-    pub(crate) faults: Vec<(String, String)>,
-}
-
 impl Question<'_> {
-    /// The question as Cedar takes it.
+    /// The question as Cedar takes it, its values made once for however many rules.
     ///
     /// # Errors
     /// Where it cannot be put: an argument that is no Cedar value.
-    pub(crate) fn request(&self) -> Result<Request, String> {
+    pub(crate) fn pose(&self) -> Result<Posed<'static>, String> {
         let namespaces = self.facts.iter().map(|(name, fields)| {
-            let fields = fields
-                .iter()
-                .map(|(field, value)| (field.clone(), scalar(value)));
-            let record = RestrictedExpression::new_record(fields).map_err(|e| e.to_string())?;
-            Ok((name.clone(), record))
+            let fields = fields.iter().map(|(f, value)| (f.as_str(), scalar(value)));
+            (name.as_str(), Cedar::record(fields, None))
         });
-        let namespaces = namespaces.collect::<Result<Vec<_>, String>>()?;
-        let facts = RestrictedExpression::new_record(namespaces).map_err(|e| e.to_string())?;
-        let text = |s: &str| RestrictedExpression::new_string(s.to_owned());
-        let context = [
+        let values = [
             record(self.args)?,
-            text(self.env),
-            facts,
-            text(self.subject),
+            Cedar::from(self.env),
+            Cedar::record(namespaces, None),
+            Cedar::from(self.subject),
         ];
-        let context = Context::from_pairs(CONTEXT.map(str::to_owned).into_iter().zip(context))
-            .map_err(|e| e.to_string())?;
+        let context = match Cedar::record(CONTEXT.into_iter().zip(values), None).value {
+            ValueKind::Record(fields) => Context::Value(fields),
+            _ => unreachable!("INVARIANT: a record is a record"),
+        };
         let [agent, action, case] = &*TYPES;
-        Request::new(
+        let request = Request::new_unchecked(
             entity(agent, self.principal),
             entity(action, self.action),
             entity(case, self.case),
-            context,
-            None,
-        )
-        .map_err(|e| e.to_string())
-    }
-}
-
-/// Asks a set of rules.
-pub(crate) fn ask(set: &PolicySet, request: &Request) -> Answer {
-    let response = Authorizer::new().is_authorized(request, set, &NOTHING);
-    let diagnostics = response.diagnostics();
-    let mut holding: Vec<String> = diagnostics.reason().map(ToString::to_string).collect();
-    holding.sort();
-    let faults = diagnostics.errors().map(|e| match e {
-        AuthorizationError::PolicyEvaluationError(e) => {
-            (e.policy_id().to_string(), e.inner().to_string())
-        }
-    });
-    let mut faults: Vec<_> = faults.collect();
-    faults.sort();
-    Answer {
-        allowed: response.decision() == Decision::Allow,
-        holding,
-        faults,
+            Some(context),
+        );
+        Ok(Posed::new(request, &NOTHING))
     }
 }
 
 /// Rules see no entity store: all that they may know is in the question.
-static NOTHING: LazyLock<Entities> = LazyLock::new(Entities::empty);
+static NOTHING: LazyLock<Entities> = LazyLock::new(Entities::new);
 
 /// The three entity types; parsing their names for every question costs more than asking it.
-static TYPES: LazyLock<[EntityTypeName; 3]> = LazyLock::new(|| {
-    [AGENT, ACTION, CASE].map(|name| {
-        EntityTypeName::from_str(name).expect("INVARIANT: a constant word is a type name")
-    })
+static TYPES: LazyLock<[EntityType; 3]> = LazyLock::new(|| {
+    [AGENT, ACTION, CASE]
+        .map(|name| EntityType::from_str(name).expect("INVARIANT: a constant word is a type name"))
 });
 
-fn entity(kind: &EntityTypeName, id: &str) -> EntityUid {
-    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+fn entity(kind: &EntityType, id: &str) -> EntityUIDEntry {
+    EntityUIDEntry::known(
+        EntityUID::from_components(kind.clone(), Eid::new(id), None),
+        None,
+    )
 }
 
 /// JSON to Cedar values one by one, and not through Cedar's own JSON form, in which an agent's `__entity` would mean
 /// something.
-fn value(value: &Value) -> Result<RestrictedExpression, String> {
+fn value(value: &Value) -> Result<Cedar, String> {
     match value {
-        Value::Bool(b) => Ok(RestrictedExpression::new_bool(*b)),
-        Value::String(s) => Ok(RestrictedExpression::new_string(s.clone())),
+        Value::Bool(b) => Ok(Cedar::from(*b)),
+        Value::String(s) => Ok(Cedar::from(s.as_str())),
         Value::Number(n) => n
             .as_i64()
-            .map(RestrictedExpression::new_long)
+            .map(Cedar::from)
             .ok_or_else(|| format!("`{n}` is no whole number of 64 bits")),
         Value::Array(items) => {
-            let items = items
-                .iter()
-                .map(self::value)
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok(RestrictedExpression::new_set(items))
+            let items = items.iter().map(self::value);
+            Ok(Cedar::set(items.collect::<Result<Vec<_>, _>>()?, None))
         }
         Value::Object(fields) => record(fields),
         Value::Null => Err("null is no value for rules; leave the argument out".to_owned()),
     }
 }
 
-fn record(fields: &Map<String, Value>) -> Result<RestrictedExpression, String> {
-    let fields = fields.iter().map(|(name, v)| Ok((name.clone(), value(v)?)));
+fn record(fields: &Map<String, Value>) -> Result<Cedar, String> {
+    let fields = fields
+        .iter()
+        .map(|(name, v)| Ok((name.as_str(), value(v)?)));
     let fields = fields.collect::<Result<Vec<_>, String>>()?;
-    RestrictedExpression::new_record(fields).map_err(|e| e.to_string())
+    Ok(Cedar::record(fields, None))
 }
 
-fn scalar(scalar: &Scalar) -> RestrictedExpression {
+fn scalar(scalar: &Scalar) -> Cedar {
     match scalar {
-        Scalar::Bool(b) => RestrictedExpression::new_bool(*b),
-        Scalar::Int(n) => RestrictedExpression::new_long(*n),
-        Scalar::Text(s) => RestrictedExpression::new_string(s.clone()),
+        Scalar::Bool(b) => Cedar::from(*b),
+        Scalar::Int(n) => Cedar::from(*n),
+        Scalar::Text(s) => Cedar::from(s.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy::RestrictedExpression as Written;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,30}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-z_]{1,9}", inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// The same by way of the expressions that Cedar offers for it.
+    fn written(value: &Value) -> Written {
+        match value {
+            Value::Bool(b) => Written::new_bool(*b),
+            Value::Number(n) => Written::new_long(n.as_i64().unwrap()),
+            Value::String(s) => Written::new_string(s.clone()),
+            Value::Array(items) => Written::new_set(items.iter().map(written)),
+            Value::Object(fields) => {
+                let fields = fields.iter().map(|(k, v)| (k.clone(), written(v)));
+                Written::new_record(fields).unwrap()
+            }
+            Value::Null => unreachable!("the generator makes none"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_context_is_what_cedar_would_make_of_it(
+            args in prop::collection::btree_map("[a-z_]{1,9}", any_json(), 0..5),
+            facts in prop::collection::btree_map("[a-z]{1,4}", any::<i64>(), 0..4),
+        ) {
+            let args: Map<String, Value> = args.into_iter().collect();
+            let mut known = Facts::default();
+            for (field, n) in &facts {
+                known.insert("inv", field, Scalar::Int(*n));
+            }
+            let question = Question {
+                principal: "ana", action: "t.x", case: "c1", subject: "s", env: "dev",
+                args: &args, facts: &known,
+            };
+            let facts = if facts.is_empty() { json!({}) } else { json!({ "inv": facts }) };
+            let whole = json!({"args": args, "env": "dev", "facts": facts, "subject": "s"});
+            let fields = whole.as_object().unwrap().iter().map(|(k, v)| (k.clone(), written(v)));
+            let expected = cedar_policy::Context::from_pairs(fields).unwrap();
+            let posed = question.pose().unwrap();
+            prop_assert_eq!(posed.context(), Some(expected.as_ref()));
+        }
     }
 }

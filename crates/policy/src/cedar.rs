@@ -1,38 +1,37 @@
 //! Cedar in a release: one condition language for permissions, risk, tables and thresholds.
 //!
-//! Each file is parsed once, checked whole, and sliced by action: a rule whose scope names other actions can neither
-//! hold nor fail, so it is not asked.
+//! Each file is parsed once, checked whole, and indexed by scope: a rule whose scope cannot hold is not asked.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     str::FromStr,
 };
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityUid, Expression, Policy, PolicyId, PolicySet,
-    PrincipalConstraint,
+    ActionConstraint, Effect, EntityId, EntityUid, Expression, Policy, PolicyId, PolicySet,
+    PrincipalConstraint, Validator,
 };
 use duty::release::RuleHit;
 
 use crate::{
     ask::{ACTION, AGENT, CASE},
+    index::{Answer, Indexed, Posed},
     problem::Problems,
+    schema,
 };
 
-/// The rules of one file.
-#[derive(Debug)]
-pub(crate) struct RuleFile {
-    path: String,
+/// The rules of one or more files, by `<file>#<id>`.
+#[derive(Debug, Default)]
+pub(crate) struct RuleBook {
     rules: BTreeMap<String, Rule>,
-    /// The rules whose scope names the action, with those that name none.
-    by_action: HashMap<String, PolicySet>,
-    /// The rules whose scope names no action.
-    open: PolicySet,
+    index: Indexed,
 }
 
 /// One rule with its annotations.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
+    /// `<file>#<id>`; what the policy is called too.
+    pub(crate) name: String,
     pub(crate) id: String,
     pub(crate) forbids: bool,
     pub(crate) notes: BTreeMap<String, String>,
@@ -43,37 +42,41 @@ pub(crate) struct Rule {
 
 /// What the rules of a file may name.
 pub(crate) struct Known<'a> {
-    /// Annotations besides `@id`, `@clause` and `@why`.
+    /// Annotations besides `@id`, `@clause`, `@why` and `@advice`.
     pub(crate) notes: &'a [&'a str],
     /// Ids of `Action` entities.
     pub(crate) actions: &'a BTreeSet<&'a str>,
     /// Ids of `Agent` entities.
     pub(crate) agents: &'a BTreeSet<&'a str>,
+    /// The types of what rules read, where they are declared.
+    pub(crate) types: Option<&'a Validator>,
     /// Whether a policy document has the clause.
     pub(crate) has_clause: &'a dyn Fn(&str) -> bool,
 }
 
-impl RuleFile {
-    /// Reads a file; every policy needs `@id`, unique in it, and `@clause` naming a clause of the release.
-    pub(crate) fn parse(
-        path: &str,
-        text: &str,
+impl RuleBook {
+    /// Reads files; every policy needs `@id`, unique in its file, and `@clause` naming a clause of the release.
+    pub(crate) fn parse<'t>(
+        files: impl IntoIterator<Item = (&'t str, &'t str)>,
         known: &Known<'_>,
         problems: &mut Problems,
     ) -> Self {
-        let mut file = Self {
-            path: path.to_owned(),
-            rules: BTreeMap::new(),
-            by_action: HashMap::new(),
-            open: PolicySet::new(),
-        };
+        let mut book = Self::default();
+        for (path, text) in files {
+            book.read(path, text, known, problems);
+        }
+        book.index = book.rules().map(|r| r.policy.clone()).collect();
+        book
+    }
+
+    fn read(&mut self, path: &str, text: &str, known: &Known<'_>, problems: &mut Problems) {
         let parsed = match PolicySet::from_str(text) {
             Ok(parsed) => parsed,
             Err(e) => {
                 for e in e.iter() {
                     problems.add(located(path, text, e), e.to_string());
                 }
-                return file;
+                return;
             }
         };
         if parsed.templates().next().is_some() {
@@ -82,109 +85,92 @@ impl RuleFile {
                 "templates with slots are not used in a release; write the rule out",
             );
         }
+        let before: Vec<String> = self.rules.keys().cloned().collect();
         for policy in parsed.policies() {
-            file.take(policy, known, problems);
+            self.take(path, policy, known, problems);
         }
-        if file.rules.is_empty() {
+        if let Some(validator) = known.types {
+            let read = self.rules().filter(|r| !before.contains(&r.name));
+            let set = PolicySet::from_policies(read.map(|r| r.policy.clone()))
+                .expect("INVARIANT: names of rules are unique");
+            schema::validate(validator, path, Some(text), &set, problems);
+        }
+        if parsed.is_empty() {
             problems.add(path, "holds no rule");
         }
-        file.slice();
-        file
     }
 
-    fn take(&mut self, policy: &Policy, known: &Known<'_>, problems: &mut Problems) {
+    fn take(&mut self, path: &str, policy: &Policy, known: &Known<'_>, problems: &mut Problems) {
         let notes: BTreeMap<String, String> = policy
             .annotations()
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .collect();
         let Some(id) = notes.get("id").filter(|id| !id.is_empty()).cloned() else {
             problems.add(
-                &self.path,
+                path,
                 format!("rule `{}` has no `@id(\"…\")`", first_line(policy)),
             );
             return;
         };
-        let place = format!("{}#{id}", self.path);
+        let name = format!("{path}#{id}");
         match notes.get("clause") {
-            None => problems.add(&place, "names no clause; add `@clause(\"…\")`"),
+            None => problems.add(&name, "names no clause; add `@clause(\"…\")`"),
             Some(clause) if !(known.has_clause)(clause) => {
                 problems.add(
-                    &place,
+                    &name,
                     format!("names clause `{clause}`, which no policy document has"),
                 );
             }
             Some(_) => {}
         }
         for key in notes.keys() {
-            let common = ["id", "clause", "why"].contains(&key.as_str());
+            let common = ["id", "clause", "why", "advice"].contains(&key.as_str());
             if !common && !known.notes.contains(&key.as_str()) {
-                problems.add(&place, format!("`@{key}` means nothing here"));
+                problems.add(&name, format!("`@{key}` means nothing here"));
             }
         }
-        known.entities(&place, policy, problems);
-        if self.rules.contains_key(&id) {
-            problems.add(&place, "is there twice; ids are unique in a file");
+        known.entities(&name, policy, problems);
+        if self.rules.contains_key(&name) {
+            problems.add(&name, "is there twice; ids are unique in a file");
             return;
         }
         let rule = Rule {
-            id: id.clone(),
+            name: name.clone(),
+            id,
             forbids: policy.effect() == Effect::Forbid,
             notes,
-            policy: policy.new_id(PolicyId::new(&id)),
+            policy: policy.new_id(PolicyId::new(&name)),
             actions: match policy.action_constraint() {
                 ActionConstraint::Any => None,
                 ActionConstraint::In(uids) => Some(uids.iter().map(id_of).collect()),
                 ActionConstraint::Eq(uid) => Some(BTreeSet::from([id_of(&uid)])),
             },
         };
-        self.rules.insert(id, rule);
+        self.rules.insert(name, rule);
     }
 
-    fn slice(&mut self) {
-        let set = |rules: Vec<&Rule>| {
-            PolicySet::from_policies(rules.into_iter().map(|r| r.policy.clone()))
-                .expect("INVARIANT: ids are unique in a file")
-        };
-        self.open = set(self.rules().filter(|r| r.actions.is_none()).collect());
-        let named: BTreeSet<String> = self
-            .rules()
-            .filter_map(|r| r.actions.clone())
-            .flatten()
-            .collect();
-        self.by_action = named
-            .into_iter()
-            .map(|action| {
-                let rules = self.rules().filter(|r| r.is_about(&action)).collect();
-                (action, set(rules))
-            })
-            .collect();
-    }
-
+    /// In order of name.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.rules.values()
     }
 
-    pub(crate) fn hit(&self, id: &str, why: Option<&str>) -> RuleHit {
-        let rule = self.rules.get(id);
-        let said = rule.and_then(|r| r.notes.get("why").map(String::as_str));
+    pub(crate) fn hit(&self, name: &str, why: Option<&str>) -> RuleHit {
+        let rule = self.rules.get(name);
+        let said = rule.map(|r| r.notes.get("why").unwrap_or(&r.id).as_str());
         RuleHit {
-            rule: format!("{}#{id}", self.path),
-            why: why.or(said).unwrap_or(id).to_owned(),
+            rule: name.to_owned(),
+            why: why.or(said).unwrap_or(name).to_owned(),
             clause: rule.and_then(|r| r.notes.get("clause").cloned()),
         }
     }
 
-    pub(crate) fn get(&self, id: &str) -> Option<&Rule> {
-        self.rules.get(id)
+    pub(crate) fn get(&self, name: &str) -> Option<&Rule> {
+        self.rules.get(name)
     }
 
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// The rules that can speak of an action.
-    pub(crate) fn about(&self, action: &str) -> &PolicySet {
-        self.by_action.get(action).unwrap_or(&self.open)
+    /// What the rules answer.
+    pub(crate) fn answer(&self, posed: &Posed<'_>) -> Answer {
+        self.index.answer(posed)
     }
 }
 
@@ -208,10 +194,15 @@ impl Rule {
         }
     }
 
+    /// Its scope and conditions as one expression.
+    pub(crate) fn condition(&self) -> cedar_policy_core::ast::Expr {
+        let policy: &cedar_policy_core::ast::Policy = self.policy.as_ref();
+        policy.condition()
+    }
+
     /// The rule as a set of its own.
-    pub(crate) fn alone(&self) -> PolicySet {
-        PolicySet::from_policies([self.policy.clone()])
-            .expect("INVARIANT: one policy has no second of its id")
+    pub(crate) fn alone(&self) -> Indexed {
+        Indexed::from_iter([self.policy.clone()])
     }
 }
 
@@ -243,11 +234,16 @@ impl Known<'_> {
     }
 }
 
-/// A single condition as a rule of its own: how a threshold's scope is evaluated.
+/// A single condition as a rule of its own about one tool: how a threshold's scope is evaluated.
 ///
 /// # Errors
 /// Where it is not exactly one Cedar expression, or names what is not there.
-pub(crate) fn condition(place: &str, text: &str, known: &Known<'_>) -> Result<PolicySet, Problems> {
+pub(crate) fn condition(
+    place: &str,
+    tool: &str,
+    text: &str,
+    known: &Known<'_>,
+) -> Result<Indexed, Problems> {
     let wrong = |what: String| {
         let mut problems = Problems::default();
         problems.add(place, format!("the scope {what}"));
@@ -258,13 +254,23 @@ pub(crate) fn condition(place: &str, text: &str, known: &Known<'_>) -> Result<Po
         return Err(wrong(format!("is not one condition: {e}")));
     }
     // The line end keeps a comment at its end from swallowing the closing brace.
-    let policy = format!("permit (principal, action, resource) when {{ {text}\n}};");
+    let action = EntityUid::from_type_name_and_id(
+        ACTION
+            .parse()
+            .expect("INVARIANT: a constant word is a type name"),
+        EntityId::new(tool),
+    );
+    let policy = format!("permit (principal, action == {action}, resource) when {{ {text}\n}};");
     let policy = Policy::parse(None, policy).map_err(|e| wrong(format!("cannot be read: {e}")))?;
     let mut problems = Problems::default();
     known.entities(place, &policy, &mut problems);
+    if let Some(validator) = known.types {
+        let set = PolicySet::from_policies([policy.clone()])
+            .expect("INVARIANT: one policy has no second of its id");
+        schema::validate(validator, place, None, &set, &mut problems);
+    }
     if problems.is_empty() {
-        Ok(PolicySet::from_policies([policy])
-            .expect("INVARIANT: one policy has no second of its id"))
+        Ok(Indexed::from_iter([policy]))
     } else {
         Err(problems)
     }

@@ -6,17 +6,22 @@
 mod ask;
 mod cedar;
 mod clause;
+mod explain;
 mod files;
+mod index;
 mod lint;
+mod plain;
 mod problem;
 mod release;
 mod retrieval;
+mod schema;
 mod table;
 mod team;
 mod template;
 mod threshold;
 
 pub use clause::Clause;
+pub use index::{Answer, Indexed};
 pub use lint::{Finding, lint};
 pub use problem::{Problem, ReleaseErrors};
 pub use release::Release;

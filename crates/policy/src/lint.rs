@@ -46,6 +46,14 @@ pub fn lint(release: &Release) -> Vec<Finding> {
             )));
         }
     }
+    let untyped = release.untyped();
+    let some_typed = untyped.len() < release.team().tools.len();
+    if some_typed && !untyped.is_empty() {
+        findings.push(Finding(format!(
+            "no rule is validated against types, for want of those of {}: declare `args`, and `facts` as a table",
+            untyped.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ")
+        )));
+    }
     findings.extend(permitted(release));
     findings
 }
@@ -64,20 +72,16 @@ fn permitted(release: &Release) -> Vec<Finding> {
             unused.retain(|tool| !rule.is_about(tool));
             if let Some(other) = rule.agent().filter(|a| *a != agent.id.as_str()) {
                 findings.push(Finding(format!(
-                    "`{}#{}` permits `{other}`, and the set is `{}`'s: it never speaks",
-                    set.path(),
-                    rule.id,
-                    agent.id
+                    "`{}` permits `{other}`, and the set is `{}`'s: it never speaks",
+                    rule.name, agent.id
                 )));
             }
             let effects = release.team().tools.iter().filter(|(_, tool)| tool.effect);
             for (tool, _) in effects.filter(|(id, _)| rule.names(id)) {
                 if agent.duty != Duty::Execute {
                     findings.push(Finding(format!(
-                        "`{}#{}` permits `{tool}`, which has an effect, to `{}`, who does not execute",
-                        set.path(),
-                        rule.id,
-                        agent.id
+                        "`{}` permits `{tool}`, which has an effect, to `{}`, who does not execute",
+                        rule.name, agent.id
                     )));
                 }
             }

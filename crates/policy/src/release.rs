@@ -5,23 +5,27 @@ use std::{
     path::Path,
 };
 
-use cedar_policy::PolicySet;
 use duty::{
     canonical::Digest,
     facts::Facts,
     name::{CaseId, Environment, PrincipalId, ThresholdId},
     principal::Duty,
-    release::{Ask, ClauseRef, Permission, RiskFinding, RuleHit, Rules, Team, Threshold, Tier},
+    release::{
+        Ask, ClauseRef, Hearing, Near, Permission, RiskFinding, RuleHit, Rules, Team, Threshold,
+        Tier,
+    },
 };
 use serde_json::Map;
 
 use crate::{
-    ask::{Answer, Question, ask},
-    cedar::{Known, RuleFile, condition},
+    ask::Question,
+    cedar::{Known, RuleBook, condition},
     clause::{self, Clause},
-    files,
+    explain, files,
+    index::{Answer, Indexed, Posed},
     problem::{Problems, ReleaseErrors},
     retrieval::{Found, Index},
+    schema::{self, ToolTypes},
     table::{self, Table, TableVerdict},
     team::{self, AgentPlan, TeamFile},
     threshold::threshold,
@@ -38,11 +42,12 @@ pub struct Release {
     index: Index,
     team: Team,
     plans: BTreeMap<PrincipalId, AgentPlan>,
-    permissions: HashMap<PrincipalId, RuleFile>,
+    permissions: HashMap<PrincipalId, RuleBook>,
     tables: HashMap<PrincipalId, Table>,
-    risk: RuleFile,
+    risk: RuleBook,
     thresholds: Vec<(Threshold, Digest)>,
-    scopes: HashMap<ThresholdId, PolicySet>,
+    scopes: HashMap<ThresholdId, Indexed>,
+    types: BTreeMap<String, ToolTypes>,
 }
 
 impl std::fmt::Debug for Release {
@@ -112,6 +117,7 @@ impl Release {
             risk: parts.risk,
             thresholds: parts.thresholds,
             scopes: parts.scopes,
+            types: team.types,
         })
     }
 
@@ -186,8 +192,21 @@ impl Release {
         Some(self.tables.get(agent)?.decide(&question))
     }
 
+    /// Tools whose arguments or facts have no declared types: what rules read of them is not validated.
+    pub(crate) fn untyped(&self) -> Vec<&str> {
+        schema::untyped(&self.types)
+    }
+
+    /// The question with arguments as their tool declares them.
+    fn pose(&self, wanted: &Ask<'_>) -> Result<Posed<'static>, String> {
+        if let Some(types) = self.types.get(&wanted.action.tool) {
+            types.takes(&wanted.action.tool, &wanted.action.arguments)?;
+        }
+        question(wanted).pose()
+    }
+
     /// The permission set of an agent.
-    pub(crate) fn permission_set(&self, agent: &PrincipalId) -> Option<&RuleFile> {
+    pub(crate) fn permission_set(&self, agent: &PrincipalId) -> Option<&RuleBook> {
         self.permissions.get(agent)
     }
 
@@ -215,10 +234,68 @@ impl Rules for Release {
     }
 
     fn permission(&self, wanted: &Ask<'_>) -> Permission {
-        let Some(file) = self.permissions.get(wanted.principal) else {
+        Posing::new(self, wanted).permission()
+    }
+
+    fn risk(&self, wanted: &Ask<'_>) -> RiskFinding {
+        Posing::new(self, wanted).risk()
+    }
+
+    fn in_scope(&self, threshold: &Threshold, wanted: &Ask<'_>) -> Result<bool, String> {
+        Posing::new(self, wanted).in_scope(threshold)
+    }
+
+    fn near(&self, wanted: &Ask<'_>) -> Vec<Near> {
+        let Some(book) = self.permissions.get(wanted.principal) else {
+            return Vec::new();
+        };
+        let Ok(posed) = self.pose(wanted) else {
+            return Vec::new();
+        };
+        let answer = book.answer(&posed);
+        explain::near(book, &wanted.action.tool, &posed, &answer)
+    }
+
+    fn hear<'q>(&'q self, wanted: &Ask<'q>) -> Option<Box<dyn Hearing + 'q>> {
+        Some(Box::new(Posing::new(self, wanted)))
+    }
+}
+
+/// A question, made into Cedar's values once.
+struct Posing<'q> {
+    release: &'q Release,
+    principal: &'q PrincipalId,
+    /// Or what stopped it.
+    posed: Result<Posed<'static>, String>,
+}
+
+impl<'q> Posing<'q> {
+    fn new(release: &'q Release, wanted: &Ask<'q>) -> Self {
+        Self {
+            release,
+            principal: wanted.principal,
+            posed: release.pose(wanted),
+        }
+    }
+
+    fn put(&self, book: &RuleBook) -> Result<Answer, RuleHit> {
+        match &self.posed {
+            Ok(posed) => Ok(book.answer(posed)),
+            Err(why) => Err(RuleHit {
+                rule: "the question".to_owned(),
+                why: why.clone(),
+                clause: None,
+            }),
+        }
+    }
+}
+
+impl Hearing for Posing<'_> {
+    fn permission(&self) -> Permission {
+        let Some(book) = self.release.permissions.get(self.principal) else {
             return Permission::Silent;
         };
-        let answer = match put(file, wanted) {
+        let answer = match self.put(book) {
             Ok(answer) => answer,
             Err(hit) => return Permission::Fault(hit),
         };
@@ -226,34 +303,35 @@ impl Rules for Release {
         let forbid = answer
             .faults
             .iter()
-            .find(|(id, _)| file.get(id).is_some_and(|r| r.forbids));
+            .find(|(id, _)| book.get(id).is_some_and(|r| r.forbids));
         match (&answer.holding.first(), forbid, answer.faults.first()) {
-            (Some(id), _, _) if !answer.allowed => Permission::Forbid(file.hit(id, None)),
-            (_, Some((id, why)), _) => Permission::Fault(file.hit(id, Some(why))),
-            (Some(id), None, _) => Permission::Allow(file.hit(id, None)),
-            (None, None, Some((id, why))) => Permission::Fault(file.hit(id, Some(why))),
+            (Some(id), _, _) if !answer.allowed => Permission::Forbid(book.hit(id, None)),
+            (_, Some((id, why)), _) => Permission::Fault(book.hit(id, Some(why))),
+            (Some(id), None, _) => Permission::Allow(book.hit(id, None)),
+            (None, None, Some((id, why))) => Permission::Fault(book.hit(id, Some(why))),
             (None, None, None) => Permission::Silent,
         }
     }
 
-    fn risk(&self, wanted: &Ask<'_>) -> RiskFinding {
+    fn risk(&self) -> RiskFinding {
         let high = |hits| RiskFinding {
             tier: Tier::High,
             hits,
         };
-        let answer = match put(&self.risk, wanted) {
+        let risk = &self.release.risk;
+        let answer = match self.put(risk) {
             Ok(answer) => answer,
             Err(hit) => return high(vec![hit]),
         };
         let faults = answer
             .faults
             .iter()
-            .map(|(id, why)| self.risk.hit(id, Some(why)));
+            .map(|(id, why)| risk.hit(id, Some(why)));
         let mut hits: Vec<_> = faults.collect();
         let held = answer
             .holding
             .iter()
-            .filter_map(|id| Some((id, tier_of(self.risk.get(id)?)?)));
+            .filter_map(|id| Some((id, tier_of(risk.get(id)?)?)));
         let held: Vec<_> = held.collect();
         let tier = match held.iter().map(|(_, tier)| *tier).max() {
             Some(tier) if hits.is_empty() => tier,
@@ -262,7 +340,7 @@ impl Rules for Release {
         hits.extend(
             held.iter()
                 .filter(|(_, t)| *t == tier)
-                .map(|(id, _)| self.risk.hit(id, None)),
+                .map(|(id, _)| risk.hit(id, None)),
         );
         if hits.is_empty() {
             hits.push(RuleHit {
@@ -274,27 +352,18 @@ impl Rules for Release {
         RiskFinding { tier, hits }
     }
 
-    fn in_scope(&self, threshold: &Threshold, wanted: &Ask<'_>) -> Result<bool, String> {
+    fn in_scope(&self, threshold: &Threshold) -> Result<bool, String> {
         let set = self
+            .release
             .scopes
             .get(&threshold.id)
             .ok_or("its scope is not loaded")?;
-        let answer = ask(set, &question(wanted).request()?);
+        let answer = set.answer(self.posed.as_ref().map_err(String::clone)?);
         match answer.faults.into_iter().next() {
             Some((_, why)) => Err(why),
             None => Ok(answer.allowed),
         }
     }
-}
-
-/// Puts what is wanted to the rules of a file; a question that cannot be put comes back as what stopped it.
-fn put(file: &RuleFile, wanted: &Ask<'_>) -> Result<Answer, RuleHit> {
-    let request = question(wanted).request().map_err(|why| RuleHit {
-        rule: "the question".to_owned(),
-        why,
-        clause: None,
-    })?;
-    Ok(ask(file.about(&wanted.action.tool), &request))
 }
 
 fn question<'a>(wanted: &Ask<'a>) -> Question<'a> {
@@ -327,11 +396,11 @@ fn manifest(files: &BTreeMap<String, String>) -> BTreeMap<String, Digest> {
 
 /// The parts of a release that are Cedar.
 struct Parts {
-    permissions: HashMap<PrincipalId, RuleFile>,
+    permissions: HashMap<PrincipalId, RuleBook>,
     tables: HashMap<PrincipalId, Table>,
-    risk: RuleFile,
+    risk: RuleBook,
     thresholds: Vec<(Threshold, Digest)>,
-    scopes: HashMap<ThresholdId, PolicySet>,
+    scopes: HashMap<ThresholdId, Indexed>,
 }
 
 impl Parts {
@@ -346,34 +415,43 @@ impl Parts {
         let tools: BTreeSet<_> = team.team.tools.keys().map(String::as_str).collect();
         // A table is asked by the agent's duty, everything else by the tool.
         let duties: BTreeSet<_> = Duty::ALL.iter().map(|d| d.word()).collect();
+        let schema = schema::of_tools(&team.types, problems);
         let known = |notes, actions| Known {
             notes,
             actions,
+            types: schema.as_ref(),
             agents: &agents,
             has_clause,
         };
         let mut permissions = HashMap::new();
-        for (agent, path) in &team.permission_sets {
-            let file = RuleFile::parse(path, text(path), &known(&[], &tools), problems);
-            permissions.insert(agent.clone(), file);
+        for (agent, paths) in &team.permission_sets {
+            let files = paths.iter().map(|path| (path.as_str(), text(path)));
+            let book = RuleBook::parse(files, &known(&[], &tools), problems);
+            permissions.insert(agent.clone(), book);
         }
         let mut tables = HashMap::new();
         for (agent, path) in &team.tables {
-            let file = RuleFile::parse(path, text(path), &known(table::NOTES, &duties), problems);
-            tables.insert(agent.clone(), Table::new(&file, has_clause, problems));
+            let file = [(path.as_str(), text(path))];
+            // Tables read whole answers, of which not every field is declared.
+            let known = Known {
+                types: None,
+                ..known(table::NOTES, &duties)
+            };
+            let book = RuleBook::parse(file, &known, problems);
+            tables.insert(agent.clone(), Table::new(&book, has_clause, problems));
         }
         if !files.contains_key(RISK) {
             problems.add(RISK, "is missing: how risky is what?");
         }
-        let risk = RuleFile::parse(RISK, text(RISK), &known(&["tier"], &tools), problems);
+        let risk = RuleBook::parse([(RISK, text(RISK))], &known(&["tier"], &tools), problems);
         for rule in risk.rules() {
-            let place = format!("{RISK}#{}", rule.id);
+            let place = &rule.name;
             if rule.forbids {
-                problems.add(&place, "a risk rule is a `permit` with a `@tier`");
+                problems.add(place, "a risk rule is a `permit` with a `@tier`");
             }
             if tier_of(rule).is_none() {
                 problems.add(
-                    &place,
+                    place,
                     "needs `@tier(\"low\")`, `\"elevated\"` or `\"high\"`",
                 );
             }
@@ -386,7 +464,7 @@ impl Parts {
             let Some(threshold) = threshold(path, text, &team.team, has_clause, problems) else {
                 continue;
             };
-            match condition(path, &threshold.scope, &known(&[], &tools)) {
+            match condition(path, &threshold.tool, &threshold.scope, &known(&[], &tools)) {
                 Ok(scope) => {
                     scopes.insert(threshold.id.clone(), scope);
                 }
@@ -415,6 +493,7 @@ fn named_for_agents(files: &BTreeMap<String, String>, team: &TeamFile, problems:
     let used = |path: &String| {
         team.permission_sets
             .values()
+            .flatten()
             .chain(team.tables.values())
             .any(|p| p == path)
             || team.prompts.contains(path)

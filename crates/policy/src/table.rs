@@ -1,13 +1,8 @@
 //! Decision tables of the built-in rule model: rows in order, the first that holds decides.
 
-use cedar_policy::PolicySet;
 use duty::request::Stance;
 
-use crate::{
-    ask::{Question, ask},
-    cedar::RuleFile,
-    problem::Problems,
-};
+use crate::{ask::Question, cedar::RuleBook, index::Indexed, problem::Problems};
 
 /// Annotations that only a table's rows carry.
 pub(crate) const NOTES: &[&str] = &[
@@ -46,20 +41,21 @@ pub(crate) struct Table {
 
 #[derive(Debug)]
 struct Row {
-    set: PolicySet,
+    name: String,
+    set: Indexed,
     priority: u32,
     verdict: TableVerdict,
 }
 
 impl Table {
     pub(crate) fn new(
-        file: &RuleFile,
+        book: &RuleBook,
         has_clause: &dyn Fn(&str) -> bool,
         problems: &mut Problems,
     ) -> Self {
         let mut rows = Vec::new();
-        for rule in file.rules() {
-            let place = file.hit(&rule.id, None).rule;
+        for rule in book.rules() {
+            let place = rule.name.clone();
             let note = |name: &str, problems: &mut Problems| {
                 let found = rule.notes.get(name).cloned();
                 found.unwrap_or_else(|| {
@@ -110,6 +106,7 @@ impl Table {
                 problems.add(&place, "a row of a table is a `permit`");
             }
             rows.push(Row {
+                name: rule.name.clone(),
                 set: rule.alone(),
                 priority,
                 verdict: TableVerdict {
@@ -125,10 +122,9 @@ impl Table {
         }
         rows.sort_by(|a, b| (a.priority, &a.verdict.row).cmp(&(b.priority, &b.verdict.row)));
         for pair in rows.windows(2).filter(|w| w[0].priority == w[1].priority) {
-            let (a, b) = (&pair[0].verdict.row, &pair[1].verdict.row);
-            let place = file.hit(b, None).rule;
+            let a = &pair[0].verdict.row;
             problems.add(
-                place,
+                &pair[1].name,
                 format!("has the same priority as `{a}`; which comes first must be said"),
             );
         }
@@ -136,15 +132,15 @@ impl Table {
     }
 
     pub(crate) fn decide(&self, question: &Question<'_>) -> TableVerdict {
-        let request = match question.request() {
-            Ok(request) => request,
+        let posed = match question.pose() {
+            Ok(posed) => posed,
             Err(why) => {
                 let said = "The case cannot be put to the table.".to_owned();
                 return undecided(said, Some(why));
             }
         };
         for row in &self.rows {
-            let answer = ask(&row.set, &request);
+            let answer = row.set.answer(&posed);
             if answer.allowed {
                 return row.verdict.clone();
             }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     problem::{Problems, read_toml},
+    schema::{Fields, ToolTypes},
     template::Template,
 };
 
@@ -31,8 +32,10 @@ pub struct AgentPlan {
 pub(crate) struct TeamFile {
     pub(crate) team: Team,
     pub(crate) plans: BTreeMap<PrincipalId, AgentPlan>,
+    /// What tools take and bring.
+    pub(crate) types: BTreeMap<String, ToolTypes>,
     /// Permission set files by agent.
-    pub(crate) permission_sets: BTreeMap<PrincipalId, String>,
+    pub(crate) permission_sets: BTreeMap<PrincipalId, Vec<String>>,
     /// Prompt files.
     pub(crate) prompts: BTreeSet<String>,
     /// Table files by agent.
@@ -67,12 +70,20 @@ struct WrittenAgent {
     id: PrincipalId,
     duty: Duty,
     owner: PrincipalId,
-    permission_set: String,
+    permission_set: OneOrMore,
     prompt: String,
     model: Option<WrittenModel>,
     #[serde(default)]
     reads: Vec<WrittenCall>,
     action: Option<WrittenCall>,
+}
+
+/// A file holds at most what fits in a record, so that a large set is several.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a file, or a list of files")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -94,11 +105,27 @@ struct WrittenCall {
 struct WrittenTool {
     name: String,
     effect: bool,
+    /// Types by name of argument.
+    args: Option<BTreeMap<String, String>>,
     facts_as: Option<String>,
     #[serde(default)]
-    facts: Vec<String>,
+    facts: WrittenFacts,
     idempotency: Option<String>,
     lookup: Option<String>,
+}
+
+/// Names alone, or with their types.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of names, or a table of names and types")]
+enum WrittenFacts {
+    Names(Vec<String>),
+    Typed(BTreeMap<String, String>),
+}
+
+impl Default for WrittenFacts {
+    fn default() -> Self {
+        Self::Names(Vec::new())
+    }
 }
 
 #[derive(Deserialize)]
@@ -160,7 +187,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn team(&mut self, written: Written) -> TeamFile {
-        let tools = self.tools(written.tool);
+        let (tools, types) = self.tools(written.tool);
         let mut file = TeamFile {
             team: Team {
                 name: written.name,
@@ -174,6 +201,7 @@ impl Check<'_> {
                 durability: written.durability,
                 retention: None,
             },
+            types,
             plans: BTreeMap::new(),
             permission_sets: BTreeMap::new(),
             prompts: BTreeSet::new(),
@@ -255,7 +283,22 @@ impl Check<'_> {
         if agent.duty == Duty::Approve {
             self.wrong(&place, "no agent approves: humans do".to_owned());
         }
-        self.needs(&place, "permissions/", &agent.permission_set);
+        let set = match agent.permission_set {
+            OneOrMore::One(path) => vec![path],
+            OneOrMore::More(paths) => paths,
+        };
+        if set.is_empty() {
+            self.wrong(
+                &place,
+                "has an empty `permission_set`; name a file".to_owned(),
+            );
+        }
+        for (n, path) in set.iter().enumerate() {
+            self.needs(&place, "permissions/", path);
+            if set[..n].contains(path) {
+                self.wrong(&place, format!("names `{path}` twice"));
+            }
+        }
         let prompt = self.needs(&place, "prompts/", &agent.prompt);
         let prompt = prompt.unwrap_or_default();
         file.prompts.insert(agent.prompt);
@@ -323,8 +366,7 @@ impl Check<'_> {
             .into_iter()
             .filter_map(|r| call(r, false))
             .collect();
-        file.permission_sets
-            .insert(agent.id.clone(), agent.permission_set);
+        file.permission_sets.insert(agent.id.clone(), set);
         file.team.agents.push(Agent {
             id: agent.id.clone(),
             duty: agent.duty,
@@ -342,8 +384,11 @@ impl Check<'_> {
         );
     }
 
-    fn tools(&mut self, written: Vec<WrittenTool>) -> BTreeMap<String, Tool> {
-        let mut tools = BTreeMap::new();
+    fn tools(
+        &mut self,
+        written: Vec<WrittenTool>,
+    ) -> (BTreeMap<String, Tool>, BTreeMap<String, ToolTypes>) {
+        let (mut tools, mut all_types) = (BTreeMap::new(), BTreeMap::new());
         let names: Vec<_> = written.iter().map(|t| (t.name.clone(), t.effect)).collect();
         for t in written {
             let place = format!("[[tool]] {}", t.name);
@@ -353,7 +398,21 @@ impl Check<'_> {
             {
                 self.wrong(&place, "a tool is named `<server>.<tool>`".to_owned());
             }
-            if t.facts_as.is_none() && !t.facts.is_empty() {
+            let mut types = ToolTypes {
+                args: t.args.map(|args| self.types(&place, args)),
+                facts: None,
+            };
+            let (facts, fact_types) = match t.facts {
+                WrittenFacts::Names(names) => {
+                    let none = names.is_empty();
+                    (names, none.then(Fields::new))
+                }
+                WrittenFacts::Typed(typed) => {
+                    let names = typed.keys().cloned().collect();
+                    (names, Some(self.types(&place, typed)))
+                }
+            };
+            if t.facts_as.is_none() && !facts.is_empty() {
                 self.wrong(
                     &place,
                     "takes facts and says not under which name: add `facts_as`".to_owned(),
@@ -379,11 +438,21 @@ impl Check<'_> {
                     format!("`lookup` names `{lookup}`, which is no `[[tool]]` without effect"),
                 );
             }
+            if let (Some(field), Some(args)) = (&t.idempotency, &types.args)
+                && args.contains_key(field)
+            {
+                self.wrong(
+                    &place,
+                    format!("`args` has `{field}`, which the engine alone sets; leave it out"),
+                );
+            }
+            types.facts = t.facts_as.clone().map(|namespace| (namespace, fact_types));
+            all_types.insert(t.name.clone(), types);
             let tool = Tool {
                 name: t.name.clone(),
                 effect: t.effect,
                 facts_as: t.facts_as,
-                facts: t.facts,
+                facts,
                 idempotency: t.idempotency,
                 lookup: t.lookup,
             };
@@ -391,7 +460,20 @@ impl Check<'_> {
                 self.wrong(&place, "is there twice".to_owned());
             }
         }
-        tools
+        (tools, all_types)
+    }
+
+    fn types(&mut self, place: &str, written: BTreeMap<String, String>) -> Fields {
+        let mut fields = Fields::new();
+        for (name, t) in written {
+            match t.parse() {
+                Ok(t) => {
+                    fields.insert(name, t);
+                }
+                Err(why) => self.wrong(place, format!("`{name}`: {why}")),
+            }
+        }
+        fields
     }
 
     fn limits(&mut self, approval: BTreeMap<Tier, WrittenQuorum>, team: &mut Team) {

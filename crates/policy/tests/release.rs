@@ -439,3 +439,170 @@ fn lint_names_permits_that_nobody_can_use() {
         ["`bank.pay` is permitted to nobody"]
     );
 }
+
+/// The release, with types for all that its tools take and bring.
+fn typed() -> BTreeMap<String, String> {
+    let mut files = files();
+    let team = TEAM
+        .replace(
+            "facts = [\"cents\"]",
+            "facts = { cents = \"Long\", seen = \"Bool?\" }\nargs = { id = \"String?\" }",
+        )
+        .replace(
+            "idempotency = \"key\"",
+            "idempotency = \"key\"\nargs = { cents = \"Long\" }",
+        );
+    assert_ne!(team, TEAM);
+    files.insert("team.toml".to_owned(), team);
+    let guarded = |text: &str| {
+        text.replace(
+            "context.facts.inv.cents",
+            "context.facts has inv && context.facts.inv.cents",
+        )
+    };
+    files.insert("permissions/exe.cedar".to_owned(), guarded(EXECUTOR));
+    files.insert(
+        "risk.cedar".to_owned(),
+        RISK.replace("action,", "action == Action::\"bank.pay\","),
+    );
+    files
+}
+
+#[test]
+fn rules_are_validated_against_the_types_of_the_tools() {
+    Release::from_files(typed()).unwrap();
+    let (exe, pay) = ("permissions/exe.cedar", "context.args.cents > 0");
+    for (path, from, to, says) in [
+        (
+            exe,
+            pay,
+            "context.args.cent > 0",
+            &[
+                "exe.cedar:3: rule `pay`",
+                "`args.cent`",
+                "did you mean `cents`",
+            ][..],
+        ),
+        (
+            exe,
+            pay,
+            "context.args.cents > \"0\"",
+            &["exe.cedar:3: rule `pay`", "String"],
+        ),
+        (
+            exe,
+            pay,
+            "context.facts has inv && context.facts.inv.seen",
+            &["rule `pay`", "inv.seen`", "has"],
+        ),
+        (
+            exe,
+            pay,
+            "context.args.cents > 0 && context.env == 7",
+            &["rule `pay`"],
+        ),
+        (
+            exe,
+            pay,
+            "context.args has other",
+            &["rule `pay`", "impossible"],
+        ),
+        (
+            exe,
+            "context.facts has inv && ",
+            "",
+            &["rule `too-much`", "facts.inv`"],
+        ),
+        (
+            "risk.cedar",
+            "context.args.cents <= 100",
+            "context.args.to == \"x\"",
+            &["risk.cedar:3: rule `small`", "`args.to`"],
+        ),
+        (
+            "team.toml",
+            "cents = \"Long\" }\n[approval",
+            "cents = \"Money\" }\n[approval",
+            &["bank.pay", "`cents`", "is no type", "Long"],
+        ),
+        (
+            "team.toml",
+            "{ cents = \"Long\" }\n[approval",
+            "{ key = \"String\" }\n[approval",
+            &["`key`, which the engine alone sets"],
+        ),
+    ] {
+        let mut files = typed();
+        let text = files[path].replacen(from, to, 1);
+        assert_ne!(text, files[path], "{from}");
+        files.insert(path.to_owned(), text);
+        let message = Release::from_files(files).unwrap_err().to_string();
+        for words in says {
+            assert!(message.contains(words), "`{words}` is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn arguments_are_what_their_tool_declares() {
+    let release = Release::from_files(typed()).unwrap();
+    let permission = |arguments: Value| {
+        let action = Action {
+            tool: "bank.pay".to_owned(),
+            arguments: arguments.as_object().unwrap().clone(),
+        };
+        let tier = asked("exe", &action, &facts(5), |ask| release.risk(ask).tier);
+        let permission = asked("exe", &action, &facts(5), |ask| release.permission(ask));
+        (permission, tier)
+    };
+    let (permitted, tier) = permission(json!({"cents": 5}));
+    assert!(matches!(permitted, Permission::Allow(_)) && tier == Tier::Low);
+    for (arguments, says) in [
+        (
+            json!({"cents": "5"}),
+            "argument `cents` of `bank.pay` is no Long",
+        ),
+        (
+            json!({"cents": 5, "to": "x"}),
+            "takes no argument `to`; it takes `cents`",
+        ),
+        (
+            json!({}),
+            "argument `cents` (Long) of `bank.pay` is not given",
+        ),
+    ] {
+        let (permission, tier) = permission(arguments);
+        let Permission::Fault(hit) = permission else {
+            panic!("{permission:?}")
+        };
+        assert!(hit.why.contains(says), "{}", hit.why);
+        assert_eq!(tier, Tier::High);
+    }
+}
+
+#[test]
+fn a_permission_set_may_span_files() {
+    let mut files = files();
+    let team = TEAM.replace(
+        "permission_set = \"permissions/exe.cedar\"",
+        "permission_set = [\"permissions/exe.cedar\", \"permissions/more.cedar\"]",
+    );
+    files.insert("team.toml".to_owned(), team.clone());
+    let more = "@id(\"pay\") @clause(\"PAY-1.2\") @why(\"never on that\")\nforbid (principal, action, resource) when { context.args.cents == 13 };";
+    files.insert("permissions/more.cedar".to_owned(), more.to_owned());
+    let release = Release::from_files(files.clone()).unwrap();
+    let permission = asked("exe", &pay(json!(13)), &facts(5), |ask| {
+        release.permission(ask)
+    });
+    assert!(
+        matches!(&permission, Permission::Forbid(hit) if hit.rule == "permissions/more.cedar#pay"),
+        "{permission:?}"
+    );
+    let none = team.replace(
+        "[\"permissions/exe.cedar\", \"permissions/more.cedar\"]",
+        "[]",
+    );
+    files.insert("team.toml".to_owned(), none);
+    let message = Release::from_files(files).unwrap_err().to_string();
+    assert!(message.contains("empty `permission_set`"), "{message}");
+}

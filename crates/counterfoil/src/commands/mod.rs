@@ -3,6 +3,7 @@
 pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod case;
+mod check;
 pub(crate) mod erase;
 pub(crate) mod exception;
 pub(crate) mod log;

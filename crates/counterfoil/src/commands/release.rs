@@ -3,11 +3,9 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use duty::{
-    action::Action,
     canonical::Digest,
-    facts::Facts,
     name::{CredentialId, Environment, PrincipalId},
-    release::{Ask, Permission, Rules},
+    release::Rules,
     request::{BuildRelease, Promote, RecordFile, Request},
     state::State,
     statement::ThresholdStatement,
@@ -104,7 +102,7 @@ pub(crate) async fn build(door: &Door, state: &State, release: &Release) -> Resu
     Ok(())
 }
 
-fn find(state: &State, prefix: &str) -> Result<Digest, Failure> {
+pub(crate) fn find(state: &State, prefix: &str) -> Result<Digest, Failure> {
     let mut found = state
         .releases
         .keys()
@@ -246,90 +244,8 @@ pub(crate) fn policy(command: PolicyCommand) -> Result<(), Failure> {
             listing.print("nothing found");
             Ok(())
         }
-        PolicyCommand::Check {
-            agent,
-            tool,
-            arguments,
-            facts,
-            which: w,
-            form,
-        } => check(
-            &*which(&w)?,
-            &agent,
-            tool,
-            &arguments,
-            &facts,
-            &w.env,
-            form.json,
-        ),
+        PolicyCommand::Check(check) => super::check::run(&check),
     }
-}
-
-fn check(
-    release: &Release,
-    agent: &str,
-    tool: String,
-    arguments: &str,
-    facts: &str,
-    env: &str,
-    as_json: bool,
-) -> Result<(), Failure> {
-    let arguments = serde_json::from_str(arguments)
-        .map_err(|e| Failure::usage(format!("the arguments: {e}")))?;
-    let facts: Facts =
-        serde_json::from_str(facts).map_err(|e| Failure::usage(format!("the facts: {e}")))?;
-    let action = Action { tool, arguments };
-    let principal: PrincipalId = named(agent)?;
-    let environment: Environment = named(env)?;
-    let ask = Ask {
-        principal: &principal,
-        action: &action,
-        case: "hypothetical",
-        subject: "hypothetical",
-        environment: &environment,
-        facts: &facts,
-    };
-    let (allowed, rule) = match release.permission(&ask) {
-        Permission::Allow(hit) => (true, Some(hit)),
-        Permission::Forbid(hit) | Permission::Fault(hit) => (false, Some(hit)),
-        Permission::Silent => (false, None),
-    };
-    let risk = release.risk(&ask);
-    if as_json {
-        show::json(&json!({"allowed": allowed, "rule": rule, "tier": risk.tier, "why": risk.hits}));
-    } else {
-        let word = if allowed { "allowed" } else { "not allowed" };
-        match &rule {
-            Some(hit) => println!(
-                "{word}: {} ({}){}",
-                hit.why,
-                hit.rule,
-                clause(hit.clause.as_deref())
-            ),
-            None => println!("{word}: no rule permits it"),
-        }
-        println!("risk tier {}", risk.tier.word());
-        for hit in &risk.hits {
-            println!(
-                "  {} ({}){}",
-                hit.why,
-                hit.rule,
-                clause(hit.clause.as_deref())
-            );
-        }
-    }
-    if allowed {
-        Ok(())
-    } else {
-        Err(Failure::refused(format!(
-            "`{agent}` may not call `{}` so",
-            action.tool
-        )))
-    }
-}
-
-fn clause(id: Option<&str>) -> String {
-    id.map(|id| format!(", clause {id}")).unwrap_or_default()
 }
 
 pub(crate) async fn threshold(command: ThresholdCommand) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ mod erasure;
 mod faults;
 mod keys;
 mod line;
+mod policy;
 mod rig;
 mod tamper;
 mod witness;

@@ -1,6 +1,12 @@
 //! Executing: a grant is used once, by the executor, for exactly the approved action; then the outcome is taken down.
 
-use super::{Desk, Place, Ruled, approve::quorum, gather::known_tool, keep::malformed};
+use super::{
+    Desk, Place, Ruled,
+    approve::quorum,
+    gather::{ask, known_tool},
+    keep::malformed,
+    permit::permitted,
+};
 use crate::{
     name::ItemId,
     principal::{Duty, Role},
@@ -9,7 +15,7 @@ use crate::{
         OutcomeRecorded, ThresholdReleased,
     },
     refusal::{Code, Refusal},
-    release::Rules,
+    release::{Heard, Rules},
     request::{Expire, FoundBy, Outcome, RecordOutcome, UseGrant},
     state::{Case, Grant},
 };
@@ -51,7 +57,10 @@ impl Desk<'_> {
             ));
         }
         self.still_stands(rules, case, grant)?;
-        let rule = self.permitted(rules, &id, case, &agent.id, &request.action)?;
+        let rule = permitted(&Heard::new(
+            rules,
+            ask(&agent.id, &request.action, &id, case),
+        ))?;
         let place = Place::case(&id, case);
         let clauses = self.cited(&place, rule.clause.as_deref());
         let body = GrantUsed {
@@ -81,7 +90,9 @@ impl Desk<'_> {
                     .find(|(t, d)| t.id == *threshold && d == digest);
                 let (found, _) =
                     found.ok_or_else(|| closed("it is not the release's".to_owned()))?;
-                self.in_force(rules, found, *digest).map_err(closed)
+                self.standing()
+                    .in_force(rules, found, *digest)
+                    .map_err(closed)
             }
             Basis::Approval { .. } => {
                 let missing = || {

@@ -1,6 +1,6 @@
 //! Gathering: cases open, agents read through their permission sets, clauses are retrieved.
 
-use super::{Desk, Place, Ruled, keep::malformed};
+use super::{Desk, Place, Ruled, keep::malformed, permit::permitted};
 use crate::{
     action::Action,
     fold::call_index,
@@ -8,13 +8,13 @@ use crate::{
     principal::{Duty, Role},
     record::{CallAnswered, CallPermitted, CaseOpened, ClausesRetrieved},
     refusal::{Code, Refusal},
-    release::{Ask, ClauseRef, Permission, RuleHit, Rules, Tool},
+    release::{Ask, ClauseRef, Heard, Rules, Tool},
     request::{Answer, Call, OpenCase, Retrieve},
     state::Case,
     subject::SubjectId,
 };
 
-impl<'a> Desk<'a> {
+impl Desk<'_> {
     pub(super) fn open_case(&mut self, request: &OpenCase) -> Ruled {
         self.holds(Role::Service)?;
         let id = &request.case;
@@ -70,7 +70,10 @@ impl<'a> Desk<'a> {
             &[Duty::Prepare, Duty::Review, Duty::Execute],
         )?;
         let tool = known_tool(rules, &request.action)?;
-        let rule = self.permitted(rules, id, case, &agent.id, &request.action)?;
+        let rule = permitted(&Heard::new(
+            rules,
+            ask(&agent.id, &request.action, id, case),
+        ))?;
         if tool.effect {
             return Err(Refusal::new(
                 Code::NeedsGrant,
@@ -174,46 +177,6 @@ impl<'a> Desk<'a> {
             body,
         );
         Ok(())
-    }
-
-    /// The permission set of `principal` permits the call: the rule that says so.
-    pub(super) fn permitted(
-        &self,
-        rules: &'a dyn Rules,
-        id: &CaseId,
-        case: &Case,
-        principal: &PrincipalId,
-        action: &Action,
-    ) -> Result<RuleHit, Refusal> {
-        let refused = |why: String, hit: Option<RuleHit>| {
-            let refusal = Refusal::new(
-                Code::NotPermitted,
-                why,
-                "ask only for what the permission set allows, or have the release changed",
-            );
-            match hit {
-                Some(hit) => refusal.rule(hit.rule).clause(hit.clause),
-                None => refusal,
-            }
-        };
-        match rules.permission(&ask(principal, action, id, case)) {
-            Permission::Allow(hit) => Ok(hit),
-            Permission::Forbid(hit) => Err(refused(
-                format!("`{principal}` must not call `{}`: {}", action.tool, hit.why),
-                Some(hit),
-            )),
-            Permission::Fault(hit) => Err(refused(
-                format!(
-                    "a rule about `{}` could not be evaluated: {}",
-                    action.tool, hit.why
-                ),
-                Some(hit),
-            )),
-            Permission::Silent => Err(refused(
-                format!("nothing permits `{principal}` to call `{}` so", action.tool),
-                None,
-            )),
-        }
     }
 }
 

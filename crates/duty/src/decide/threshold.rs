@@ -9,8 +9,9 @@ use crate::{
     name::PrincipalId,
     principal::{PrincipalKind, Role},
     record::Usage,
-    release::{Ask, Cap, RuleHit, Rules, Threshold, Tier},
-    state::ThresholdUse,
+    release::{Cap, Heard, RuleHit, Rules, Threshold, Tier},
+    state::{State, ThresholdUse},
+    time::Time,
 };
 
 /// What the release's thresholds say of an action.
@@ -43,15 +44,36 @@ impl Cover<'_> {
     }
 }
 
-impl<'a> Desk<'a> {
-    pub(super) fn cover(&self, rules: &'a dyn Rules, ask: &Ask<'_>, tier: Tier) -> Cover<'a> {
+/// What the log says of thresholds at a moment.
+#[derive(Clone, Copy)]
+pub(super) struct Standing<'s> {
+    pub(super) state: &'s State,
+    pub(super) now: Time,
+}
+
+impl<'s> Desk<'s> {
+    pub(super) fn standing(&self) -> Standing<'s> {
+        Standing {
+            state: self.state,
+            now: self.now,
+        }
+    }
+}
+
+impl Standing<'_> {
+    pub(super) fn cover<'a>(
+        &self,
+        rules: &'a dyn Rules,
+        heard: &Heard<'_>,
+        tier: Tier,
+    ) -> Cover<'a> {
         let mut full = None;
         let mut out = Vec::new();
         for (threshold, digest) in rules.thresholds() {
-            if threshold.tool != ask.action.tool || tier > threshold.tier {
+            if threshold.tool != heard.ask().action.tool || tier > threshold.tier {
                 continue;
             }
-            match self.covers(rules, threshold, *digest, ask) {
+            match self.covers(rules, threshold, *digest, heard) {
                 Ok(Ok(room)) => return Cover::Room(Box::new(room)),
                 Ok(Err(why)) => full = full.or(Some(hit(threshold, why))),
                 Err(why) => out.push(hit(threshold, why)),
@@ -64,21 +86,20 @@ impl<'a> Desk<'a> {
     }
 
     /// The outer error: it does not apply; the inner one: it does, and its caps have no room.
-    fn covers(
+    pub(super) fn covers<'a>(
         &self,
         rules: &dyn Rules,
         threshold: &'a Threshold,
         digest: Digest,
-        ask: &Ask<'_>,
+        heard: &Heard<'_>,
     ) -> Result<Result<Room<'a>, String>, String> {
         self.in_force(rules, threshold, digest)?;
-        let amount = ask
-            .action
+        let action = heard.ask().action;
+        let amount = action
             .integer(&threshold.sum_field)
             .filter(|n| *n > 0)
             .ok_or_else(|| format!("`{}` is no positive whole number", threshold.sum_field))?;
-        let key = ask
-            .action
+        let key = action
             .text(&threshold.key_field)
             .ok_or_else(|| format!("`{}` is no text", threshold.key_field))?;
         if amount > threshold.single_limit {
@@ -87,7 +108,7 @@ impl<'a> Desk<'a> {
                 threshold.single_limit
             ));
         }
-        match rules.in_scope(threshold, ask) {
+        match heard.in_scope(threshold) {
             Ok(true) => {}
             Ok(false) => return Err("the action is outside its scope".to_owned()),
             Err(why) => return Err(format!("its scope cannot be evaluated: {why}")),
@@ -168,7 +189,9 @@ impl<'a> Desk<'a> {
             key_sum,
         }
     }
+}
 
+impl Desk<'_> {
     /// Whether the action comes close under a threshold's single limit, as split payments do.
     pub(super) fn near(&self, rules: &dyn Rules, action: &Action) -> Option<String> {
         rules.thresholds().iter().find_map(|(threshold, _)| {

@@ -3,6 +3,7 @@
 use super::{
     Desk, Place, Ruled,
     gather::{ask, known_tool},
+    permit::permitted,
     threshold::Cover,
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         ThresholdApplied, VerdictReached,
     },
     refusal::{Code, Refusal},
-    release::{RuleHit, Rules, Tier},
+    release::{Heard, RuleHit, Rules, Tier},
     request::{Recommend, Stance},
     state::Case,
 };
@@ -47,18 +48,19 @@ impl<'a> Desk<'a> {
                     "build the release with one",
                 )
             })?;
-        let ask = ask(&executor.id, action, id, case);
-        let risk = rules.risk(&ask);
+        // Permission, risk and scope are one question, put once.
+        let heard = Heard::new(rules, ask(&executor.id, action, id, case));
+        let risk = heard.risk();
         let judged = Judged {
             digest,
             tier: risk.tier,
         };
-        if let Err(refusal) = self.permitted(rules, id, case, &executor.id, action) {
+        if let Err(refusal) = permitted(&heard) {
             let reason = RuleHit {
                 rule: refusal
                     .rule
                     .unwrap_or_else(|| format!("permission set of {}", executor.id)),
-                why: refusal.why,
+                why: format!("{}; {}", refusal.why, refusal.remedy),
                 clause: refusal.clause,
             };
             return self.refused(id, case, judged, reason);
@@ -73,7 +75,7 @@ impl<'a> Desk<'a> {
         }
         let doubts = doubts(rules, prepared, reviewed);
         let cover = if doubts.is_empty() {
-            self.cover(rules, &ask, risk.tier)
+            self.standing().cover(rules, &heard, risk.tier)
         } else {
             Cover::Out(Vec::new())
         };

@@ -3,6 +3,7 @@
 
 mod duties;
 mod erasure;
+mod foresee;
 mod keys;
 mod laws;
 mod world;

@@ -13,7 +13,7 @@ use duty::{
     record::{Body, Record},
     refusal::Code,
     release::{
-        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Permission, Quorum, Retention,
+        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Near, Permission, Quorum, Retention,
         RiskFinding, RuleHit, Rules, Team, Threshold, Tier, Tool,
     },
     release_for,
@@ -205,6 +205,16 @@ impl Rules for TestRules {
     }
     fn in_scope(&self, _: &Threshold, ask: &Ask<'_>) -> Result<bool, String> {
         Ok(ask.action.text("currency") == Some("EUR"))
+    }
+    fn near(&self, ask: &Ask<'_>) -> Vec<Near> {
+        match self.permission(ask) {
+            Permission::Forbid(rule) => vec![Near {
+                rule,
+                conditions: vec!["`cents > 100000`".to_owned()],
+                advice: Some("ask the bank".to_owned()),
+            }],
+            _ => Vec::new(),
+        }
     }
 }
 
