@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     action::Action,
     canonical::Digest,
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// What the log comes to, or a slice of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Records so far.
     pub size: u64,
@@ -57,7 +59,7 @@ pub struct State {
 }
 
 /// How many cases there are about a data subject.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// Under way.
     pub open: u32,
@@ -66,7 +68,7 @@ pub struct Subject {
 }
 
 /// A legal hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Who placed it.
     pub by: PrincipalId,
@@ -79,7 +81,7 @@ pub struct Hold {
 }
 
 /// A request to erase a data subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// The record that holds it.
     pub record: u64,
@@ -94,7 +96,7 @@ pub struct Asked {
 }
 
 /// A principal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
     /// What sort.
     pub kind: PrincipalKind,
@@ -133,7 +135,7 @@ impl Principal {
 }
 
 /// What is known of a threshold: its signers and its use. The document itself is in the release.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThresholdState {
     /// Who signed, by the digest they signed.
     pub signers: BTreeMap<Digest, BTreeSet<PrincipalId>>,
@@ -142,7 +144,7 @@ pub struct ThresholdState {
 }
 
 /// One reservation under a threshold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThresholdUse {
     /// When.
     pub time: Time,
@@ -155,7 +157,7 @@ pub struct ThresholdUse {
 }
 
 /// A case under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// Where it runs.
     pub env: Environment,
@@ -192,7 +194,7 @@ pub struct Case {
 }
 
 /// A retrieval that an agent made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retrieval {
     /// What was looked for.
     pub query: String,
@@ -201,7 +203,7 @@ pub struct Retrieval {
 }
 
 /// A permitted call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallState {
     /// By whom.
     pub agent: PrincipalId,
@@ -212,7 +214,7 @@ pub struct CallState {
 }
 
 /// What came of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallAnswer {
     /// An answer, committed to.
     Snapshot(Digest),
@@ -221,7 +223,7 @@ pub enum CallAnswer {
 }
 
 /// A request for approval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     /// Its id.
     pub id: ItemId,
@@ -240,7 +242,7 @@ pub struct Approval {
 }
 
 /// A grant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// Its id.
     pub id: ItemId,
@@ -255,7 +257,7 @@ pub struct Grant {
 }
 
 /// An exception that nobody has triaged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exception {
     /// What sort.
     pub sort: ExceptionSort,
