@@ -3,6 +3,7 @@
 //! RFC 8785 prints numbers as IEEE 754 doubles, so an integer beyond 2^53 would silently become its neighbour and two
 //! different payloads would share a digest. Such numbers, and all fractions, are refused here, at the boundary.
 
+pub(crate) mod reader;
 mod writer;
 
 use std::{fmt, str::FromStr};

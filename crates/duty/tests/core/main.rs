@@ -5,4 +5,5 @@ mod duties;
 mod erasure;
 mod keys;
 mod laws;
+mod reading;
 mod world;
