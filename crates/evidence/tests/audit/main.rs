@@ -5,5 +5,6 @@
 mod again;
 mod asked;
 mod mirror;
+mod resume;
 mod tamper;
 mod world;
