@@ -575,27 +575,40 @@ pub(crate) struct Query {
     pub(crate) form: Form,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct VerifyLog {
+    /// A data directory, a bare copy of a log directory, a URL, or `s3://bucket/prefix` (see `--s3`).
+    pub(crate) source: String,
+    /// The verifier key, or a file that holds it.
+    #[arg(long)]
+    pub(crate) vkey: String,
+    /// An earlier checkpoint of the same log, or a file that holds it.
+    #[arg(long)]
+    pub(crate) since: Option<PathBuf>,
+    /// A file of your own that says how far you had checked this log: go on from there, and keep it up to date.
+    #[arg(long)]
+    pub(crate) state: Option<PathBuf>,
+    /// Tell of progress on standard error where that is no terminal, too.
+    #[arg(long)]
+    pub(crate) progress: bool,
+    /// How to reach a bucket: `endpoint`, `region`, `access_key_file`, `secret_key_file` (TOML). Without it, the variables
+    /// `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` say so.
+    #[arg(long)]
+    pub(crate) s3: Option<PathBuf>,
+    /// Ask for a quorum of cosignatures: a trust policy (c2sp.org/tlog-policy) of your own.
+    #[arg(long)]
+    pub(crate) witnesses: Option<PathBuf>,
+    /// Compare with what the anchors in this file keep (the form of `anchors.toml`).
+    #[arg(long)]
+    pub(crate) anchors: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) form: Form,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
     /// Read every byte of a log and check everything that can be checked.
-    Verify {
-        /// A data directory, a bare copy of a log directory, or a URL.
-        source: String,
-        /// The verifier key, or a file that holds it.
-        #[arg(long)]
-        vkey: String,
-        /// An earlier checkpoint of the same log, or a file that holds it.
-        #[arg(long)]
-        since: Option<PathBuf>,
-        /// Ask for a quorum of cosignatures: a trust policy (c2sp.org/tlog-policy) of your own.
-        #[arg(long)]
-        witnesses: Option<PathBuf>,
-        /// Compare with what the anchors in this file keep (the form of `anchors.toml`).
-        #[arg(long)]
-        anchors: Option<PathBuf>,
-        #[command(flatten)]
-        form: Form,
-    },
+    Verify(VerifyLog),
     /// Write a proof file for records: each proves its record and clauses offline, with the key alone.
     Prove {
         /// A data directory, a bare copy of a log directory, or a URL.

@@ -3,6 +3,7 @@
 //! RFC 8785 prints numbers as IEEE 754 doubles, so an integer beyond 2^53 would silently become its neighbour and two
 //! different payloads would share a digest. Such numbers, and all fractions, are refused here, at the boundary.
 
+pub(crate) mod reader;
 mod writer;
 
 use std::{fmt, str::FromStr};
@@ -213,15 +214,33 @@ impl FromStr for Digest {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let upper = s.bytes().any(|b| b.is_ascii_uppercase());
-        let mut bytes = [0; 32];
-        if upper || hex::decode_to_slice(s, &mut bytes).is_err() {
-            return Err(format!(
-                "`{s}` is not a digest: 64 lower-case hexadecimal digits"
-            ));
-        }
-        Ok(Self(bytes))
+        from_hex(s)
+            .map(Self)
+            .ok_or_else(|| format!("`{s}` is not a digest: 64 lower-case hexadecimal digits"))
     }
+}
+
+/// Bytes from lower-case hexadecimal digits; every record has a few of these.
+fn from_hex(s: &str) -> Option<[u8; 32]> {
+    /// What each byte stands for as a digit; 16 or more where it is none.
+    const DIGITS: [u8; 256] = {
+        let mut digits = [u8::MAX; 256];
+        let mut n = 0;
+        while n < 16 {
+            digits[b"0123456789abcdef"[n as usize] as usize] = n;
+            n += 1;
+        }
+        digits
+    };
+    let text: &[u8; 64] = s.as_bytes().try_into().ok()?;
+    let mut bytes = [0; 32];
+    let mut seen = 0;
+    for (byte, pair) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
+        let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low & 15;
+    }
+    (seen < 16).then_some(bytes)
 }
 
 impl Serialize for Digest {

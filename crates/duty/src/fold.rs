@@ -135,7 +135,9 @@ impl State {
             Body::ThresholdApplied(b) => {
                 let since = record.time.minus_minutes(b.window_minutes);
                 let threshold = self.thresholds.entry(b.threshold.clone()).or_default();
-                threshold.uses.retain(|u| u.time > since);
+                // The oldest come first.
+                let past = threshold.uses.partition_point(|u| u.time <= since);
+                threshold.uses.drain(..past);
                 threshold.uses.push(ThresholdUse {
                     time: record.time,
                     amount: b.amount,

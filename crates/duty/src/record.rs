@@ -4,11 +4,13 @@
 //! carries the request whole in `body.request`, so that it can be decided again; those after it are its consequences and
 //! name it in `cause`.
 
+mod quick;
+
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::value::RawValue;
 
 use crate::{
-    canonical::{self, CanonicalError, Digest},
+    canonical::{self, CanonicalError, Digest, reader::Reader},
     name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
     principal::Role,
     refusal::Refusal,
@@ -78,6 +80,17 @@ impl Record {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+        match quick::read(bytes) {
+            Some(record) => Ok(record),
+            None => Self::from_bytes_compared(bytes),
+        }
+    }
+
+    /// As [`Record::from_bytes`], always by writing the record again and comparing: what that must agree with.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn from_bytes_compared(bytes: &[u8]) -> Result<Self, RecordError> {
         let record = Self::from_bytes_unchecked(bytes)?;
         if record.to_bytes()? != bytes {
             return Err(CanonicalError::NotCanonical.into());
@@ -205,6 +218,14 @@ macro_rules! bodies {
                 match kind {
                     $($kind => serde_json::from_str(raw.get()).map(Self::$name).map_err(fault),)*
                     _ => Err(RecordError::Kind(kind.to_owned())),
+                }
+            }
+
+            /// The body, where it can be read in one pass.
+            fn read(kind: &str, reader: &mut Reader<'_>) -> Option<Self> {
+                match kind {
+                    $($kind => reader.value().map(Self::$name).ok(),)*
+                    _ => None,
                 }
             }
         }

@@ -1,8 +1,11 @@
 //! What may be asked of the core. Every door of the system translates to one of these.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{EnumAccess, Error, VariantAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -88,6 +91,8 @@ pub enum Request {
     EndRetention(EndRetention),
 }
 
+struct ByType;
+
 /// Reading by `type`; an exhaustive match keeps the list whole.
 macro_rules! by_type {
     ($($name:ident $word:literal)*) => {
@@ -104,10 +109,30 @@ macro_rules! by_type {
 
         impl<'de> Deserialize<'de> for Request {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_newtype_struct(tagged::BY_TYPE, ByType)
+            }
+        }
+
+        impl<'de> Visitor<'de> for ByType {
+            type Value = Request;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a request")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Request, D::Error> {
                 let raw = <Box<RawValue>>::deserialize(deserializer)?;
                 match &*tagged::tag::<D::Error>(&raw)? {
-                    $($word => tagged::rest(&raw).map(Self::$name),)*
-                    other => Err(Error::unknown_variant(other, Self::TYPES)),
+                    $($word => tagged::rest(&raw).map(Request::$name),)*
+                    other => Err(Error::unknown_variant(other, Request::TYPES)),
+                }
+            }
+
+            fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Request, A::Error> {
+                let (tag, rest) = data.variant::<&str>()?;
+                match tag {
+                    $($word => rest.newtype_variant().map(Request::$name),)*
+                    other => Err(Error::unknown_variant(other, Request::TYPES)),
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     action::Action,
     canonical::Digest,
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// What the log comes to, or a slice of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Records so far.
     pub size: u64,
@@ -57,7 +59,7 @@ pub struct State {
 }
 
 /// How many cases there are about a data subject.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// Under way.
     pub open: u32,
@@ -68,7 +70,7 @@ pub struct Subject {
 }
 
 /// A subject's last case to end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// When.
     pub time: Time,
@@ -77,7 +79,7 @@ pub struct Ended {
 }
 
 /// A legal hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Who placed it.
     pub by: PrincipalId,
@@ -90,7 +92,7 @@ pub struct Hold {
 }
 
 /// A request to erase a data subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// The record that holds it.
     pub record: u64,
@@ -105,7 +107,7 @@ pub struct Asked {
 }
 
 /// What an erasure rests on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErasureBasis {
     /// A second human's yes.
     Confirmed(PrincipalId),
@@ -114,7 +116,7 @@ pub enum ErasureBasis {
 }
 
 /// A principal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
     /// What sort.
     pub kind: PrincipalKind,
@@ -153,7 +155,7 @@ impl Principal {
 }
 
 /// What is known of a threshold: its signers and its use. The document itself is in the release.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThresholdState {
     /// Who signed, by the digest they signed.
     pub signers: BTreeMap<Digest, BTreeSet<PrincipalId>>,
@@ -162,7 +164,7 @@ pub struct ThresholdState {
 }
 
 /// One reservation under a threshold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThresholdUse {
     /// When.
     pub time: Time,
@@ -175,7 +177,7 @@ pub struct ThresholdUse {
 }
 
 /// A case under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// Where it runs.
     pub env: Environment,
@@ -212,7 +214,7 @@ pub struct Case {
 }
 
 /// A retrieval that an agent made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retrieval {
     /// What was looked for.
     pub query: String,
@@ -221,7 +223,7 @@ pub struct Retrieval {
 }
 
 /// A permitted call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallState {
     /// By whom.
     pub agent: PrincipalId,
@@ -232,7 +234,7 @@ pub struct CallState {
 }
 
 /// What came of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallAnswer {
     /// An answer, committed to.
     Snapshot(Digest),
@@ -241,7 +243,7 @@ pub enum CallAnswer {
 }
 
 /// A request for approval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     /// Its id.
     pub id: ItemId,
@@ -260,7 +262,7 @@ pub struct Approval {
 }
 
 /// A grant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// Its id.
     pub id: ItemId,
@@ -275,7 +277,7 @@ pub struct Grant {
 }
 
 /// An exception that nobody has triaged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exception {
     /// What sort.
     pub sort: ExceptionSort,

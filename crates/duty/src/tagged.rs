@@ -12,7 +12,12 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-const TAG: &str = "type";
+/// The field that holds the tag.
+pub(crate) const TAG: &str = "type";
+
+/// The name under which a type that is read by its tag asks for itself: whoever can tell the tag at once answers with an
+/// enum, everybody else with the whole value.
+pub(crate) const BY_TYPE: &str = "counterfoil::by_type";
 
 /// The tag of an object.
 pub(crate) fn tag<E: Error>(raw: &RawValue) -> Result<Cow<'_, str>, E> {

@@ -7,11 +7,19 @@ use duty::FoldError;
 pub enum EvidenceError {
     /// Nothing at this place is a log.
     #[error(
-        "`{place}` is neither a data directory (with `log/`), nor a log directory (with `checkpoint`), nor an http(s) URL; name one of these"
+        "`{place}` is neither a data directory (with `log/`), nor a log directory (with `checkpoint`), nor an http(s) or s3 URL; name one of these"
     )]
     NotALog {
         /// What was named.
         place: String,
+    },
+    /// A bucket cannot be opened as it is named.
+    #[error("`{place}` cannot be opened: {why}")]
+    Bucket {
+        /// What was named.
+        place: String,
+        /// Why.
+        why: String,
     },
     /// A file of the log cannot be read.
     #[error("`{path}` of {place} cannot be read: {why}")]
@@ -83,6 +91,7 @@ impl EvidenceError {
                 true
             }
             Self::NotALog { .. }
+            | Self::Bucket { .. }
             | Self::File { .. }
             | Self::ReleaseDir { .. }
             | Self::Index { .. }

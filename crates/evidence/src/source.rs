@@ -1,18 +1,22 @@
-//! Opening a log: a data directory, a bare copy of a log, or the URL of one.
+//! Opening a log: a data directory, a bare copy of a log, the URL of one, or one in an S3 bucket.
+
+mod s3;
+mod web;
 
 use std::{
     fmt,
-    io::Read as _,
+    num::NonZero,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use ledger::{Directory, Source, SourceError, source::LARGEST_FILE, tile::CHECKPOINT};
+use ledger::{Directory, Source, tile::CHECKPOINT};
+
+pub use s3::S3Access;
 
 use crate::{EvidenceError, Vault};
 
-/// How long a mirror may take over one file.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Threads that read from a server, whose answers take their time.
+const THREADS: NonZero<usize> = NonZero::new(16).unwrap();
 
 /// A log that was found, with what stands beside it.
 pub struct Opened {
@@ -20,6 +24,8 @@ pub struct Opened {
     pub source: Box<dyn Source + Send + Sync>,
     /// The data directory, where it is one.
     pub dir: Option<PathBuf>,
+    /// Threads that it takes to read fast, where that is more than one for each core.
+    pub threads: Option<NonZero<usize>>,
 }
 
 impl Opened {
@@ -49,11 +55,11 @@ impl fmt::Debug for Opened {
     }
 }
 
-/// Opens the log at `place`: a data directory (it has `log/`), a log directory (it has `checkpoint`), or an http(s) URL of
-/// one.
+/// Opens the log at `place`: a data directory (it has `log/`), a log directory (it has `checkpoint`), an http(s) URL of
+/// one, or `s3://bucket/prefix`, reached as [`S3Access::from_env`] says.
 ///
 /// # Errors
-/// [`EvidenceError::NotALog`] where it is none of these. A URL is asked for nothing yet.
+/// [`EvidenceError::NotALog`] where it is none of these, [`EvidenceError::Bucket`]. A server is asked for nothing yet.
 pub fn open(place: &str) -> Result<Box<dyn Source + Send + Sync>, EvidenceError> {
     open_at(place).map(|opened| opened.source)
 }
@@ -63,10 +69,19 @@ pub fn open(place: &str) -> Result<Box<dyn Source + Send + Sync>, EvidenceError>
 /// # Errors
 /// As [`open`].
 pub fn open_at(place: &str) -> Result<Opened, EvidenceError> {
+    if place.starts_with("s3://") {
+        let access = S3Access::from_env();
+        let access = access.map_err(|why| EvidenceError::Bucket {
+            place: place.to_owned(),
+            why,
+        })?;
+        return open_s3(place, &access);
+    }
     if place.starts_with("http://") || place.starts_with("https://") {
         return Ok(Opened {
-            source: Box::new(Mirror::new(place)),
+            source: Box::new(web::Mirror::new(place)),
             dir: None,
+            threads: Some(THREADS),
         });
     }
     let path = Path::new(place);
@@ -75,11 +90,13 @@ pub fn open_at(place: &str) -> Result<Opened, EvidenceError> {
         Ok(Opened {
             source: Box::new(Directory::new(&log)),
             dir: Some(path.to_owned()),
+            threads: None,
         })
     } else if path.join(CHECKPOINT).is_file() {
         Ok(Opened {
             source: Box::new(Directory::new(path)),
             dir: None,
+            threads: None,
         })
     } else {
         Err(EvidenceError::NotALog {
@@ -88,63 +105,18 @@ pub fn open_at(place: &str) -> Result<Opened, EvidenceError> {
     }
 }
 
-/// A log behind a static file server. It cannot list, so strays are not looked for.
-struct Mirror {
-    base: String,
-    agent: ureq::Agent,
-}
-
-impl Mirror {
-    fn new(url: &str) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            .http_status_as_error(false)
-            .build();
-        Self {
-            base: url.trim_end_matches('/').to_owned(),
-            agent: config.into(),
-        }
-    }
-}
-
-impl Source for Mirror {
-    fn read(&self, path: &str) -> Result<Vec<u8>, SourceError> {
-        let url = format!("{}/{path}", self.base);
-        let failed = |why: String| SourceError::Failed {
-            path: path.to_owned(),
-            why: format!("`{url}`: {why}"),
-        };
-        let mut answer = self
-            .agent
-            .get(&url)
-            .call()
-            .map_err(|e| failed(e.to_string()))?;
-        match answer.status().as_u16() {
-            200 => {}
-            404 | 410 => {
-                return Err(SourceError::Missing {
-                    path: path.to_owned(),
-                });
-            }
-            status => return Err(failed(format!("the server answers {status}"))),
-        }
-        let mut bytes = Vec::new();
-        answer
-            .body_mut()
-            .as_reader()
-            .take(LARGEST_FILE as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| failed(e.to_string()))?;
-        if bytes.len() > LARGEST_FILE {
-            return Err(SourceError::Damaged {
-                path: path.to_owned(),
-                why: format!("it is larger than {LARGEST_FILE} bytes"),
-            });
-        }
-        Ok(bytes)
-    }
-
-    fn list(&self) -> Result<Option<Vec<String>>, SourceError> {
-        Ok(None)
-    }
+/// Opens the log at `s3://bucket/prefix`. The bucket is asked for nothing yet.
+///
+/// # Errors
+/// [`EvidenceError::Bucket`] where place and access cannot be put together.
+pub fn open_s3(place: &str, access: &S3Access) -> Result<Opened, EvidenceError> {
+    let source = s3::S3::new(place, access).map_err(|why| EvidenceError::Bucket {
+        place: place.to_owned(),
+        why,
+    })?;
+    Ok(Opened {
+        source: Box::new(source),
+        dir: None,
+        threads: Some(THREADS),
+    })
 }

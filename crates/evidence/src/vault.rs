@@ -1,7 +1,9 @@
 //! Snapshots: the bytes that agents saw, each checked against the commitment that a record holds.
 
 use std::{
+    ffi::OsStr,
     fs, io,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -99,28 +101,40 @@ impl Vault {
         self.dir.join(&name[..2]).join(name)
     }
 
-    /// Visits every file in the directory, with its path.
+    /// Visits every file whose name should begin with one of these bytes, by the directory that it stands in, with its path.
+    /// What stands elsewhere counts as if it began with 0.
     ///
     /// # Errors
     /// What reading the directory or `f` says.
-    pub(crate) fn for_each_file(
+    pub(crate) fn for_each_file_of(
         &self,
+        firsts: &RangeInclusive<u8>,
         f: &mut dyn FnMut(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
-        walk(&self.dir, f)
+        let wanted = |name: &OsStr| {
+            let first = name.to_str().filter(|name| name.len() == 2);
+            let first = first.and_then(|name| u8::from_str_radix(name, 16).ok());
+            firsts.contains(&first.unwrap_or(0))
+        };
+        walk(&self.dir, &wanted, f)
     }
 }
 
-fn walk(dir: &Path, f: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+fn walk(
+    dir: &Path,
+    wanted: &dyn Fn(&OsStr) -> bool,
+    f: &mut dyn FnMut(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let mut entries = fs::read_dir(dir)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         // What a crash left half-written is in a hidden directory, and nothing refers to it.
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") || !wanted(&name) {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            walk(&entry.path(), f)?;
+            walk(&entry.path(), &|_| true, f)?;
         } else {
             f(&entry.path())?;
         }

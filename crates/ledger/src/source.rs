@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration;
 
 use crate::bundle;
 use crate::tile::{Kind, Path, WIDTH};
 
 /// Bytes of the largest file a log can hold: a full bundle of the longest entries. Nothing larger is read into memory.
 pub const LARGEST_FILE: usize = WIDTH as usize * (2 + bundle::LONGEST);
+
+/// How long a pause for a writer is.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A copy of a log: a directory, a server, a map.
 pub trait Source {
@@ -23,6 +27,11 @@ pub trait Source {
     /// # Errors
     /// [`SourceError::Failed`].
     fn list(&self) -> Result<Option<Vec<String>>, SourceError>;
+
+    /// Gives whoever may be writing to this source a moment to get on; false where nobody can be.
+    fn pause(&self) -> bool {
+        false
+    }
 }
 
 /// Why a file of a log could not be read.
@@ -113,6 +122,11 @@ impl Source for Directory {
         walk(&self.root, "", &mut found)?;
         Ok(Some(found))
     }
+
+    fn pause(&self) -> bool {
+        std::thread::sleep(PAUSE);
+        true
+    }
 }
 
 fn walk(directory: &FilePath, prefix: &str, found: &mut Vec<String>) -> Result<(), SourceError> {
@@ -120,7 +134,13 @@ fn walk(directory: &FilePath, prefix: &str, found: &mut Vec<String>) -> Result<(
         path: if prefix.is_empty() { "." } else { prefix }.to_owned(),
         why,
     };
-    for entry in std::fs::read_dir(directory).map_err(|why| fail(why.to_string()))? {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        // A log that grows deletes directories of partial files.
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound && !prefix.is_empty() => return Ok(()),
+        Err(why) => return Err(fail(why.to_string())),
+    };
+    for entry in entries {
         let entry = entry.map_err(|why| fail(why.to_string()))?;
         let name = entry.file_name();
         let name = name

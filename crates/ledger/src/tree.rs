@@ -24,6 +24,30 @@ impl Frontier {
         Self::default()
     }
 
+    /// The edge of a tree of `size` entries, which must fill their tiles, from the hashes of [`Frontier::levels`]; none where
+    /// there are not as many as the size asks for.
+    #[must_use]
+    pub fn of_tiles(size: u64, levels: Vec<Vec<Hash>>) -> Option<Self> {
+        let items = |level: usize| Kind::Hashes(level as u8).items(size);
+        let fits = size.is_multiple_of(WIDTH)
+            && levels.len() <= 8
+            && items(levels.len()) == 0
+            && (0..)
+                .zip(&levels)
+                .all(|(level, tile)| tile.len() as u64 == items(level) % WIDTH);
+        fits.then(|| Self {
+            size,
+            levels,
+            bundle: Vec::new(),
+        })
+    }
+
+    /// The hashes of the last, partial tile of each level, from level 0 up.
+    #[must_use]
+    pub fn levels(&self) -> &[Vec<Hash>] {
+        &self.levels
+    }
+
     /// Entries in the tree.
     #[must_use]
     pub fn size(&self) -> u64 {

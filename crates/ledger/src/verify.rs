@@ -13,6 +13,7 @@ use crate::bundle::{self, BundleError};
 use crate::checkpoint::Checkpoint;
 use crate::hash::{HASH_SIZE, Hash};
 use crate::note::Verifier;
+use crate::proof::{self, Tiles};
 use crate::rotation::{Chain, RotationError};
 use crate::source::{Source, SourceError, read_tile};
 use crate::tile::{CHECKPOINT, KEYS, Kind, Path, WIDTH, WITNESSED};
@@ -23,6 +24,9 @@ pub type OnEntry<'a> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'a;
 
 /// Reads and verifies a checkpoint found at the named place.
 type Open<'a> = dyn Fn(&[u8], &str) -> Result<Checkpoint, Fault> + 'a;
+
+/// How often a writer is waited for whose files are there and whose checkpoint is not: two seconds in a directory.
+const PAUSES: u32 = 20;
 
 /// What a check tolerates; the default tolerates nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +108,9 @@ pub fn verify_with(
     options: Options,
     on_entry: &mut OnEntry<'_>,
 ) -> Result<Verified, Fault> {
-    checked(source, verifier, since, options, |check, size| {
+    let start = Start::default();
+    let since: Vec<&[u8]> = since.into_iter().collect();
+    checked(source, verifier, &since, options, &start, |check, size| {
         for index in 0..size.div_ceil(WIDTH) {
             check.bundle(index, size, on_entry)?;
         }
@@ -128,9 +134,65 @@ pub fn verify_in_parallel<R: Send>(
     read: &(dyn Fn(u64, &[&[u8]]) -> R + Sync),
     fold: &mut dyn FnMut(R) -> Result<(), Fault>,
 ) -> Result<Verified, Fault> {
+    let since: Vec<&[u8]> = since.into_iter().collect();
+    let work = Work {
+        threads,
+        read,
+        fold,
+        reached: &mut |_| Ok(()),
+    };
+    verify_on(source, verifier, &since, &Start::default(), work)
+}
+
+/// Where an earlier check of the same log had come to. The default is the beginning of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The right edge of the tree of the entries that were checked, which filled their tiles.
+    pub frontier: Frontier,
+    /// The statements of the log's keys up to there, as signed notes, oldest first.
+    pub statements: Vec<String>,
+}
+
+/// How far a check has come: a bundle's entries were folded, and are in the tree.
+#[derive(Clone, Copy, Debug)]
+pub struct Reached<'a> {
+    /// The right edge of the tree so far.
+    pub frontier: &'a Frontier,
+    /// Entries that the check is going to.
+    pub size: u64,
+    /// The log's checkpoint, as a signed note. Whether it is right is known at the end.
+    pub note: &'a [u8],
+    /// The log's keys.
+    pub keys: &'a Chain,
+}
+
+/// What is done with the entries on the way.
+pub struct Work<'a, R> {
+    /// Threads that read.
+    pub threads: NonZero<usize>,
+    /// Makes something of a bundle's entries, given the number of the first; on the reading threads.
+    pub read: &'a (dyn Fn(u64, &[&[u8]]) -> R + Sync),
+    /// Takes that, bundle by bundle in order, on the calling thread.
+    pub fold: &'a mut dyn FnMut(R) -> Result<(), Fault>,
+    /// Told before the first bundle and after each; an error ends the check.
+    pub reached: &'a mut dyn FnMut(Reached<'_>) -> Result<(), Fault>,
+}
+
+/// As [`verify_in_parallel`], from where an earlier check had come to: what lies before is not read again, and the log must
+/// be a continuation of it and of every checkpoint in `since`.
+///
+/// # Errors
+/// As [`verify_in_parallel`].
+pub fn verify_on<R: Send>(
+    source: &(dyn Source + Sync),
+    verifier: &Verifier,
+    since: &[&[u8]],
+    start: &Start,
+    work: Work<'_, R>,
+) -> Result<Verified, Fault> {
     let options = Options::default();
-    checked(source, verifier, since, options, |check, size| {
-        parallel::run(source, check, size, threads, read, fold)
+    checked(source, verifier, since, options, start, |check, size| {
+        parallel::run(source, check, size, work)
     })
 }
 
@@ -138,8 +200,9 @@ pub fn verify_in_parallel<R: Send>(
 fn checked(
     source: &dyn Source,
     verifier: &Verifier,
-    since: Option<&[u8]>,
+    since: &[&[u8]],
     options: Options,
+    start: &Start,
     go: impl FnOnce(&mut Check<'_>, u64) -> Result<(), Fault>,
 ) -> Result<Verified, Fault> {
     let note = source.read(CHECKPOINT)?;
@@ -154,15 +217,20 @@ fn checked(
     };
     let head = open(&note, CHECKPOINT)?;
     let since = since
-        .map(|note| open(note, "the earlier checkpoint"))
-        .transpose()?;
-    if let Some(since) = since.as_ref().filter(|since| since.size > head.size) {
+        .iter()
+        .map(|note| open(note, "the earlier checkpoint"));
+    let since = since.collect::<Result<Vec<_>, _>>()?;
+    let earlier = since.iter().map(|since| (since.size, "checkpoint"));
+    let checked = (start.frontier.size(), "check");
+    let mut earlier = earlier.chain([checked]);
+    if let Some((size, what)) = earlier.find(|(size, _)| *size > head.size) {
         let why = format!(
-            "the log was truncated: it has {} entries now and had {} at the earlier checkpoint",
-            head.size, since.size
+            "the log was truncated: it has {} entries now and had {size} at the earlier {what}",
+            head.size
         );
         return Err(fault(CHECKPOINT, why));
     }
+    continues(source, start, &since, &keys)?;
     let listing = if options.ignore_strays {
         Listing::default()
     } else {
@@ -171,9 +239,10 @@ fn checked(
     let mut check = Check {
         source,
         listing: &listing,
-        since: since.as_ref(),
+        since: &since,
+        note: &note,
         keys: &keys,
-        tree: Frontier::new(),
+        tree: start.frontier.clone(),
     };
     check.compare_since()?;
     go(&mut check, head.size)?;
@@ -191,12 +260,13 @@ fn checked(
         return Err(fault(CHECKPOINT, why));
     }
     listing.judge_ahead(source, &open)?;
+    let frontier = check.tree;
     Ok(Verified {
         size: head.size,
         root,
         checkpoint: head,
         note,
-        frontier: check.tree,
+        frontier,
         keys,
     })
 }
@@ -204,9 +274,40 @@ fn checked(
 struct Check<'a> {
     source: &'a dyn Source,
     listing: &'a Listing,
-    since: Option<&'a Checkpoint>,
+    since: &'a [Checkpoint],
+    note: &'a [u8],
     keys: &'a Chain,
     tree: Frontier,
+}
+
+/// What can be said of checkpoints and keys from before the start without reading the entries there again.
+fn continues(
+    source: &dyn Source,
+    start: &Start,
+    since: &[Checkpoint],
+    keys: &Chain,
+) -> Result<(), Fault> {
+    let at = start.frontier.size();
+    let stated = keys.statements().iter();
+    let stated = stated.filter(|s| s.statement.size <= at).map(|s| &s.note);
+    if !stated.eq(&start.statements) {
+        let why = "the changes of the log's key are not those that the earlier check found";
+        return Err(fault(KEYS, why));
+    }
+    for since in since.iter().filter(|since| since.size < at) {
+        let root = start.frontier.root();
+        let path = proof::consistency(&Tiles::new(source, at), since.size, at);
+        let proved = path
+            .and_then(|path| proof::verify_consistency(since.size, at, &path, &since.root, &root));
+        proved.map_err(|why| {
+            let why = format!(
+                "the log was rewritten, or its tiles were changed: that its first {} entries are those of the earlier checkpoint cannot be proved: {why}",
+                since.size
+            );
+            fault(CHECKPOINT, why)
+        })?;
+    }
+    Ok(())
 }
 
 impl Check<'_> {
@@ -252,15 +353,21 @@ impl Check<'_> {
         let inside = |size: u64| size > index * WIDTH && size < (index + 1) * WIDTH;
         let stated = self.keys.statements().iter();
         let mut stated = stated.map(|s| s.statement.size);
-        self.since.is_some_and(|since| inside(since.size)) || stated.any(inside)
+        self.since.iter().any(|since| inside(since.size)) || stated.any(inside)
     }
 
     fn compare_since(&self) -> Result<(), Fault> {
         let rewritten = |why| fault(KEYS, why);
         let stated = self.keys.check_root(self.tree.size(), || self.tree.root());
         stated.map_err(rewritten)?;
-        match self.since {
-            Some(since) if since.size == self.tree.size() && since.root != self.tree.root() => {
+        let here = |since: &&Checkpoint| since.size == self.tree.size();
+        match self
+            .since
+            .iter()
+            .filter(here)
+            .find(|since| since.root != self.tree.root())
+        {
+            Some(since) => {
                 let why = format!(
                     "the log was rewritten: its first {} entries have the root {} and had {} at the earlier checkpoint",
                     since.size,
@@ -269,7 +376,7 @@ impl Check<'_> {
                 );
                 Err(fault(CHECKPOINT, why))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }
@@ -342,16 +449,20 @@ impl Listing {
         if self.ahead.is_empty() {
             return Ok(());
         }
-        let size = open(&source.read(CHECKPOINT)?, CHECKPOINT)?.size;
-        match self.ahead.iter().find(|path| !path.is_within(size)) {
-            None => Ok(()),
-            Some(path) => {
+        // Whoever publishes writes the files first, and then the checkpoint that covers them.
+        for pause in 0.. {
+            let size = open(&source.read(CHECKPOINT)?, CHECKPOINT)?.size;
+            let Some(path) = self.ahead.iter().find(|path| !path.is_within(size)) else {
+                break;
+            };
+            if pause == PAUSES || !source.pause() {
                 let why = format!(
                     "a file that does not belong to the log: its checkpoint ends at {size} entries"
                 );
-                Err(fault(path, why))
+                return Err(fault(path, why));
             }
         }
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{DataDir, Journal, StoreError};
 
 mod faults;
 mod keys;
+mod live;
 mod tails;
 
 const ORIGIN: &str = "test.example/log";

@@ -11,6 +11,7 @@ pub(crate) mod log_key;
 pub(crate) mod principal;
 pub(crate) mod release;
 pub(crate) mod trail;
+mod verify;
 pub(crate) mod witness;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};

@@ -6,4 +6,5 @@ mod erasure;
 mod foresee;
 mod keys;
 mod laws;
+mod reading;
 mod world;

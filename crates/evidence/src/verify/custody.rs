@@ -3,21 +3,37 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs, io,
+    ops::RangeInclusive,
     path::Path,
 };
 
 use duty::{canonical::Digest, record::Record, request::Request, state::State, subject::SubjectId};
 use ledger::snapshot;
 
-use super::{Fault, VerifyReport, record::is_refusal};
+use super::{
+    Fault, VerifyReport,
+    record::is_refusal,
+    rows::{Row, Rows},
+};
 use crate::{Vault, vault::Key};
 
 /// Oddities that are named one by one; the others are only counted.
 const NAMED: usize = 20;
 
-/// What records commit to.
-#[derive(Default)]
+/// What records commit to, as rows on the side: a check takes as many at a time as memory should hold.
 pub(super) struct Custody {
+    rows: Rows,
+}
+
+/// Rows that are looked at together: some tens of MiB in memory.
+const TOGETHER: u64 = 250_000;
+
+/// Keys that are remembered.
+const KEYS: usize = 100_000;
+
+/// A part of what records commit to.
+#[derive(Default)]
+struct Committed {
     /// Each commitment, with the data subject of the case that made it.
     subjects: HashMap<Digest, SubjectId>,
     /// Commitments that cases of other subjects made as well.
@@ -37,6 +53,10 @@ struct Seen {
 type Keys = HashMap<SubjectId, Option<Key>>;
 
 impl Custody {
+    pub(super) fn new(rows: Rows) -> Self {
+        Self { rows }
+    }
+
     /// Takes one record's commitments down; `state` holds it already.
     pub(super) fn take(&mut self, record: &Record, state: &State) {
         let Some(request) = record.body.request().filter(|_| !is_refusal(record)) else {
@@ -46,31 +66,94 @@ impl Custody {
         let (Some(case), Some(origin)) = (case, &state.origin) else {
             return;
         };
-        let subject = || SubjectId::of(origin, &case.subject);
+        let mut made = |commitments: &[Digest], own| {
+            if commitments.is_empty() {
+                return;
+            }
+            let subject = SubjectId::of(origin, &case.subject);
+            for commitment in commitments {
+                self.rows.push(&Row {
+                    commitment: *commitment,
+                    subject,
+                    own,
+                });
+            }
+        };
         match request {
-            Request::OpenCase(r) => self.commit(r.snapshot, subject()),
-            Request::Answer(r) => r
-                .snapshot
-                .into_iter()
-                .for_each(|c| self.commit(c, subject())),
-            Request::RecordOutcome(r) => {
-                r.snapshot
-                    .into_iter()
-                    .for_each(|c| self.commit(c, subject()));
-            }
+            Request::OpenCase(r) => made(&[r.snapshot], true),
+            Request::Answer(r) => made(r.snapshot.as_slice(), true),
+            Request::RecordOutcome(r) => made(r.snapshot.as_slice(), true),
             // What an agent says that it saw is its word: it makes a snapshot expected, never another's.
-            Request::Recommend(r) => {
-                for input in &r.inputs {
-                    self.subjects.entry(*input).or_insert_with(subject);
-                }
-            }
+            Request::Recommend(r) => made(&r.inputs, false),
             _ => {}
         }
     }
 
-    fn commit(&mut self, commitment: Digest, subject: SubjectId) {
-        if *self.subjects.entry(commitment).or_insert(subject) != subject {
-            self.shared.entry(commitment).or_default().push(subject);
+    /// Makes all rows so far last, and counts them.
+    pub(super) fn keep(&mut self) -> io::Result<u64> {
+        self.rows.keep()
+    }
+
+    /// Every snapshot that is here matches its name, which is its commitment, and is sealed with the key of its case's
+    /// subject. One that no record names may be what a crash left between keeping it and recording it: a warning.
+    ///
+    /// What is not here, or cannot be opened any more, is told apart by `erased`: data subjects with the record that says
+    /// that they were erased. A key or a readable snapshot of theirs is a warning: a record says that it is gone.
+    pub(super) fn check(
+        &mut self,
+        dir: &Path,
+        erased: &BTreeMap<SubjectId, u64>,
+        report: &mut VerifyReport,
+    ) -> Result<(), Fault> {
+        let away = |e: io::Error| Fault {
+            record: None,
+            place: "the list of commitments that the check keeps".to_owned(),
+            why: e.to_string(),
+            unreadable: true,
+        };
+        let count = self.rows.keep().map_err(away)?;
+        let parts = count.div_ceil(TOGETHER).clamp(1, 256);
+        let mut strays = 0;
+        for part in 0..parts {
+            let end = (part + 1) * 256 / parts - 1;
+            let firsts = (part * 256 / parts) as u8..=end as u8;
+            let mut committed = Committed::default();
+            self.rows
+                .for_each(&mut |row| {
+                    if firsts.contains(&row.commitment.as_bytes()[0]) {
+                        committed.take(row);
+                    }
+                })
+                .map_err(away)?;
+            committed.check(dir, &firsts, erased, report, &mut strays)?;
+        }
+        if strays > NAMED {
+            report.warnings.push(format!(
+                "no record commits to {} further snapshots",
+                strays - NAMED
+            ));
+        }
+        let vault = Vault::new(dir);
+        for (subject, record) in erased {
+            let key = vault.key(subject);
+            if key.map_err(|e| place(dir, e.to_string(), true))?.is_some() {
+                report.warnings.push(format!(
+                    "the key of data subject {subject} is here, and record {record} says that it was erased; a start of the server destroys it"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Committed {
+    fn take(&mut self, row: &Row) {
+        let first = *self.subjects.entry(row.commitment).or_insert(row.subject);
+        if row.own && first != row.subject {
+            self.shared
+                .entry(row.commitment)
+                .or_default()
+                .push(row.subject);
         }
     }
 
@@ -80,23 +163,20 @@ impl Custody {
             || shared.is_some_and(|others| others.contains(&subject))
     }
 
-    /// Every snapshot that is here matches its name, which is its commitment, and is sealed with the key of its case's
-    /// subject. One that no record names may be what a crash left between keeping it and recording it: a warning.
-    ///
-    /// What is not here, or cannot be opened any more, is told apart by `erased`: data subjects with the record that says
-    /// that they were erased. A key or a readable snapshot of theirs is a warning: a record says that it is gone.
-    pub(super) fn check(
+    /// Looks at the snapshots whose names begin with one of these bytes.
+    fn check(
         self,
         dir: &Path,
+        firsts: &RangeInclusive<u8>,
         erased: &BTreeMap<SubjectId, u64>,
         report: &mut VerifyReport,
+        strays: &mut usize,
     ) -> Result<(), Fault> {
         let vault = Vault::new(dir);
         let mut keys = Keys::new();
         let mut here = HashSet::new();
-        let mut strays = 0_usize;
         let mut fault = None;
-        let walked = vault.for_each_file(&mut |path| {
+        let walked = vault.for_each_file_of(firsts, &mut |path| {
             let file = fs::read(path)?;
             match self.judge(&vault, &mut keys, path, &file) {
                 Ok(Some(seen)) => {
@@ -119,8 +199,8 @@ impl Custody {
                     if self.subjects.contains_key(&seen.commitment) {
                         here.insert(seen.commitment);
                     } else {
-                        strays += 1;
-                        if strays <= NAMED {
+                        *strays += 1;
+                        if *strays <= NAMED {
                             report.warnings.push(format!(
                                 "no record commits to snapshot `{}`",
                                 path.display()
@@ -145,20 +225,6 @@ impl Custody {
             return Err(fault);
         }
         walked.map_err(|e| place(dir, e.to_string(), true))?;
-        if strays > NAMED {
-            report.warnings.push(format!(
-                "no record commits to {} further snapshots",
-                strays - NAMED
-            ));
-        }
-        for (subject, record) in erased {
-            let key = vault.key(subject);
-            if key.map_err(|e| place(dir, e.to_string(), true))?.is_some() {
-                report.warnings.push(format!(
-                    "the key of data subject {subject} is here, and record {record} says that it was erased; a start of the server destroys it"
-                ));
-            }
-        }
         for (commitment, subject) in &self.subjects {
             if here.contains(commitment) {
                 continue;
@@ -208,6 +274,9 @@ impl Custody {
                     let key = vault
                         .key(&subject)
                         .map_err(|e| place(path, e.to_string(), true))?;
+                    if keys.len() == KEYS {
+                        keys.clear();
+                    }
                     keys.insert(subject, key);
                     key
                 }

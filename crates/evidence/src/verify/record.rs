@@ -1,7 +1,8 @@
 //! What must be true of each record, given those before it.
 
+use std::sync::Arc;
+
 use duty::{
-    canonical::Digest,
     record::{Actor, Body, Record},
     request::Request,
     state::State,
@@ -9,23 +10,42 @@ use duty::{
     time::Time,
 };
 
-use super::{VerifyReport, custody::Custody};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    VerifyReport,
+    alone::{Alone, Keys},
+    closed::Closed,
+    custody::Custody,
+};
 
 /// Takes the records in order.
 pub(super) struct Inspector {
+    /// What the records so far come to.
+    pub(super) known: Known,
+    /// Every commitment to a snapshot, where they are asked for.
+    pub(super) custody: Option<Custody>,
+    /// Keys under which signatures were found good.
+    keys: Arc<Keys>,
+}
+
+/// What the records so far come to, as far as those that follow are judged by it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Known {
     /// What was counted so far.
     pub(super) report: VerifyReport,
-    /// Every commitment to a snapshot, where they are asked for.
-    pub(super) custody: Custody,
     /// Statements of the log's keys, with the record that holds each.
     pub(super) rotations: Vec<(u64, String)>,
-    collect: bool,
-    /// The state so far.
+    /// Without closed cases, and without subjects that have no open one: they would grow with the log.
     pub(super) state: State,
+    closed: Closed,
     group: Option<Head>,
 }
 
 /// The record of the request whose consequences follow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Head {
     seq: u64,
     time: Time,
@@ -33,36 +53,53 @@ struct Head {
     refused: bool,
 }
 
-impl Inspector {
-    pub(super) fn new(origin: &str, collect: bool) -> Self {
+impl Known {
+    pub(super) fn new(origin: &str) -> Self {
         Self {
             report: VerifyReport {
                 origin: origin.to_owned(),
-                size: 0,
-                root: String::new(),
-                first: None,
-                last: None,
-                decisions: 0,
-                refusals: 0,
-                signatures: 0,
-                files: 0,
-                releases: 0,
-                snapshots: 0,
-                sealed: 0,
-                absent: 0,
-                erased: 0,
-                warnings: Vec::new(),
+                ..VerifyReport::default()
             },
-            custody: Custody::default(),
             rotations: Vec::new(),
-            collect,
             state: State::default(),
+            closed: Closed::default(),
             group: None,
         }
     }
 
+    /// Records so far.
+    pub(super) fn size(&self) -> u64 {
+        self.state.size
+    }
+
+    /// Takes out of the state what is kept shorter, or not needed here.
+    fn shorten(&mut self) {
+        while let Some((case, _)) = self.state.closed.pop_first() {
+            self.closed.insert(&case);
+        }
+        // Each subject is looked at again only when as many came as are left.
+        if self.state.subjects.len() > 2 * self.state.cases.len() + 1024 {
+            self.state.subjects.retain(|_, cases| cases.open > 0);
+        }
+    }
+}
+
+impl Inspector {
+    pub(super) fn new(known: Known, custody: Option<Custody>, keys: Arc<Keys>) -> Self {
+        Self {
+            known,
+            custody,
+            keys,
+        }
+    }
+
     /// Judges one record, and takes it down.
-    pub(super) fn inspect(&mut self, seq: u64, record: &Record) -> Result<(), String> {
+    pub(super) fn inspect(
+        &mut self,
+        seq: u64,
+        record: &Record,
+        alone: &Alone,
+    ) -> Result<(), String> {
         if record.seq != seq {
             return Err(format!(
                 "it says that it is record {}, and stands at {seq}",
@@ -73,15 +110,29 @@ impl Inspector {
             return Err("a log begins with `log.opened`, and only there".to_owned());
         }
         self.grouped(record)?;
-        self.contained(record)?;
+        self.contained(record, alone)?;
         if !is_refusal(record) {
-            self.signed(record)?;
+            self.signed(record, alone)?;
         }
-        self.state.apply(record).map_err(|e| e.why)?;
-        self.report.first.get_or_insert(record.time);
-        self.report.last = Some(record.time);
-        if self.collect {
-            self.custody.take(record, &self.state);
+        self.opened_once(record)?;
+        let known = &mut self.known;
+        known.state.apply(record).map_err(|e| e.why)?;
+        known.shorten();
+        known.report.first.get_or_insert(record.time);
+        known.report.last = Some(record.time);
+        if let Some(custody) = &mut self.custody {
+            custody.take(record, &known.state);
+        }
+        Ok(())
+    }
+
+    /// A case is opened once.
+    fn opened_once(&self, record: &Record) -> Result<(), String> {
+        if let Body::CaseOpened(_) = record.body
+            && let Some(Request::OpenCase(r)) = record.body.request()
+            && (self.known.state.cases.contains_key(&r.case) || self.known.closed.contains(&r.case))
+        {
+            return Err(format!("case `{}` was opened before", r.case));
         }
         Ok(())
     }
@@ -89,9 +140,9 @@ impl Inspector {
     /// Consequences follow their request at once, at its time, and are asked for by the same principal.
     fn grouped(&mut self, record: &Record) -> Result<(), String> {
         let Some(cause) = record.cause else {
-            self.report.decisions += 1;
-            self.report.refusals += u64::from(is_refusal(record));
-            self.group = Some(Head {
+            self.known.report.decisions += 1;
+            self.known.report.refusals += u64::from(is_refusal(record));
+            self.known.group = Some(Head {
                 seq: record.seq,
                 time: record.time,
                 actor: record.actor.clone(),
@@ -99,7 +150,7 @@ impl Inspector {
             });
             return Ok(());
         };
-        let Some(head) = self.group.as_ref().filter(|head| head.seq == cause) else {
+        let Some(head) = self.known.group.as_ref().filter(|head| head.seq == cause) else {
             return Err(format!(
                 "it names record {cause} as its cause, and the request ahead of it is another"
             ));
@@ -123,77 +174,46 @@ impl Inspector {
     }
 
     /// Digests in the record are those of what it holds; the log's origin is the checkpoint's.
-    fn contained(&mut self, record: &Record) -> Result<(), String> {
+    fn contained(&mut self, record: &Record, alone: &Alone) -> Result<(), String> {
+        let known = &mut self.known;
         match (&record.body, record.body.request()) {
-            (Body::LogOpened(_), Some(Request::OpenLog(r))) => {
-                if r.origin == self.report.origin {
-                    return Ok(());
-                }
-                Err(format!(
+            (Body::LogOpened(_), Some(Request::OpenLog(r))) if r.origin != known.report.origin => {
+                return Err(format!(
                     "the log was opened as `{}`, and its checkpoint is of `{}`",
-                    r.origin, self.report.origin
-                ))
+                    r.origin, known.report.origin
+                ));
             }
             (Body::LogKeyRotated(_), Some(Request::RotateLogKey(r))) => {
-                self.rotations.push((record.seq, r.statement.clone()));
-                Ok(())
+                known.rotations.push((record.seq, r.statement.clone()));
             }
-            (Body::FileRecorded(b), Some(Request::RecordFile(r))) => {
-                self.report.files += 1;
-                same("the file", b.digest, Digest::of_bytes(r.content.as_bytes()))
-            }
-            (Body::ReleaseBuilt(b), Some(Request::BuildRelease(r))) => {
-                self.report.releases += 1;
+            (Body::FileRecorded(_), Some(Request::RecordFile(_))) => known.report.files += 1,
+            (Body::ReleaseBuilt(_), Some(Request::BuildRelease(r))) => {
+                known.report.releases += 1;
                 let absent = r
                     .files
                     .iter()
-                    .find(|(_, digest)| !self.state.files.contains_key(digest));
+                    .find(|(_, digest)| !known.state.files.contains_key(digest));
                 if let Some((path, _)) = absent {
                     return Err(format!(
                         "the release names `{path}`, which the log does not hold"
                     ));
                 }
-                same(
-                    "the release",
-                    b.digest,
-                    Digest::of(&r.files).map_err(|e| e.to_string())?,
-                )
             }
-            (Body::RecommendationMade(b), Some(Request::Recommend(r))) => {
-                let action = r.action.as_ref().map(|a| a.digest()).transpose();
-                if action.map_err(|e| e.to_string())? == b.digest {
-                    Ok(())
-                } else {
-                    Err("its digest is not that of the recommended action".to_owned())
-                }
-            }
-            (Body::GrantUsed(b), Some(Request::UseGrant(r))) => same(
-                "the action",
-                b.digest,
-                r.action.digest().map_err(|e| e.to_string())?,
-            ),
-            (
-                Body::LogOpened(_)
-                | Body::FileRecorded(_)
-                | Body::ReleaseBuilt(_)
-                | Body::RecommendationMade(_)
-                | Body::GrantUsed(_),
-                _,
-            ) => Err("its request is not of its kind".to_owned()),
-            _ => Ok(()),
+            _ => {}
         }
+        alone.contained.clone()
     }
 
     /// A human's signature is that of the key which the log recorded for them.
-    fn signed(&mut self, record: &Record) -> Result<(), String> {
+    fn signed(&mut self, record: &Record, alone: &Alone) -> Result<(), String> {
         match record.body.request() {
-            Some(Request::Approve(signed)) => self.verifies(record, signed),
-            Some(Request::SignThreshold(signed)) => self.verifies(record, signed),
-            Some(Request::Triage(signed)) => self.verifies(record, signed),
-            Some(Request::PlaceHold(signed)) => self.verifies(record, signed),
-            Some(Request::LiftHold(signed)) => self.verifies(record, signed),
-            Some(Request::RequestErasure(signed)) => self.verifies(record, signed),
-            Some(Request::ConfirmErasure(signed)) => self.verifies(record, signed),
+            Some(Request::Approve(signed)) => self.verifies(record, signed, alone),
+            Some(Request::SignThreshold(signed)) => self.verifies(record, signed, alone),
+            Some(Request::Triage(signed)) => self.verifies(record, signed, alone),
+            Some(Request::PlaceHold(signed)) => self.verifies(record, signed, alone),
+            Some(Request::LiftHold(signed)) => self.verifies(record, signed, alone),
+            Some(Request::RequestErasure(signed)) => self.verifies(record, signed, alone),
+            Some(Request::ConfirmErasure(signed)) => self.verifies(record, signed, alone),
             _ => Ok(()),
         }
     }
@@ -202,9 +222,10 @@ impl Inspector {
         &mut self,
         record: &Record,
         signed: &Signed<T>,
+        alone: &Alone,
     ) -> Result<(), String> {
         let s = &signed.statement;
-        if !s.typed() || s.log() != self.report.origin {
+        if !s.typed() || s.log() != self.known.report.origin {
             return Err("its statement is of another sort or meant for another log".to_owned());
         }
         if *s.signer() != record.actor.id || *s.credential() != record.actor.credential {
@@ -214,7 +235,7 @@ impl Inspector {
                 record.actor.id
             ));
         }
-        let principal = self.state.principals.get(s.signer());
+        let principal = self.known.state.principals.get(s.signer());
         let key = principal
             .filter(|p| !p.revoked)
             .and_then(|p| p.key(s.credential()));
@@ -225,28 +246,21 @@ impl Inspector {
                 s.signer()
             )
         })?;
-        if !signed.verifies(key) {
-            return Err(format!(
-                "the signature is not that of `{}` with the recorded key `{}`",
-                s.signer(),
-                s.credential()
-            ));
+        if alone.signed_with.as_ref() != Some(key) {
+            if !signed.verifies(key) {
+                return Err(format!(
+                    "the signature is not that of `{}` with the recorded key `{}`",
+                    s.signer(),
+                    s.credential()
+                ));
+            }
+            self.keys.insert(s.signer(), s.credential(), key);
         }
-        self.report.signatures += 1;
+        self.known.report.signatures += 1;
         Ok(())
     }
 }
 
 pub(super) fn is_refusal(record: &Record) -> bool {
     matches!(record.body, Body::RequestRefused(_))
-}
-
-fn same(what: &str, recorded: Digest, found: Digest) -> Result<(), String> {
-    if recorded == found {
-        Ok(())
-    } else {
-        Err(format!(
-            "{what} has the digest {found}, and the record says {recorded}"
-        ))
-    }
 }

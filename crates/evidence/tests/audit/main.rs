@@ -6,5 +6,6 @@ mod again;
 mod asked;
 mod erased;
 mod mirror;
+mod resume;
 mod tamper;
 mod world;

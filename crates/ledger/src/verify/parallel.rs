@@ -1,10 +1,9 @@
 //! The check of a log on several threads: bundles are read, hashed and parsed on all, and folded in order on one.
 
-use std::num::NonZero;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use super::{Check, Fault, Listing, bundle_path, compare, fault};
+use super::{Check, Fault, Listing, Reached, Work, bundle_path, compare, fault};
 use crate::bundle;
 use crate::hash::{self, Hash};
 use crate::source::{Source, read_tile};
@@ -32,12 +31,17 @@ pub(super) fn run<R: Send>(
     source: &(dyn Source + Sync),
     check: &mut Check<'_>,
     size: u64,
-    threads: NonZero<usize>,
-    read: &(dyn Fn(u64, &[&[u8]]) -> R + Sync),
-    fold: &mut dyn FnMut(R) -> Result<(), Fault>,
+    work: Work<'_, R>,
 ) -> Result<(), Fault> {
-    let bundles = size.div_ceil(WIDTH);
-    let singly: Vec<u64> = (0..bundles)
+    let Work {
+        threads,
+        read,
+        fold,
+        reached,
+    } = work;
+    let bundles = check.tree.size() / WIDTH..size.div_ceil(WIDTH);
+    let singly: Vec<u64> = bundles
+        .clone()
         .filter(|index| check.is_asked_inside(*index))
         .collect();
     let reader = Reader {
@@ -47,16 +51,18 @@ pub(super) fn run<R: Send>(
         singly: &singly,
         read,
     };
+    reached(check.reached(size))?;
     thread::scope(|scope| {
-        let results: Vec<_> = (0..threads.get() as u64)
+        let results: Vec<_> = (0..threads.get())
             .map(|thread| {
                 let (send, results) = sync_channel(AHEAD);
                 let reader = &reader;
-                scope.spawn(move || reader.go(thread, threads.get(), bundles, &send));
+                let own = bundles.clone().skip(thread).step_by(threads.get());
+                scope.spawn(move || reader.go(own, &send));
                 results
             })
             .collect();
-        for (index, results) in (0..bundles).zip(results.iter().cycle()) {
+        for (index, results) in bundles.clone().zip(results.iter().cycle()) {
             let result = results.recv();
             // A thread that ended early has panicked; the scope hands that on.
             let result = result.map_err(|_| fault(format!("bundle {index}"), "it was not read"))?;
@@ -73,11 +79,23 @@ pub(super) fn run<R: Send>(
                     }
                 }
             }
+            reached(check.reached(size))?;
         }
         // Whoever still waits to send ends when this is dropped.
         drop(results);
         Ok(())
     })
+}
+
+impl Check<'_> {
+    fn reached(&self, size: u64) -> Reached<'_> {
+        Reached {
+            frontier: &self.tree,
+            size,
+            note: self.note,
+            keys: self.keys,
+        }
+    }
 }
 
 struct Reader<'a, R> {
@@ -89,14 +107,8 @@ struct Reader<'a, R> {
 }
 
 impl<R> Reader<'_, R> {
-    fn go(
-        &self,
-        thread: u64,
-        threads: usize,
-        bundles: u64,
-        send: &SyncSender<Result<Read<R>, Fault>>,
-    ) {
-        for index in (thread..bundles).step_by(threads) {
+    fn go(&self, bundles: impl Iterator<Item = u64>, send: &SyncSender<Result<Read<R>, Fault>>) {
+        for index in bundles {
             let read = self.bundle(index);
             let failed = read.is_err();
             if send.send(read).is_err() || failed {

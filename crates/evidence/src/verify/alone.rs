@@ -1,0 +1,111 @@
+//! What can be judged of a record by itself, and so on any thread.
+
+use std::{collections::HashMap, sync::RwLock};
+
+use duty::{
+    canonical::Digest,
+    name::{CredentialId, PrincipalId},
+    principal::PublicKey,
+    record::{Body, Record},
+    request::Request,
+    statement::{Signed, Statement},
+};
+
+/// A record, judged by itself.
+pub(super) struct Alone {
+    /// Whether digests in it are those of what it holds.
+    pub(super) contained: Result<(), String>,
+    /// A key under which its signature is good, where one was guessed. Whether that is the key which the log records is for
+    /// whoever knows the records before it.
+    pub(super) signed_with: Option<PublicKey>,
+}
+
+impl Alone {
+    pub(super) fn judge(record: &Record, keys: &Keys) -> Self {
+        Self {
+            contained: contained(record),
+            signed_with: signed_with(record, keys),
+        }
+    }
+}
+
+/// Keys that were right for a credential before: guesses for the signatures that follow.
+#[derive(Default)]
+pub(super) struct Keys(RwLock<HashMap<(PrincipalId, CredentialId), PublicKey>>);
+
+impl Keys {
+    pub(super) fn insert(&self, who: &PrincipalId, credential: &CredentialId, key: &PublicKey) {
+        // A thread that panicked elsewhere leaves guesses as good as they were.
+        let mut keys = self.0.write().unwrap_or_else(|e| e.into_inner());
+        keys.insert((who.clone(), credential.clone()), key.clone());
+    }
+
+    fn guess(&self, who: &PrincipalId, credential: &CredentialId) -> Option<PublicKey> {
+        let keys = self.0.read().unwrap_or_else(|e| e.into_inner());
+        keys.get(&(who.clone(), credential.clone())).cloned()
+    }
+}
+
+fn signed_with(record: &Record, keys: &Keys) -> Option<PublicKey> {
+    fn of<T: Statement>(signed: &Signed<T>, keys: &Keys) -> Option<PublicKey> {
+        let s = &signed.statement;
+        let key = keys.guess(s.signer(), s.credential())?;
+        signed.verifies(&key).then_some(key)
+    }
+    match record.body.request()? {
+        Request::Approve(signed) => of(signed, keys),
+        Request::SignThreshold(signed) => of(signed, keys),
+        Request::Triage(signed) => of(signed, keys),
+        Request::PlaceHold(signed) => of(signed, keys),
+        Request::LiftHold(signed) => of(signed, keys),
+        Request::RequestErasure(signed) => of(signed, keys),
+        Request::ConfirmErasure(signed) => of(signed, keys),
+        _ => None,
+    }
+}
+
+fn contained(record: &Record) -> Result<(), String> {
+    match (&record.body, record.body.request()) {
+        (Body::LogOpened(_), Some(Request::OpenLog(_))) => Ok(()),
+        (Body::FileRecorded(b), Some(Request::RecordFile(r))) => {
+            same("the file", b.digest, Digest::of_bytes(r.content.as_bytes()))
+        }
+        (Body::ReleaseBuilt(b), Some(Request::BuildRelease(r))) => same(
+            "the release",
+            b.digest,
+            Digest::of(&r.files).map_err(|e| e.to_string())?,
+        ),
+        (Body::RecommendationMade(b), Some(Request::Recommend(r))) => {
+            let action = r.action.as_ref().map(|a| a.digest()).transpose();
+            if action.map_err(|e| e.to_string())? == b.digest {
+                Ok(())
+            } else {
+                Err("its digest is not that of the recommended action".to_owned())
+            }
+        }
+        (Body::GrantUsed(b), Some(Request::UseGrant(r))) => same(
+            "the action",
+            b.digest,
+            r.action.digest().map_err(|e| e.to_string())?,
+        ),
+        (
+            Body::LogOpened(_)
+            | Body::FileRecorded(_)
+            | Body::ReleaseBuilt(_)
+            | Body::RecommendationMade(_)
+            | Body::GrantUsed(_),
+            _,
+        ) => Err("its request is not of its kind".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn same(what: &str, recorded: Digest, found: Digest) -> Result<(), String> {
+    if recorded == found {
+        Ok(())
+    } else {
+        Err(format!(
+            "{what} has the digest {found}, and the record says {recorded}"
+        ))
+    }
+}
