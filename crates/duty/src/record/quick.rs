@@ -98,7 +98,7 @@ mod tests {
         let refused = ANSWERED
             .replace(
                 r#""body":{"request""#,
-                r#""body":{"refusal":{"code":"wrong_state","remedy":"m","why":"w"},"request""#,
+                r#""body":{"refusal":{"code":"wrong-state","remedy":"m","why":"w"},"request""#,
             )
             .replace("call.answered", "request.refused");
         let refused = super::read(refused.as_bytes()).unwrap();
