@@ -664,6 +664,26 @@ pub(crate) enum LogCommand {
         #[command(flatten)]
         form: Form,
     },
+    /// Move the older records to cold storage: the disk shrinks, and the log stays whole.
+    Archive {
+        /// The directory that takes them, on other storage; without it the one of the last time.
+        #[arg(long)]
+        to: Option<PathBuf>,
+        /// Those before this record.
+        #[arg(
+            long,
+            required_unless_present = "older_than",
+            conflicts_with = "older_than"
+        )]
+        before: Option<u64>,
+        /// Those older than so many days.
+        #[arg(long, value_name = "DAYS")]
+        older_than: Option<u32>,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Print the last checkpoint.
     Checkpoint {
         #[command(flatten)]

@@ -9,7 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ledger::{Directory, Source, tile::CHECKPOINT};
+use ledger::{
+    Directory, Source,
+    archive::{Archived, MANIFEST},
+    tile::CHECKPOINT,
+};
 
 pub use s3::S3Access;
 
@@ -88,7 +92,13 @@ pub fn open_at(place: &str) -> Result<Opened, EvidenceError> {
     let log = path.join("log");
     if log.is_dir() {
         Ok(Opened {
-            source: Box::new(Directory::new(&log)),
+            source: Box::new(
+                Archived::open(&log, path).map_err(|why| EvidenceError::File {
+                    path: path.join(MANIFEST).display().to_string(),
+                    place: "what says where older bundles are".to_owned(),
+                    why: why.to_string(),
+                })?,
+            ),
             dir: Some(path.to_owned()),
             threads: None,
         })

@@ -20,6 +20,7 @@
 //! | [`verify`] | the check of a whole log |
 //! | [`snapshot`] | salted commitments to the bytes an agent saw |
 
+pub mod archive;
 pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;

@@ -149,6 +149,16 @@ pub enum StoreError {
         /// Where its key would be.
         key: PathBuf,
     },
+    /// Older bundles are in another archive than the one named.
+    #[error(
+        "{bundles} bundles are archived in `{archive}`; archive there, or copy all of it to the other place and name that in the file `archive`"
+    )]
+    ArchivedElsewhere {
+        /// Where they are.
+        archive: PathBuf,
+        /// How many.
+        bundles: u64,
+    },
     /// Nothing more is kept of a data subject that was erased.
     #[error("its data subject was erased under record {record}, and nothing more is kept of it")]
     Erased {

@@ -14,6 +14,7 @@
 //! | a write or sync (disk full, I/O error) | the journal is poisoned: nothing more is taken until it is opened again |
 //! | a ticket's own write | its records are in the log whole or not at all; the next start tells which |
 
+mod archive;
 mod datadir;
 mod disk;
 mod error;
@@ -26,6 +27,7 @@ pub mod secret;
 mod snapshots;
 mod wal;
 
+pub use archive::{Moved, archive};
 pub use datadir::DataDir;
 pub use error::StoreError;
 pub use journal::{Cosign, Journal, Ticket, Witnessed};

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use ledger::verify::{self, OnEntry, Options};
-use ledger::{Directory, Source, bundle, rotation::Chain, tile};
+use ledger::{Source, bundle, rotation::Chain, tile};
 
 use crate::StoreError;
 use crate::datadir::{DataDir, log};
@@ -30,7 +30,7 @@ pub(crate) fn recover(
     on_record: &mut OnEntry<'_>,
 ) -> Result<Recovered, StoreError> {
     let verifier = dir.keys().key();
-    let source = Directory::new(&log(dir.path()));
+    let source = crate::archive::open(dir.path())?;
     let mut overlap = Overlap {
         reader: Reader::open(disk, &dir.path().join("wal"), dir.key_ids())?,
         group: None,

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::disk::Disk;
 use crate::{DataDir, Journal, StoreError};
 
+mod archive;
 mod faults;
 mod keys;
 mod live;

@@ -1,6 +1,6 @@
 //! `log`: verify, checkpoint; what witnesses and anchors say is in `trail`.
 
-use super::{trail, verify};
+use super::{archive, trail, verify};
 use crate::{cli::LogCommand, fail::Failure};
 
 pub(crate) fn run(command: LogCommand) -> Result<(), Failure> {
@@ -26,6 +26,19 @@ pub(crate) fn run(command: LogCommand) -> Result<(), Failure> {
         } => trail::consistent(&source, &vkey, &old, &new),
         LogCommand::Witness { dir, form } => trail::witnessed(&dir.dir, form.json),
         LogCommand::Anchor { dir, form } => trail::anchor(&dir.dir, form.json),
+        LogCommand::Archive {
+            to,
+            before,
+            older_than,
+            dir,
+            form,
+        } => {
+            let before = match (before, older_than) {
+                (Some(record), _) => record,
+                (None, days) => archive::older_than(&dir.dir, days.unwrap_or_default())?,
+            };
+            archive::run(&dir.dir, to, before, form.json)
+        }
         LogCommand::Checkpoint { dir } => {
             let file = dir.dir.join("log/checkpoint");
             let text = std::fs::read_to_string(&file)

@@ -1,6 +1,7 @@
 //! The commands, one module per noun, and what they share.
 
 pub(crate) mod approval;
+mod archive;
 pub(crate) mod audit;
 pub(crate) mod case;
 mod check;
