@@ -13,7 +13,7 @@ use crate::bundle::{self, BundleError};
 use crate::checkpoint::Checkpoint;
 use crate::hash::{HASH_SIZE, Hash};
 use crate::note::Verifier;
-use crate::proof::{self, Tiles};
+use crate::proof::{self, ProofError, Tiles};
 use crate::rotation::{Chain, RotationError};
 use crate::source::{Source, SourceError, read_tile};
 use crate::tile::{CHECKPOINT, KEYS, Kind, Path, WIDTH, WITNESSED};
@@ -111,10 +111,24 @@ pub fn verify_with(
     let start = Start::default();
     let since: Vec<&[u8]> = since.into_iter().collect();
     checked(source, verifier, &since, options, &start, |check, size| {
-        for index in 0..size.div_ceil(WIDTH) {
-            check.bundle(index, size, on_entry)?;
-        }
-        Ok(())
+        check.bundles(size, on_entry)
+    })
+}
+
+/// As [`verify_with`], from where an earlier check had come to, or from [`Start::of_tiles`]: bundles and tiles that lie before
+/// it are not read, and `on_entry` gets the entries after it.
+///
+/// # Errors
+/// The first [`Fault`].
+pub fn verify_from(
+    source: &dyn Source,
+    verifier: &Verifier,
+    start: &Start,
+    options: Options,
+    on_entry: &mut OnEntry<'_>,
+) -> Result<Verified, Fault> {
+    checked(source, verifier, &[], options, start, |check, size| {
+        check.bundles(size, on_entry)
     })
 }
 
@@ -151,6 +165,73 @@ pub struct Start {
     pub frontier: Frontier,
     /// The statements of the log's keys up to there, as signed notes, oldest first.
     pub statements: Vec<String>,
+}
+
+impl Start {
+    /// The last edge of a tile at or before entry `size`, as the tiles of a log with the checkpoint `head` say: of each level
+    /// one file is read, and no entry. That the tiles are right shows once the entries after them lead to the root of `head`.
+    ///
+    /// # Errors
+    /// [`Fault`] where a tile is missing or damaged, or a statement of `keys` is of another tree.
+    pub fn of_tiles(
+        source: &dyn Source,
+        size: u64,
+        head: &Checkpoint,
+        keys: &Chain,
+    ) -> Result<Self, Fault> {
+        let at = size.min(head.size) / WIDTH * WIDTH;
+        let mut levels = Vec::new();
+        for kind in (0..8).map(Kind::Hashes) {
+            let items = kind.items(at);
+            let Some(last) = items.checked_sub(1) else {
+                break;
+            };
+            let mut tile = Vec::new();
+            let wide = Path::holding(kind, last, head.size).filter(|_| items % WIDTH > 0);
+            if let Some(path) = wide {
+                let bytes = read_tile(source, path)?;
+                let hashes = bytes.as_chunks::<HASH_SIZE>().0;
+                let hashes = hashes.get(..(items % WIDTH) as usize);
+                tile.extend_from_slice(hashes.ok_or_else(|| fault(path, "it was cut short"))?);
+            }
+            levels.push(tile);
+        }
+        let frontier = Frontier::of_tiles(at, levels)
+            .ok_or_else(|| fault("tile", "it does not fit the checkpoint"))?;
+        let before = keys.statements().iter();
+        let before = before.filter(|signed| signed.statement.size <= at);
+        let mut statements = Vec::new();
+        for signed in before {
+            let stated = &signed.statement;
+            let proved = continued(source, (stated.size, &stated.root), (head.size, &head.root));
+            proved.map_err(|why| {
+                let why = format!(
+                    "that the log continues the tree of {} entries at which a key took over cannot be proved: {why}",
+                    stated.size
+                );
+                fault(KEYS, why)
+            })?;
+            statements.push(signed.note.clone());
+        }
+        Ok(Self {
+            frontier,
+            statements,
+        })
+    }
+}
+
+/// Whether the tree that has the size and root `later` continues the one that has those of `earlier`, by the tiles of `source`.
+///
+/// # Errors
+/// [`ProofError`] where it does not, or tiles cannot be read.
+pub fn continued(
+    source: &dyn Source,
+    earlier: (u64, &Hash),
+    later: (u64, &Hash),
+) -> Result<(), ProofError> {
+    let tiles = Tiles::new(source, later.0);
+    let path = proof::consistency(&tiles, earlier.0, later.0)?;
+    proof::verify_consistency(earlier.0, later.0, &path, earlier.1, later.1)
 }
 
 /// How far a check has come: a bundle's entries were folded, and are in the tree.
@@ -296,9 +377,7 @@ fn continues(
     }
     for since in since.iter().filter(|since| since.size < at) {
         let root = start.frontier.root();
-        let path = proof::consistency(&Tiles::new(source, at), since.size, at);
-        let proved = path
-            .and_then(|path| proof::verify_consistency(since.size, at, &path, &since.root, &root));
+        let proved = continued(source, (since.size, &since.root), (at, &root));
         proved.map_err(|why| {
             let why = format!(
                 "the log was rewritten, or its tiles were changed: that its first {} entries are those of the earlier checkpoint cannot be proved: {why}",
@@ -311,6 +390,14 @@ fn continues(
 }
 
 impl Check<'_> {
+    /// Reads all bundles from where the tree ends.
+    fn bundles(&mut self, size: u64, on_entry: &mut OnEntry<'_>) -> Result<(), Fault> {
+        for index in self.tree.size() / WIDTH..size.div_ceil(WIDTH) {
+            self.bundle(index, size, on_entry)?;
+        }
+        Ok(())
+    }
+
     fn bundle(&mut self, index: u64, size: u64, on_entry: &mut OnEntry<'_>) -> Result<(), Fault> {
         let path = bundle_path(index, size)?;
         let bytes = read_tile(self.source, path)?;

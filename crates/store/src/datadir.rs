@@ -205,6 +205,11 @@ pub(crate) fn log(path: &Path) -> PathBuf {
     path.join("log")
 }
 
+/// The log's keys, of a directory that somebody else may own.
+pub(crate) fn public_keys(path: &Path) -> Result<Chain, StoreError> {
+    read_keys(path, &read_vkey(path)?)
+}
+
 fn read_vkey(path: &Path) -> Result<Verifier, StoreError> {
     let place = path.join(VKEY);
     let text = fs::read_to_string(&place).map_err(at(&place))?;

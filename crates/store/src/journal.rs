@@ -44,19 +44,34 @@ impl Journal {
     /// [`StoreError::Corrupt`] for a log, checkpoint or write-ahead log that was damaged, changed, or put back from an
     /// older copy; [`StoreError::Refused`] with `on_record`'s reason; or that of the system.
     pub fn open(dir: &DataDir, on_record: &mut OnEntry<'_>) -> Result<Self, StoreError> {
-        Self::open_on(&Disk::default(), dir, on_record)
+        Self::open_on(&Disk::default(), dir, 0, on_record)
+    }
+
+    /// As [`Journal::open`], where what the first `known` records come to is known already, from a
+    /// [`Fold`](crate::Fold) that was trusted: they are not handed on, and bundles before them are not read. The tree's right
+    /// edge, and every byte after it, are verified as ever.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_from(
+        dir: &DataDir,
+        known: u64,
+        on_record: &mut OnEntry<'_>,
+    ) -> Result<Self, StoreError> {
+        Self::open_on(&Disk::default(), dir, known, on_record)
     }
 
     pub(crate) fn open_on(
         disk: &Disk,
         dir: &DataDir,
+        known: u64,
         on_record: &mut OnEntry<'_>,
     ) -> Result<Self, StoreError> {
         let Recovered {
             writer,
             publisher,
             note,
-        } = recover(disk, dir, on_record)?;
+        } = recover(disk, dir, known, on_record)?;
         let size = writer.next();
         let shared = Arc::new(Shared {
             state: Mutex::new(State {

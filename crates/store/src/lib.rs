@@ -5,8 +5,8 @@
 //!                              \-> publisher, every 200 ms: bundles, tiles, then the signed checkpoint (published)
 //! ```
 //!
-//! Opening a [`Journal`] *is* recovery: the published log is verified whole, the write-ahead log is read on from there,
-//! and what was committed but not published is published before anything new is taken.
+//! Opening a [`Journal`] *is* recovery: the published log is verified, whole or from a trusted [`Fold`] on, the write-ahead
+//! log is read on from there, and what was committed but not published is published before anything new is taken.
 //!
 //! | what fails | what is true afterwards |
 //! |---|---|
@@ -18,6 +18,7 @@ mod archive;
 mod datadir;
 mod disk;
 mod error;
+mod fold;
 mod guard;
 mod journal;
 mod key;
@@ -30,6 +31,7 @@ mod wal;
 pub use archive::{Moved, archive};
 pub use datadir::DataDir;
 pub use error::StoreError;
+pub use fold::{Fold, Folds, Unusable};
 pub use journal::{Cosign, Journal, Ticket, Witnessed};
 pub use key::{NewKey, Passphrase, SignerConfig, Staged, Unlock};
 pub use snapshots::Snapshots;

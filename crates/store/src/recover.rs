@@ -2,8 +2,8 @@
 
 use std::sync::PoisonError;
 
-use ledger::verify::{self, OnEntry, Options};
-use ledger::{Source, bundle, rotation::Chain, tile};
+use ledger::verify::{self, Fault, OnEntry, Options, Start};
+use ledger::{Checkpoint, Source, bundle, rotation::Chain, tile};
 
 use crate::StoreError;
 use crate::datadir::{DataDir, log};
@@ -22,11 +22,15 @@ pub(crate) struct Recovered {
     pub(crate) note: Vec<u8>,
 }
 
-/// Verifies the published log, reads the write-ahead log on from it, hands every record to `on_record`, publishes what
-/// was not published, and readies the write-ahead log.
+/// Verifies the published log, reads the write-ahead log on from it, hands every record from number `known` on to
+/// `on_record`, publishes what was not published, and readies the write-ahead log.
+///
+/// Where `known` is not 0, what lies before the bundle that holds it is known through the tree's right edge alone, which must
+/// lead to the checkpoint's root with the entries after it.
 pub(crate) fn recover(
     disk: &Disk,
     dir: &DataDir,
+    known: u64,
     on_record: &mut OnEntry<'_>,
 ) -> Result<Recovered, StoreError> {
     let verifier = dir.keys().key();
@@ -37,15 +41,26 @@ pub(crate) fn recover(
         seen: 0,
     };
     let from = overlap.reader.first();
-    refuse_gap(&source, dir.keys(), from)?;
+    let head = refuse_gap(&source, dir.keys(), from)?;
+    let corrupt = |fault: Fault| {
+        let place = log(dir.path()).join(fault.place);
+        StoreError::corrupt(place.display(), fault.why)
+    };
+    let start = match known {
+        0 => Start::default(),
+        known => Start::of_tiles(&source, known, &head, dir.keys()).map_err(corrupt)?,
+    };
     let mut refused = None;
     // Files beyond the checkpoint are what a crash while publishing leaves; they are written again below.
     let options = Options {
         ignore_strays: true,
         ..Options::default()
     };
-    let verified = verify::verify_with(&source, verifier, None, options, &mut |index, record| {
+    let verified = verify::verify_from(&source, verifier, &start, options, &mut |index, record| {
         overlap.compare(index, record)?;
+        if index < known {
+            return Ok(());
+        }
         on_record(index, record).inspect_err(|why| {
             let why = why.clone();
             refused = Some(StoreError::Refused { index, why });
@@ -53,10 +68,7 @@ pub(crate) fn recover(
     });
     let verified = match (verified, refused) {
         (_, Some(refused)) => return Err(refused),
-        (Err(fault), None) => {
-            let place = log(dir.path()).join(fault.place);
-            return Err(StoreError::corrupt(place.display(), fault.why));
-        }
+        (Err(fault), None) => return Err(corrupt(fault)),
         (Ok(verified), None) => verified,
     };
     let mut reader = overlap.finish(verified.size)?;
@@ -92,18 +104,19 @@ pub(crate) fn recover(
 }
 
 /// Refuses a log that ends before the write-ahead log begins: an older copy of it was put back.
-fn refuse_gap(source: &dyn Source, keys: &Chain, from: u64) -> Result<(), StoreError> {
+/// Answers the checkpoint.
+fn refuse_gap(source: &dyn Source, keys: &Chain, from: u64) -> Result<Checkpoint, StoreError> {
     let refuse = |why: String| StoreError::corrupt("log/checkpoint", why);
     let note = source
         .read(tile::CHECKPOINT)
         .map_err(|why| refuse(why.to_string()))?;
-    let size = keys
+    let head = keys
         .open(&note, false)
-        .map_err(|why| refuse(why.to_string()))?
-        .size;
-    if size >= from {
-        return Ok(());
+        .map_err(|why| refuse(why.to_string()))?;
+    if head.size >= from {
+        return Ok(head);
     }
+    let size = head.size;
     Err(refuse(format!(
         "the log has {size} records and the write-ahead log begins at record {from}: an older copy of the log was put back"
     )))
@@ -132,11 +145,14 @@ impl Overlap {
             }
         }
         let Some(group) = &self.group else {
-            return Err(format!(
-                "the write-ahead log ends at record {} and the published log goes on: an older copy of it was put back",
-                self.reader.end()
-            ));
+            return Err(ends(self.reader.end()));
         };
+        if self.seen == 0 && index > group.first {
+            // The published log is read from the middle of the group on.
+            let records = group.records().map_err(|why| why.to_string())?;
+            let before = &records[..(index - group.first) as usize];
+            self.seen = before.iter().map(|record| record.len() + 2).sum();
+        }
         let mut want = Vec::with_capacity(record.len() + 2);
         bundle::push(&mut want, record).map_err(|why| why.to_string())?;
         if !group.payload[self.seen..].starts_with(&want) {
@@ -150,7 +166,15 @@ impl Overlap {
     }
 
     /// The reader, standing at the first record that is not published.
-    fn finish(self, published: u64) -> Result<Reader, StoreError> {
+    fn finish(mut self, published: u64) -> Result<Reader, StoreError> {
+        // Records that were not read again, since the state after them is known.
+        while self.reader.end() < published {
+            self.group = self.reader.group()?;
+            if self.group.is_none() {
+                let end = self.reader.end();
+                return Err(StoreError::corrupt("wal", ends(end)));
+            }
+        }
         match self.group {
             Some(group) if group.end() != published => Err(StoreError::corrupt(
                 "log/checkpoint",
@@ -163,4 +187,10 @@ impl Overlap {
             _ => Ok(self.reader),
         }
     }
+}
+
+fn ends(at: u64) -> String {
+    format!(
+        "the write-ahead log ends at record {at} and the published log goes on: an older copy of it was put back"
+    )
 }

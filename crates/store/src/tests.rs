@@ -15,6 +15,7 @@ use crate::{DataDir, Journal, StoreError};
 
 mod archive;
 mod faults;
+mod fold;
 mod keys;
 mod live;
 mod tails;
@@ -47,7 +48,7 @@ impl Place {
     fn open_on(&self, disk: &Disk) -> Result<(Journal, Vec<Vec<u8>>), StoreError> {
         let mut records = Vec::new();
         let dir = self.take()?;
-        let journal = Journal::open_on(disk, &dir, &mut |index, record| {
+        let journal = Journal::open_on(disk, &dir, 0, &mut |index, record| {
             assert_eq!(index, records.len() as u64);
             records.push(record.to_vec());
             Ok(())

@@ -1,4 +1,5 @@
-//! A process that appends is killed a thousand times at any instant; every start finds what was acknowledged.
+//! A process that appends, and writes folds, is killed a thousand times at any instant; every start finds what was
+//! acknowledged, and no fold that is half written.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -10,10 +11,13 @@ use std::{
 };
 
 use ledger::{Checkpoint, Directory, Verifier, verify::verify_with};
-use store::{DataDir, Journal};
+use store::{DataDir, Fold, Folds, Journal};
 
 /// Names the directory to the child.
 const CHILD: &str = "STORE_KILL_CHILD";
+
+/// Tells it to start from the newest fold, and to write folds.
+const FOLDS: &str = "STORE_KILL_FOLDS";
 
 const KILLS: u64 = 1000;
 
@@ -29,7 +33,9 @@ fn child() {
         return;
     };
     let dir = DataDir::open(&home.join("data"), &home.join("guards")).unwrap();
-    let journal = Journal::open(&dir, &mut |number, bytes| {
+    let folds = env::var_os(FOLDS).map(|_| Folds::of(&dir, "kill 1"));
+    let known = folds.as_ref().map_or(0, newest);
+    let journal = Journal::open_from(&dir, known, &mut |number, bytes| {
         (bytes == record(number))
             .then_some(())
             .ok_or_else(|| "another record".to_owned())
@@ -48,7 +54,30 @@ fn child() {
             .unwrap();
         next += count;
         writeln!(out, "durable {next}").unwrap();
+        if let Some(folds) = &folds
+            && next.is_multiple_of(7)
+        {
+            let head = folds.head().unwrap();
+            let (size, root) = (head.size, head.root);
+            let state = state(size);
+            folds.write(&Fold { size, root, state }).unwrap();
+        }
     }
+}
+
+/// Long enough for a kill to come in its middle.
+fn state(size: u64) -> Vec<u8> {
+    format!("{size} ").repeat(20_000).into_bytes()
+}
+
+/// Records of the newest fold. Each that is there is whole.
+fn newest(folds: &Folds) -> u64 {
+    let mut read = |fold: &Fold| {
+        assert_eq!(fold.state, state(fold.size));
+        Ok(fold.size)
+    };
+    let found = folds.newest_trusted(&mut read, &mut |line| panic!("{line}"));
+    found.unwrap().map_or(0, |(size, _)| size)
 }
 
 #[test]
@@ -70,7 +99,7 @@ fn a_thousand_kills_lose_nothing() {
             1 => random % 15_000,
             _ => random % 40_000,
         });
-        let (opened, durable) = run(home.path(), wait, kill % 4 == 0);
+        let (opened, durable) = run(home.path(), wait, kill % 4 == 0, kill % 3 == 2);
         if let Some(opened) = opened {
             assert!(
                 opened >= acknowledged,
@@ -102,6 +131,7 @@ fn a_thousand_kills_lose_nothing() {
     assert!(journal.committed() >= acknowledged && acknowledged > KILLS);
     journal.close().unwrap();
     check(&data, &key, seen.as_deref());
+    assert!(newest(&Folds::at(&data, "kill 1").unwrap()) > 0);
 }
 
 /// The log verifies, and continues a checkpoint seen before. Files that the kill left beyond the checkpoint are no fault.
@@ -116,8 +146,12 @@ fn check(data: &Path, key: &Verifier, seen: Option<&[u8]>) {
 
 /// Runs a child and kills it `wait` after it was started, or after it was opened. Answers how many records it found and
 /// how many it acknowledged.
-fn run(home: &Path, wait: Duration, from_start: bool) -> (Option<u64>, Option<u64>) {
-    let mut child = Command::new(env::current_exe().unwrap())
+fn run(home: &Path, wait: Duration, from_start: bool, folds: bool) -> (Option<u64>, Option<u64>) {
+    let mut command = Command::new(env::current_exe().unwrap());
+    if folds {
+        command.env(FOLDS, "1");
+    }
+    let mut child = command
         .args(["--ignored", "--exact", "child", "--nocapture"])
         .env(CHILD, home)
         .stdout(Stdio::piped())
