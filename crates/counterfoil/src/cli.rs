@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Open a case, or go on with open ones, as far as agents can.
     Run(Run),
+    /// Fold the whole log anew, compare with the folds that were written down, and write one.
+    Rebuild(Rebuild),
     /// Cases: list, show the chain of custody, replay.
     #[command(subcommand)]
     Case(CaseCommand),
@@ -175,6 +177,17 @@ pub(crate) struct Serve {
     /// Where to serve.
     #[arg(long, default_value = "127.0.0.1:7878")]
     pub(crate) listen: std::net::SocketAddr,
+    /// Verify and fold the whole log first, whatever fold was written down.
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    #[command(flatten)]
+    pub(crate) form: Form,
 }
 
 #[derive(Debug, Args)]

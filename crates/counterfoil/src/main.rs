@@ -59,6 +59,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Init(init) => commands::init(init).await,
         Command::Serve(serve) => commands::serve(serve).await,
         Command::Run(run) => commands::run(run).await,
+        Command::Rebuild(rebuild) => commands::rebuild(&rebuild),
         Command::Case(command) => commands::case::run(command),
         Command::Approval(command) => commands::approval::run(command).await,
         Command::Release(command) => commands::release::run(command).await,

@@ -88,7 +88,10 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
     witnessing.await.map_err(Failure::unavailable)?;
     anchoring.await.map_err(Failure::unavailable)??;
     publish(&site.engine).await;
-    Ok(())
+    let engine = Arc::clone(&site.engine);
+    tokio::task::spawn_blocking(move || engine.keep_fold())
+        .await
+        .map_err(Failure::unavailable)
 }
 
 /// Records are durable already; this waits until they are under a published checkpoint too.

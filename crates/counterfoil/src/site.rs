@@ -60,6 +60,11 @@ pub(crate) struct Site {
 impl Site {
     /// Opens it whole, and takes up what an earlier run left.
     pub(crate) async fn open(dir: &Path) -> Result<Self, Failure> {
+        Self::open_with(dir, false).await
+    }
+
+    /// As [`Site::open`]; with `verify`, the whole log is read whatever fold was written down.
+    pub(crate) async fn open_with(dir: &Path, verify: bool) -> Result<Self, Failure> {
         let targets = targets(dir)?;
         let witnesses = witness_policy(dir)?.filter(Policy::asks).map(Client::new);
         let health = witnesses.as_ref().map(Client::health).unwrap_or_default();
@@ -70,6 +75,7 @@ impl Site {
                 let dir = dir.to_owned();
                 Box::new(move || crate::passphrase::unlock(&dir))
             }),
+            verify,
             ..Options::new(&guards()?)
         };
         let engine = Arc::new(Engine::open(dir, options).await?);

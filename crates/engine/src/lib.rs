@@ -8,6 +8,7 @@ pub mod clock;
 mod docket;
 mod erase;
 mod error;
+pub mod fold;
 mod library;
 mod recover;
 mod seat;

@@ -18,11 +18,24 @@ use crate::EngineError;
 /// Files of the log and the releases made of them.
 #[derive(Default)]
 pub(crate) struct Library {
-    files: HashMap<Digest, String>,
+    files: BTreeMap<Digest, String>,
     releases: HashMap<Digest, Arc<Release>>,
 }
 
 impl Library {
+    /// Goes on from files that are known.
+    pub(crate) fn with(files: BTreeMap<Digest, String>) -> Self {
+        Self {
+            files,
+            releases: HashMap::new(),
+        }
+    }
+
+    /// All files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&Digest, &String)> {
+        self.files.iter()
+    }
+
     /// Keeps what a record brings.
     pub(crate) fn take(&mut self, record: &Record) {
         if let Body::FileRecorded(body) = &record.body

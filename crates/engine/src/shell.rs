@@ -18,12 +18,13 @@ use duty::{
 };
 use ledger::rotation::Act;
 use policy::Release;
-use store::{Cosign, DataDir, Journal, NewKey, Passphrase, Snapshots, StoreError};
+use store::{Cosign, DataDir, Folds, Journal, NewKey, Passphrase, Snapshots, StoreError};
 use tokio::sync::watch;
 
 use crate::{
     EngineError,
     clock::{Clock, SystemClock},
+    fold::{self, Keeper, Tell},
     library::Library,
     seat::{Seat, new_services},
     target::Target,
@@ -31,6 +32,9 @@ use crate::{
 
 /// Bytes of a record that are left for everything but its request.
 const ENVELOPE: usize = 4_096;
+
+/// Records from one fold that is written down to the next, unless told otherwise: a start reads as many in a fifth of a second.
+const FOLD_EVERY: u64 = 100_000;
 
 /// What an engine is opened with.
 pub struct Options {
@@ -44,10 +48,16 @@ pub struct Options {
     pub witnesses: Option<Box<dyn Cosign>>,
     /// Gives the passphrase of the log's key; asked only where the key is protected.
     pub unlock: Option<Box<dyn Fn() -> Result<Passphrase, StoreError> + Send + Sync>>,
+    /// Verify and fold the whole log, as if no fold had been written down.
+    pub verify: bool,
+    /// Records from one fold that is written down to the next.
+    pub fold_every: u64,
+    /// Hears of folds that cannot be used or written.
+    pub tell: Tell,
 }
 
 impl Options {
-    /// The system's clock, no targets, no witnesses.
+    /// The system's clock, no targets, no witnesses; what is told goes to standard error.
     #[must_use]
     pub fn new(guards: &Path) -> Self {
         Self {
@@ -56,6 +66,9 @@ impl Options {
             guards: guards.to_owned(),
             witnesses: None,
             unlock: None,
+            verify: false,
+            fold_every: FOLD_EVERY,
+            tell: fold::on_stderr(),
         }
     }
 }
@@ -70,6 +83,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     targets: HashMap<String, Arc<dyn Target>>,
     size: watch::Sender<u64>,
+    keeper: Keeper,
     dir: DataDir,
     /// Whether an erasure is left to be finished.
     pub(crate) unerased: AtomicBool,
@@ -80,31 +94,64 @@ struct Core {
     library: Library,
 }
 
+impl Core {
+    /// Writes the fold down after a start that had many records to read, so that the next has not, or that was to go by no
+    /// fold, so that the next ones are made of this; answers the size of the last fold.
+    fn write_down(&self, folds: &Folds, from: u64, options: &Options) -> u64 {
+        let size = self.state.size;
+        if size == from || (!options.verify && size - from < options.fold_every) {
+            return from;
+        }
+        // The journal was opened just now: all that was folded is published.
+        let written = folds.head().and_then(|head| {
+            let state = fold::to_bytes(&self.state, self.library.files());
+            fold::write(folds, &head, state)
+        });
+        match written {
+            Ok(()) => size,
+            Err(why) => {
+                (options.tell)(&format!("no fold could be written: {why}"));
+                from
+            }
+        }
+    }
+}
+
 impl Engine {
     /// Opens the engine on a data directory, and begins its log where it is empty.
     ///
-    /// Reading the log from its first record is the one way to start: recovery is nothing special.
+    /// A start takes the newest fold that was written down and can be trusted, or none, and folds the log's records after
+    /// it: recovery is nothing special.
     ///
     /// # Errors
     /// [`EngineError::Store`] where the directory is not there, not writable, locked or damaged; [`EngineError::Fold`]
     /// where its records do not follow one another.
-    pub async fn open(path: &Path, options: Options) -> Result<Self, EngineError> {
+    pub async fn open(path: &Path, mut options: Options) -> Result<Self, EngineError> {
         let dir = match &options.unlock {
             Some(unlock) => DataDir::open_with(path, &options.guards, unlock)?,
             None => DataDir::open(path, &options.guards)?,
         };
-        let mut core = Core {
-            state: State::default(),
-            library: Library::default(),
+        let folds = Folds::of(&dir, fold::CORE);
+        let known = if options.verify {
+            fold::Folded::default()
+        } else {
+            fold::newest(&folds, &options.tell)?
         };
-        let mut journal = Journal::open(&dir, &mut |_, bytes| {
+        let mut core = Core {
+            state: known.state,
+            library: Library::with(known.files),
+        };
+        let from = core.state.size;
+        let mut journal = Journal::open_from(&dir, from, &mut |_, bytes| {
             let record = Record::from_bytes_unchecked(bytes).map_err(|e| e.to_string())?;
             core.library.take(&record);
             core.state.apply(&record).map_err(|e| e.to_string())
         })?;
-        if let Some(witnesses) = options.witnesses {
+        if let Some(witnesses) = options.witnesses.take() {
             journal.witness(&dir, witnesses)?;
         }
+        let from = core.write_down(&folds, from, &options);
+        let keeper = Keeper::start(folds, from, options.fold_every, options.tell)?;
         let (size, _) = watch::channel(core.state.size);
         let engine = Self {
             core: Mutex::new(core),
@@ -113,6 +160,7 @@ impl Engine {
             clock: options.clock,
             targets: options.targets,
             size,
+            keeper,
             dir,
             unerased: AtomicBool::new(false),
         };
@@ -338,7 +386,14 @@ impl Engine {
     /// [`EngineError::Store`] where the last records could not be published; they stay in the journal.
     pub fn close(self) -> Result<(), EngineError> {
         self.journal.close()?;
+        self.keeper.finish();
         Ok(())
+    }
+
+    /// Writes the fold of what is published down, for the next start, where that is worth its while; no more are written
+    /// afterwards. For whoever cannot [`Engine::close`]. Blocks.
+    pub fn keep_fold(&self) {
+        self.keeper.finish();
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {

@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use duty::record::Record;
-use engine::clock::{Clock as _, SystemClock};
+use engine::{
+    clock::{Clock as _, SystemClock},
+    fold,
+};
 use ledger::{archive::Manifest, source::read_entry, tile::WIDTH};
 use serde_json::json;
+use store::Folds;
 
 use crate::{fail::Failure, show};
 
@@ -20,6 +24,7 @@ pub(super) fn run(
         Some(to) => to,
         None => last(dir)?,
     };
+    let before = before.min(folded(dir)?);
     let moved = store::archive(dir, &to, before)?;
     if as_json {
         show::json(&json!({
@@ -38,6 +43,17 @@ pub(super) fn run(
         ));
     }
     Ok(())
+}
+
+/// Records of the newest fold that a start would go by: it needs none of the full bundles before, wherever they are.
+fn folded(dir: &Path) -> Result<u64, Failure> {
+    let folds = Folds::at(dir, fold::CORE)?;
+    let found = folds.newest_trusted(&mut |_| Ok(()), &mut |line| eprintln!("{line}"))?;
+    found.map(|(size, ())| size).ok_or_else(|| {
+        Failure::unavailable(
+            "no fold is written down yet that a start could go by, so that every start would read what is archived; a server writes one after 100,000 records and as it stops, or run `counterfoil rebuild`",
+        )
+    })
 }
 
 /// Where the last call moved them.

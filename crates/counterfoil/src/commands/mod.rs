@@ -10,23 +10,27 @@ pub(crate) mod exception;
 pub(crate) mod log;
 pub(crate) mod log_key;
 pub(crate) mod principal;
+mod rebuild;
 pub(crate) mod release;
 pub(crate) mod trail;
 mod verify;
 pub(crate) mod witness;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use duty::{
     canonical::Digest,
     name::{CaseId, Environment, PrincipalId},
-    record::Body,
-    request::Request,
     state::State,
 };
-use engine::clock::{Clock, SystemClock};
+use engine::{
+    clock::{Clock, SystemClock},
+    fold::{self, Folded},
+};
 use policy::Release;
 use store::{DataDir, NewKey};
+
+pub(crate) use rebuild::rebuild;
 
 use crate::{
     cli::{Init, Run, Serve, SignIn},
@@ -58,7 +62,7 @@ pub(crate) async fn init(init: Init) -> Result<(), Failure> {
 /// `serve`: until it is stopped.
 pub(crate) async fn serve(serve: Serve) -> Result<(), Failure> {
     let listener = server::listen(serve.listen).await?;
-    let site = Site::open(&serve.dir.dir).await?;
+    let site = Site::open_with(&serve.dir.dir, serve.verify).await?;
     println!("serving {}", server::url(&listener)?);
     server::serve(site, &serve.dir.dir, listener).await
 }
@@ -129,7 +133,7 @@ pub(crate) fn key_text(given: &str) -> Result<String, Failure> {
 
 /// The state that the published log comes to.
 pub(crate) fn state_of(dir: &Path) -> Result<State, Failure> {
-    folded(dir).map(|(state, _)| state)
+    folded(dir).map(|folded| folded.state)
 }
 
 /// The state as the door has it.
@@ -146,7 +150,7 @@ pub(crate) fn release_in_log(
     state: &State,
     digest: Digest,
 ) -> Result<Arc<Release>, Failure> {
-    let (_, contents) = folded(dir)?;
+    let contents = folded(dir)?.files;
     let paths = state
         .releases
         .get(&digest)
@@ -159,20 +163,8 @@ pub(crate) fn release_in_log(
         .map_err(Failure::unavailable)
 }
 
-fn folded(dir: &Path) -> Result<(State, BTreeMap<Digest, String>), Failure> {
-    let source = evidence::open(&dir.display().to_string()).map_err(Failure::unavailable)?;
-    let mut state = State::default();
-    let mut contents = BTreeMap::new();
-    evidence::for_each_record(&*source, 0, &mut |record| {
-        if let (Body::FileRecorded(body), Some(Request::RecordFile(file))) =
-            (&record.body, record.body.request())
-        {
-            contents.insert(body.digest, file.content.clone());
-        }
-        state.apply(record).map_err(|e| e.to_string())
-    })
-    .map_err(Failure::unavailable)?;
-    Ok((state, contents))
+fn folded(dir: &Path) -> Result<Folded, Failure> {
+    fold::published(dir, &fold::on_stderr()).map_err(Failure::unavailable)
 }
 
 /// The index over a log: kept in a data directory, in memory for a bare copy; caught up with what is published.

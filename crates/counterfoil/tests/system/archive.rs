@@ -92,9 +92,19 @@ fn older_records_go_to_cold_storage_and_everything_reads_as_before() {
     fs::rename(&cold, format!("{cold}.away")).unwrap();
     let (_, err) = expect(4, &verify[..5]);
     assert!(err.contains("mount it there"), "{err}");
-    expect(4, &["approval", "list", "--dir", &arg]);
+    // A server needs none of it, as long as it has its folds.
+    Server::start(&dir).stop();
+    expect(0, &["approval", "list", "--dir", &arg]);
+    let (fold, aside) = (dir.join("fold"), dir.join("fold.aside"));
+    fs::rename(&fold, &aside).unwrap();
+    let (_, err) = expect(4, &["approval", "list", "--dir", &arg]);
+    assert!(err.contains("mount it there"), "{err}");
+    let (_, err) = expect(4, &["log", "archive", "--before", "900", "--dir", &arg]);
+    assert!(err.contains("counterfoil rebuild"), "{err}");
     fs::rename(format!("{cold}.away"), &cold).unwrap();
     expect(0, &["approval", "list", "--dir", &arg]);
+    fs::remove_dir_all(&fold).ok();
+    fs::rename(&aside, &fold).unwrap();
     let bundle = format!("{cold}/tile/entries/001");
     let mut wrong = fs::read(&bundle).unwrap();
     wrong[1_000] ^= 1;

@@ -7,6 +7,7 @@ mod console;
 mod crash;
 mod erasure;
 mod faults;
+mod fold;
 mod keys;
 mod line;
 mod policy;
