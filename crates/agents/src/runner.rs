@@ -185,6 +185,7 @@ impl Runner {
                         rationale,
                         clauses,
                         model: model.id().to_owned(),
+                        prompt: release.team().agent(&seat.principal).map(|a| a.prompt),
                         row,
                         inputs: inputs(&case, &seat.principal),
                     });

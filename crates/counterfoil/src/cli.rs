@@ -256,6 +256,31 @@ pub(crate) struct Signing {
     pub(crate) reason: String,
 }
 
+/// Who signs, where somebody does.
+#[derive(Debug, Args)]
+pub(crate) struct MaybeSigning {
+    /// Who signs; the key is `keys/people/<id>.pem` of the data directory unless `--key` names another file.
+    #[arg(long = "as", value_name = "PERSON")]
+    pub(crate) person: Option<String>,
+    /// The PKCS#8 PEM file with the Ed25519 key.
+    #[arg(long, requires = "person")]
+    pub(crate) key: Option<PathBuf>,
+    /// Why.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+}
+
+impl MaybeSigning {
+    /// With the person, where one is named.
+    pub(crate) fn whole(self) -> Option<Signing> {
+        Some(Signing {
+            person: self.person?,
+            key: self.key,
+            reason: self.reason,
+        })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ApprovalCommand {
     /// List what waits for humans.
@@ -308,8 +333,20 @@ pub(crate) enum ReleaseCommand {
         check: bool,
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        author: MaybeSigning,
     },
-    /// Point an environment at a release.
+    /// Sign a release as its author, where `release build` did not: who signs so cannot promote it.
+    Sign {
+        /// The release's digest, or its first digits.
+        digest: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: MaybeSigning,
+    },
+    /// Point an environment at a release. Anywhere but in `dev`, where effects are simulated, a human who is not its author
+    /// signs (`--as`, `--reason`), and its control tests have passed.
     Promote {
         /// The release's digest, or its first digits.
         digest: String,
@@ -318,6 +355,18 @@ pub(crate) enum ReleaseCommand {
         env: String,
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        sign: MaybeSigning,
+    },
+    /// Point an environment back at the release before, as a promotion like any other.
+    Rollback {
+        /// The environment.
+        #[arg(long)]
+        env: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Signing,
     },
     /// List releases and the environments that point at them.
     List {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use duty::{
     canonical::{Digest, to_vec},
-    name::PrincipalId,
+    name::{CredentialId, PrincipalId},
     principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     statement::{Signed, Statement},
 };
@@ -15,7 +15,10 @@ use ed25519_dalek::{
 };
 use store::secret;
 
-use crate::fail::Failure;
+use crate::{
+    cli::Signing,
+    fail::{Failure, named},
+};
 
 /// The file of a person's key.
 pub(crate) fn person_file(dir: &Path, id: &PrincipalId) -> PathBuf {
@@ -101,6 +104,27 @@ pub(crate) fn signing_key(file: &Path) -> Result<SigningKey, Failure> {
             file.display()
         ))
     })
+}
+
+/// A person who signs here, with the key.
+pub(crate) struct Author {
+    pub(crate) id: PrincipalId,
+    pub(crate) credential: CredentialId,
+    pub(crate) key: SigningKey,
+}
+
+impl Author {
+    /// The person that the command line names.
+    pub(crate) fn of(dir: &Path, sign: &Signing) -> Result<Self, Failure> {
+        let id: PrincipalId = named(&sign.person)?;
+        let file = sign.key.clone();
+        let file = file.unwrap_or_else(|| person_file(dir, &id));
+        Ok(Self {
+            credential: named(&format!("{id}.key-1"))?,
+            key: signing_key(&file)?,
+            id,
+        })
+    }
 }
 
 /// Signs a statement: Ed25519 over its canonical JSON.

@@ -12,6 +12,7 @@ mod foresee;
 mod gather;
 mod keep;
 mod permit;
+mod promote;
 mod recommend;
 mod threshold;
 mod triage;
@@ -122,7 +123,10 @@ impl<'a> Desk<'a> {
             Request::Certify(r) => self.certify(r),
             Request::RecordFile(r) => self.record_file(r),
             Request::BuildRelease(r) => self.build_release(r),
+            Request::SignRelease(r) => self.sign_release(r),
+            Request::RecordControlTests(r) => self.record_control_tests(r),
             Request::Promote(r) => self.promote(r),
+            Request::PromoteSigned(r) => self.promote_signed(r),
             Request::SignThreshold(r) => self.sign_threshold(r),
             Request::OpenCase(r) => self.open_case(r),
             Request::Call(r) => self.call(r),

@@ -9,7 +9,7 @@ use crate::{
     request::{Outcome, Request},
     state::{
         Approval, Asked, CallAnswer, CallState, Case, Ended, ErasureBasis, Exception, Grant, Hold,
-        Principal, Retrieval, State, ThresholdUse,
+        Principal, Retrieval, State, Tested, ThresholdUse,
     },
     statement::Choice,
     subject::SubjectId,
@@ -114,12 +114,36 @@ impl State {
                 self.releases.insert(b.digest, request.files.clone());
                 Ok(())
             }
-            Body::ReleasePromoted(b) => {
-                let Request::Promote(request) = &b.request else {
+            Body::ReleaseSigned(b) => {
+                let Request::SignRelease(request) = &b.request else {
                     return mismatch();
                 };
-                self.environments
-                    .insert(request.environment.clone(), request.release);
+                let s = &request.statement;
+                let authors = self.authors.entry(s.release).or_default();
+                authors.insert(s.signer.clone());
+                Ok(())
+            }
+            Body::ControlsTested(b) => {
+                let Request::RecordControlTests(request) = &b.request else {
+                    return mismatch();
+                };
+                let tested = Tested {
+                    record: record.seq,
+                    passed: b.passed,
+                };
+                self.tested.insert(request.release, tested);
+                Ok(())
+            }
+            Body::ReleasePromoted(b) => {
+                let (environment, release) = match &b.request {
+                    Request::Promote(r) => (&r.environment, r.release),
+                    Request::PromoteSigned(r) => (&r.statement.env, r.statement.release),
+                    _ => return mismatch(),
+                };
+                let before = self.environments.insert(environment.clone(), release);
+                let earlier = self.earlier.entry(environment.clone()).or_default();
+                earlier.retain(|r| *r != release && Some(*r) != before);
+                earlier.extend(before.filter(|b| *b != release));
                 Ok(())
             }
             Body::ThresholdSigned(b) => {
@@ -143,6 +167,7 @@ impl State {
                     amount: b.amount,
                     key: b.key.clone(),
                     grant: b.grant.clone(),
+                    env: record.env.clone().ok_or("it names no environment")?,
                 });
                 Ok(())
             }

@@ -98,6 +98,15 @@ impl ItemId {
     }
 }
 
+impl Environment {
+    /// Whether effects are simulated there: in `dev`, and in any environment whose name begins with `dev-`. No target is
+    /// called for an effect. In every other one effects are real, and [I7](crate::decide) holds.
+    #[must_use]
+    pub fn simulated(&self) -> bool {
+        self.as_str() == "dev" || self.as_str().starts_with("dev-")
+    }
+}
+
 impl CaseId {
     /// The longest case id, so that ids of its items are names too.
     pub const LONGEST: usize = 48;

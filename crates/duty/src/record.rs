@@ -287,6 +287,18 @@ bodies! {
         /// The release's digest.
         digest: Digest,
     }
+    /// A human signed a release as its author.
+    ReleaseSigned "release.signed" {
+        /// The request.
+        request: Request,
+    }
+    /// What control tests came to for a release.
+    ControlsTested "controls.tested" {
+        /// The request.
+        request: Request,
+        /// Whether each of them passed.
+        passed: bool,
+    }
     /// An environment points at a release.
     ReleasePromoted "release.promoted" {
         /// The request.
@@ -418,6 +430,9 @@ bodies! {
         rule: RuleHit,
         /// How safe this record must be before the call goes out.
         level: Level,
+        /// Whether nothing goes out, since the environment has simulated effects.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        simulated: bool,
     }
     /// What came of it.
     OutcomeRecorded "outcome.recorded" {
@@ -517,6 +532,8 @@ impl Body {
             Self::LogKeyRotated(b) => Some(&b.request),
             Self::FileRecorded(b) => Some(&b.request),
             Self::ReleaseBuilt(b) => Some(&b.request),
+            Self::ReleaseSigned(b) => Some(&b.request),
+            Self::ControlsTested(b) => Some(&b.request),
             Self::ReleasePromoted(b) => Some(&b.request),
             Self::ThresholdSigned(b) => Some(&b.request),
             Self::CaseOpened(b) => Some(&b.request),

@@ -125,10 +125,16 @@ codes! {
     ReasonMissing "reason-missing" None;
     /// A review that has not seen the sources.
     SourcesMissing "sources-missing" None;
-    /// The model is not the one that the release pins.
+    /// The model or the prompt is not the one that the release pins.
     ModelDrifted "model-drifted" None;
     /// The clock stands before the last record.
     ClockBehind "clock-behind" Some("I11");
+    /// Nobody signed the release as its author.
+    AuthorMissing "author-missing" Some("I7");
+    /// Its own author would promote it.
+    AuthorPromotes "author-promotes" Some("I7");
+    /// No control tests passed for exactly this release.
+    TestsMissing "tests-missing" Some("I7");
     /// The release is not there to be asked.
     PolicyMissing "policy-missing" Some("I11");
     /// A legal hold is in force, and wins over erasure.

@@ -17,7 +17,8 @@ use crate::{
     release::ClauseRef,
     statement::{
         ApprovalStatement, ConfirmationStatement, ErasureStatement, HoldStatement, LiftStatement,
-        Signed, Statement, ThresholdStatement, TriageStatement,
+        PromotionStatement, ReleaseStatement, Signed, Statement, ThresholdStatement,
+        TriageStatement,
     },
     subject::SubjectId,
     tagged,
@@ -53,8 +54,14 @@ pub enum Request {
     RecordFile(RecordFile),
     /// Name files of the log as one release.
     BuildRelease(BuildRelease),
-    /// Point an environment at a release.
+    /// Sign a release as its author.
+    SignRelease(Signed<ReleaseStatement>),
+    /// Take down what control tests came to for a release.
+    RecordControlTests(RecordControlTests),
+    /// Point an environment without effects at a release.
     Promote(Promote),
+    /// Point any environment at a release, signed.
+    PromoteSigned(Signed<PromotionStatement>),
     /// Sign a threshold.
     SignThreshold(Signed<ThresholdStatement>),
     /// Open a case.
@@ -146,7 +153,10 @@ by_type! {
     Certify "certify"
     RecordFile "record_file"
     BuildRelease "build_release"
+    SignRelease "sign_release"
+    RecordControlTests "record_control_tests"
     Promote "promote"
+    PromoteSigned "promote_signed"
     SignThreshold "sign_threshold"
     OpenCase "open_case"
     Call "call"
@@ -187,7 +197,10 @@ impl Request {
             | Self::Certify(_)
             | Self::RecordFile(_)
             | Self::BuildRelease(_)
+            | Self::SignRelease(_)
+            | Self::RecordControlTests(_)
             | Self::Promote(_)
+            | Self::PromoteSigned(_)
             | Self::SignThreshold(_)
             | Self::RotateLogKey(_)
             | Self::PlaceHold(_)
@@ -208,6 +221,8 @@ impl Request {
         match self {
             Self::Approve(r) => of(r),
             Self::SignThreshold(r) => of(r),
+            Self::SignRelease(r) => of(r),
+            Self::PromoteSigned(r) => of(r),
             Self::Triage(r) => of(r),
             Self::PlaceHold(r) => of(r),
             Self::LiftHold(r) => of(r),
@@ -219,6 +234,7 @@ impl Request {
             | Self::Certify(_)
             | Self::RecordFile(_)
             | Self::BuildRelease(_)
+            | Self::RecordControlTests(_)
             | Self::Promote(_)
             | Self::OpenCase(_)
             | Self::Call(_)
@@ -298,7 +314,35 @@ pub struct BuildRelease {
     pub files: BTreeMap<String, Digest>,
 }
 
-/// Point an environment at a release.
+/// What control tests came to: attempted violations of a release's controls, each of which must be refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordControlTests {
+    /// The release whose very files were tested.
+    pub release: Digest,
+    /// SHA-256 over the canonical JSON of the catalogue of controls.
+    pub catalogue: Digest,
+    /// SHA-256 of the program that ran them.
+    pub binary: Digest,
+    /// Each test that was run; at least one.
+    pub results: Vec<ControlTestResult>,
+}
+
+/// What one control test came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlTestResult {
+    /// Id of the control in the catalogue, like `SOD-01`.
+    pub control: String,
+    /// Name of the test.
+    pub test: String,
+    /// Whether the violation was refused as it must be.
+    pub passed: bool,
+    /// What was seen, shortly.
+    pub detail: String,
+}
+
+/// Point an environment without effects at a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Promote {
@@ -415,6 +459,9 @@ pub struct Recommend {
     pub clauses: Vec<ClauseRef>,
     /// The model that decided, like `rules/<digest>`.
     pub model: String,
+    /// SHA-256 of the prompt that the agent ran on; not needed where effects are simulated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Digest>,
     /// What in the model decided, where it can say: a row of a decision table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,
@@ -466,6 +513,8 @@ pub enum FoundBy {
     Lookup,
     /// The process ended between using the grant and recording the outcome.
     Recovery,
+    /// Nothing was called: the environment has simulated effects.
+    Simulated,
 }
 
 /// Record what came of a grant.

@@ -65,6 +65,17 @@ impl State {
                 }
             }
             Request::Promote(r) => pick(&self.releases, &r.release, &mut slice.releases),
+            Request::RecordControlTests(r) => {
+                pick(&self.releases, &r.release, &mut slice.releases);
+            }
+            Request::SignRelease(r) => {
+                self.slice_release(r.statement.release, &mut slice, &mut people)
+            }
+            Request::PromoteSigned(r) => {
+                let s = &r.statement;
+                self.slice_release(s.release, &mut slice, &mut people);
+                pick(&self.environments, &s.env, &mut slice.environments);
+            }
             Request::SignThreshold(r) => {
                 pick(
                     &self.thresholds,
@@ -124,6 +135,18 @@ impl State {
             pick(&self.principals, &id, &mut slice.principals);
         }
         slice
+    }
+
+    fn slice_release(
+        &self,
+        release: Digest,
+        slice: &mut State,
+        people: &mut BTreeSet<PrincipalId>,
+    ) {
+        pick(&self.releases, &release, &mut slice.releases);
+        pick(&self.authors, &release, &mut slice.authors);
+        pick(&self.tested, &release, &mut slice.tested);
+        people.extend(self.authors.get(&release).into_iter().flatten().cloned());
     }
 
     fn slice_subject(&self, id: SubjectId, slice: &mut State, people: &mut BTreeSet<PrincipalId>) {

@@ -38,8 +38,14 @@ pub struct State {
     pub files: BTreeMap<Digest, u64>,
     /// Releases by digest, with their files.
     pub releases: BTreeMap<Digest, BTreeMap<String, Digest>>,
+    /// Who signed each release as its author.
+    pub authors: BTreeMap<Digest, BTreeSet<PrincipalId>>,
+    /// The newest control tests of each release.
+    pub tested: BTreeMap<Digest, Tested>,
     /// The release that each environment points at.
     pub environments: BTreeMap<Environment, Digest>,
+    /// The releases that each environment pointed at before, the last one last, each once.
+    pub earlier: BTreeMap<Environment, Vec<Digest>>,
     /// Thresholds by id.
     pub thresholds: BTreeMap<ThresholdId, ThresholdState>,
     /// Cases under way.
@@ -56,6 +62,15 @@ pub struct State {
     pub asked: BTreeMap<SubjectId, Asked>,
     /// Data subjects that were erased, with the record that says so.
     pub erased: BTreeMap<SubjectId, u64>,
+}
+
+/// What control tests came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tested {
+    /// The record that says so.
+    pub record: u64,
+    /// Whether each of them passed.
+    pub passed: bool,
 }
 
 /// How many cases there are about a data subject.
@@ -174,6 +189,8 @@ pub struct ThresholdUse {
     pub key: String,
     /// For which grant.
     pub grant: ItemId,
+    /// In which environment: caps count each by itself.
+    pub env: Environment,
 }
 
 /// A case under way.

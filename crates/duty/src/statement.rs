@@ -70,6 +70,8 @@ statements! {
     ApprovalStatement "counterfoil/approval/v1";
     ThresholdStatement "counterfoil/threshold/v1";
     TriageStatement "counterfoil/triage/v1";
+    ReleaseStatement "counterfoil/release/v1";
+    PromotionStatement "counterfoil/promotion/v1";
     HoldStatement "counterfoil/hold/v1";
     LiftStatement "counterfoil/hold-lift/v1";
     ErasureStatement "counterfoil/erasure/v1";
@@ -131,6 +133,49 @@ pub struct ThresholdStatement {
     pub threshold: ThresholdId,
     /// Its digest.
     pub digest: Digest,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's word that a release is theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseStatement {
+    /// [`ReleaseStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The release.
+    pub release: Digest,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's decision that an environment runs a release from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromotionStatement {
+    /// [`PromotionStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The environment.
+    pub env: Environment,
+    /// The release.
+    pub release: Digest,
+    /// The release that the environment points at now, where it points at one: what the signer compared it with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Digest>,
+    /// The record of the control tests that the signer relies on: the newest ones of this release. None for an environment
+    /// with simulated effects that was never tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tests: Option<u64>,
+    /// Why.
+    pub reason: String,
     /// Who signs.
     pub signer: PrincipalId,
     /// With which credential.

@@ -118,6 +118,13 @@ impl Engine {
         grant: &ItemId,
         action: Action,
     ) -> Result<Executed, EngineError> {
+        if self.simulated(grant)? {
+            let (grant, action) = (grant.clone(), action);
+            let used = grant.clone();
+            let request = Request::UseGrant(UseGrant { grant, action });
+            self.submit(seat, request).await?;
+            return self.simulate(&used).await;
+        }
         let (target, name) = self.target(&action.tool)?;
         let idempotency = self.idempotency(grant, &action.tool)?;
         let level = self.level(grant)?;
@@ -147,6 +154,18 @@ impl Engine {
             target::Answer::Lost(why) => (Outcome::Unknown, why, None),
         };
         self.record_outcome(grant, outcome, FoundBy::Answer, detail, value)
+            .await
+    }
+
+    /// Whether effects are simulated where this grant belongs; the core says the same in the record of its use.
+    pub(crate) fn simulated(&self, grant: &ItemId) -> Result<bool, EngineError> {
+        self.with_case(grant, |case| case.env.simulated())
+    }
+
+    /// Records the outcome of a grant that was used where effects are simulated: nobody is called.
+    pub(crate) async fn simulate(&self, grant: &ItemId) -> Result<Executed, EngineError> {
+        let detail = "simulated: no target was called".to_owned();
+        self.record_outcome(grant, Outcome::Succeeded, FoundBy::Simulated, detail, None)
             .await
     }
 

@@ -27,6 +27,10 @@ impl Engine {
     pub async fn recover(&self) -> Result<Recovered, EngineError> {
         let mut done = Recovered::default();
         for grant in self.read(|state| grants(state, None)) {
+            if self.simulated(&grant)? {
+                self.simulate(&grant).await?;
+                continue;
+            }
             let why =
                 "the process ended between using the grant and recording the outcome".to_owned();
             self.record_outcome(&grant, Outcome::Unknown, FoundBy::Recovery, why, None)

@@ -68,6 +68,10 @@ pub fn describe(record: &Record) -> String {
             _ => odd(record),
         },
         Body::GrantUsed(b) => match &b.request {
+            Request::UseGrant(r) if b.simulated => format!(
+                "`{who}` uses {} to call {}, simulated",
+                r.grant, r.action.tool
+            ),
             Request::UseGrant(r) => format!("`{who}` uses {} to call {}", r.grant, r.action.tool),
             _ => odd(record),
         },
@@ -120,6 +124,24 @@ fn asked(record: &Record, request: &Request) -> String {
         Request::Promote(r) => format!(
             "`{}` points at release {}",
             r.environment,
+            r.release.short()
+        ),
+        Request::PromoteSigned(r) => format!(
+            "`{}` signed that `{}` runs release {}{}",
+            r.statement.signer,
+            r.statement.env,
+            r.statement.release.short(),
+            reason(&r.statement.reason)
+        ),
+        Request::SignRelease(r) => format!(
+            "`{}` signed release {} as its author",
+            r.statement.signer,
+            r.statement.release.short()
+        ),
+        Request::RecordControlTests(r) => format!(
+            "{} of {} control tests passed for release {}",
+            r.results.iter().filter(|t| t.passed).count(),
+            r.results.len(),
             r.release.short()
         ),
         Request::SignThreshold(r) => {

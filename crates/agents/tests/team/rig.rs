@@ -16,8 +16,8 @@ use duty::{
     principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::CaseOutcome,
     release::Rules,
-    request::{BuildRelease, Certify, Promote, RecordFile, Request},
-    statement::{Choice, Signed, ThresholdStatement},
+    request::{BuildRelease, Certify, ControlTestResult, RecordControlTests, RecordFile, Request},
+    statement::{Choice, PromotionStatement, ReleaseStatement, Signed, ThresholdStatement},
     time::Time,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -223,11 +223,7 @@ impl Rig {
             files: release.manifest(),
         }))
         .await;
-        let promote = Promote {
-            environment: name(ENV),
-            release: release.digest(),
-        };
-        self.admin(Request::Promote(promote)).await;
+        self.promote(release.digest()).await;
         for (threshold, digest) in release.thresholds() {
             for signer in ["carla", "dmitri"] {
                 let statement = ThresholdStatement {
@@ -242,6 +238,47 @@ impl Rig {
                 self.engine.submit(&seat(signer), request).await.unwrap();
             }
         }
+    }
+
+    /// Signed by one owner as its author, tested, and promoted by another.
+    async fn promote(&self, release: Digest) {
+        let statement = ReleaseStatement {
+            statement: ReleaseStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            release,
+            signer: name("dmitri"),
+            credential: seat("dmitri").credential,
+        };
+        let request = Request::SignRelease(sign(statement, "dmitri"));
+        self.engine.submit(&seat("dmitri"), request).await.unwrap();
+        let tests = RecordControlTests {
+            release,
+            catalogue: Digest::of_bytes(b"catalogue"),
+            binary: Digest::of_bytes(b"binary"),
+            results: vec![ControlTestResult {
+                control: "SOD-01".to_owned(),
+                test: "self-approval".to_owned(),
+                passed: true,
+                detail: "refused".to_owned(),
+            }],
+        };
+        let request = Request::RecordControlTests(tests);
+        self.engine.submit(&Seat::engine(), request).await.unwrap();
+        let statement = PromotionStatement {
+            statement: PromotionStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            env: name(ENV),
+            release,
+            replaces: None,
+            tests: self
+                .engine
+                .read(|s| s.tested.get(&release).map(|t| t.record)),
+            reason: "first".to_owned(),
+            signer: name("carla"),
+            credential: seat("carla").credential,
+        };
+        let request = Request::PromoteSigned(sign(statement, "carla"));
+        self.engine.submit(&seat("carla"), request).await.unwrap();
     }
 
     async fn admin(&self, request: Request) {

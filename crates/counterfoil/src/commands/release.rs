@@ -6,24 +6,30 @@ use duty::{
     canonical::Digest,
     name::{CredentialId, Environment, PrincipalId},
     release::Rules,
-    request::{BuildRelease, Promote, RecordFile, Request},
+    request::{BuildRelease, RecordFile, Request},
     state::State,
     statement::ThresholdStatement,
 };
 use policy::Release;
 use serde_json::json;
 
+use super::promote;
 use crate::{
     cli::{PolicyCommand, ReleaseCommand, ThresholdCommand, Which},
     door::{As, Door},
     fail::{Failure, named},
-    keys,
+    keys::{self, Author},
     show::{self, Listing},
 };
 
 pub(crate) async fn run(command: ReleaseCommand) -> Result<(), Failure> {
     match command {
-        ReleaseCommand::Build { path, check, dir } => {
+        ReleaseCommand::Build {
+            path,
+            check,
+            dir,
+            author,
+        } => {
             let release = Release::from_dir(&path).map_err(Failure::usage)?;
             for finding in policy::lint(&release) {
                 eprintln!("note: {finding}");
@@ -32,38 +38,61 @@ pub(crate) async fn run(command: ReleaseCommand) -> Result<(), Failure> {
                 let door = Door::open(&dir.dir).await?;
                 let state = super::state_of_door(&door, &dir.dir)?;
                 build(&door, &state, &release).await?;
+                if let Some(author) = author.whole() {
+                    let author = Author::of(&dir.dir, &author)?;
+                    promote::sign(&door, &state, release.digest(), &author).await?;
+                }
                 door.close()?;
             }
             println!("{}", release.digest());
             Ok(())
         }
-        ReleaseCommand::Promote { digest, env, dir } => {
+        ReleaseCommand::Sign { digest, dir, sign } => {
+            let sign = sign
+                .whole()
+                .ok_or_else(|| Failure::usage("say who the author is: `--as PERSON`"))?;
+            let author = Author::of(&dir.dir, &sign)?;
             let door = Door::open(&dir.dir).await?;
             let state = super::state_of_door(&door, &dir.dir)?;
             let release = find(&state, &digest)?;
-            let request = Request::Promote(Promote {
-                environment: named::<Environment>(&env)?,
-                release,
-            });
-            let records = door.submit(As::Admin, request).await?;
+            promote::sign(&door, &state, release, &author).await?;
             println!(
-                "`{env}` points at release {}: record {}",
+                "release {} signed by `{}` as its author",
                 release.short(),
-                records[0].seq
+                sign.person
             );
             door.close()
         }
+        ReleaseCommand::Promote {
+            digest,
+            env,
+            dir,
+            sign,
+        } => promote::run(&dir.dir, &digest, &env, sign.whole()).await,
+        ReleaseCommand::Rollback { env, dir, sign } => {
+            promote::rollback(&dir.dir, &env, sign).await
+        }
         ReleaseCommand::List { dir, form } => {
             let state = super::state_of(&dir.dir)?;
-            let mut listing = Listing::new(form.json, &["release", "files", "in force in"]);
+            let mut listing = Listing::new(
+                form.json,
+                &["release", "files", "author", "control tests", "in force in"],
+            );
             for (digest, files) in &state.releases {
                 let places = state.environments.iter().filter(|(_, d)| *d == digest);
                 let places: Vec<_> = places.map(|(e, _)| e.to_string()).collect();
+                let authors: Vec<_> = state.authors.get(digest).into_iter().flatten().collect();
+                let tested = state.tested.get(digest);
+                let words =
+                    |w: Option<bool>| w.map_or("no", |w| if w { "passed" } else { "failed" });
                 listing.row(
-                    &json!({"release": digest, "files": files, "environments": places}),
+                    &json!({"release": digest, "files": files, "environments": places, "authors": authors,
+                        "tested": tested.map(|t| json!({"record": t.record, "passed": t.passed}))}),
                     vec![
                         digest.to_string(),
                         files.len().to_string(),
+                        authors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+                        words(tested.map(|t| t.passed)).to_owned(),
                         places.join(" "),
                     ],
                 );

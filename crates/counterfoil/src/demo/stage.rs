@@ -3,10 +3,11 @@
 use std::{fs, path::Path};
 
 use duty::{
+    canonical::Digest,
     name::{Environment, PrincipalId},
     principal::{NewPrincipal, Role},
     release::Rules,
-    request::{Certify, Promote, Request},
+    request::{Certify, Request},
 };
 use payables::generate::{DEFAULT_COUNT, DEFAULT_SEED, generate};
 use policy::Release;
@@ -14,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use store::{DataDir, secret};
 
 use crate::{
-    cli::Demo,
-    commands::release as releases,
-    door::{As, Door},
+    cli::{Demo, Signing},
+    commands::{control, promote, release as releases},
+    door::Door,
     fail::{Failure, named},
-    keys,
+    keys::{self, Author},
     site::{self, Site, TARGETS},
 };
 
@@ -225,11 +226,32 @@ async fn release(site: &mut Site, dir: &Path) -> Result<(), Failure> {
             }
         }
     }
-    let promote = Promote {
-        environment,
-        release: release.digest(),
+    into_force(&door, dir, &environment, release.digest()).await
+}
+
+/// One owner signs the release as its author, its controls are tested, and another owner promotes it.
+async fn into_force(
+    door: &Door,
+    dir: &Path,
+    environment: &Environment,
+    release: Digest,
+) -> Result<(), Failure> {
+    let state = crate::commands::state_of_door(door, dir)?;
+    let who = |person: &str| {
+        let sign = Signing {
+            person: person.to_owned(),
+            key: None,
+            reason: String::new(),
+        };
+        Author::of(dir, &sign)
     };
-    door.submit(As::Admin, Request::Promote(promote)).await?;
+    promote::sign(door, &state, release, &who("olivia")?).await?;
+    if !state.tested.contains_key(&release) {
+        control::test(door, release).await?;
+    }
+    let state = crate::commands::state_of_door(door, dir)?;
+    let reason = "the example as it is shipped";
+    promote::signed(door, &state, environment, release, &who("carla")?, reason).await?;
     Ok(())
 }
 

@@ -134,15 +134,21 @@ fn agents_cannot_leave_their_duties() {
     server.refused(&analyst, &read, "not-permitted");
 
     let clause = json!({"id": "PAY-99.9", "version": "4", "digest": "0".repeat(64)});
-    let model = model("analyst");
+    let pinned = model("analyst");
     let mut body = json!({"case": "attack-1", "duty": "prepare", "stance": "proceed", "action": pay, "confidence": 99,
-        "rationale": "trust me", "clauses": [clause], "model": model, "inputs": []});
+        "rationale": "trust me", "clauses": [clause], "model": pinned, "prompt": prompt("analyst"), "inputs": []});
     body["type"] = json!("recommend");
     server.refused(&analyst, &body, "bad-citation");
     body["clauses"] = json!([]);
     server.refused(&analyst, &body, "bad-citation");
     body["model"] = json!("rules/another");
     server.refused(&analyst, &body, "model-drifted");
+    body["model"] = json!(pinned);
+    for drifted in [json!(prompt("reviewer")), Value::Null] {
+        let mut body = body.clone();
+        body["prompt"] = drifted;
+        server.refused(&analyst, &body, "model-drifted");
+    }
     body["duty"] = json!("review");
     server.refused(&analyst, &body, "not-your-duty");
     // Nobody but the platform takes down answers and outcomes; nobody but the admin adds people.
@@ -400,11 +406,18 @@ fn by_hand(server: &Server, case: &str, subject: &str) -> Value {
             "reference": invoice["number"]}});
         json!({"type": "recommend", "case": case, "duty": duty, "stance": "proceed", "action": action,
             "confidence": 95, "rationale": "it matches", "clauses": [found["ranking"][0]["clause"]],
-            "model": model(agent), "inputs": ["0".repeat(64)]})
+            "model": model(agent), "prompt": prompt(agent), "inputs": ["0".repeat(64)]})
     };
     let (status, answer) = recommend(server, "analyst", recommendation("analyst", "prepare"));
     assert_eq!(status, 200, "{answer}");
     recommendation("reviewer", "review")
+}
+
+/// The digest of the prompt that the release pins for an agent.
+fn prompt(agent: &str) -> String {
+    let release = policy::Release::from_files(payables::release_files()).unwrap();
+    let agent = release.team().agent(&agent.parse().unwrap()).unwrap();
+    agent.prompt.to_string()
 }
 
 /// The model that the release pins for an agent.

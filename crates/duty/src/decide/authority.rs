@@ -16,14 +16,19 @@ use crate::{
 /// stops the first sort only: refusing to record an outcome would lose it.
 pub(super) fn lets_something_happen(request: &Request) -> bool {
     match request {
-        Request::Answer(_) | Request::RecordOutcome(_) | Request::RotateLogKey(_) => false,
+        Request::Answer(_)
+        | Request::RecordOutcome(_)
+        | Request::RotateLogKey(_)
+        | Request::RecordControlTests(_) => false,
         Request::OpenLog(_)
         | Request::AddPrincipal(_)
         | Request::RevokePrincipal(_)
         | Request::Certify(_)
         | Request::RecordFile(_)
         | Request::BuildRelease(_)
+        | Request::SignRelease(_)
         | Request::Promote(_)
+        | Request::PromoteSigned(_)
         | Request::SignThreshold(_)
         | Request::OpenCase(_)
         | Request::Call(_)

@@ -68,6 +68,7 @@ impl Desk<'_> {
             digest,
             rule,
             level: rules.team().level(case.tier),
+            simulated: case.env.simulated(),
         };
         self.write(place, Some(Role::Executor), clauses, body);
         Ok(())
@@ -127,16 +128,19 @@ impl Desk<'_> {
                 "an outcome follows the use of its grant",
             ));
         }
-        let fits = matches!(
-            (case.outcome, request.outcome, request.found_by),
-            (None, Outcome::Unknown, FoundBy::Answer | FoundBy::Recovery)
-                | (None, Outcome::Succeeded | Outcome::Failed, FoundBy::Answer)
-                | (
-                    Some(Outcome::Unknown),
-                    Outcome::Succeeded | Outcome::Failed,
-                    FoundBy::Lookup
-                )
-        );
+        let simulated = case.env.simulated();
+        let fits = simulated == (request.found_by == FoundBy::Simulated)
+            && matches!(
+                (case.outcome, request.outcome, request.found_by),
+                (None, Outcome::Unknown, FoundBy::Answer | FoundBy::Recovery)
+                    | (None, Outcome::Succeeded | Outcome::Failed, FoundBy::Answer)
+                    | (None, Outcome::Succeeded, FoundBy::Simulated)
+                    | (
+                        Some(Outcome::Unknown),
+                        Outcome::Succeeded | Outcome::Failed,
+                        FoundBy::Lookup
+                    )
+            );
         if !fits {
             return Err(Refusal::new(
                 Code::WrongState,

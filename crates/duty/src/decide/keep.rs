@@ -8,10 +8,10 @@ use crate::{
     principal::{NewPrincipal, PrincipalKind, Proof, Role},
     record::{
         CertificationRecorded, FileRecorded, LogKeyRotated, LogOpened, PrincipalAdded,
-        PrincipalRevoked, ReleaseBuilt, ReleasePromoted, ThresholdSigned,
+        PrincipalRevoked, ReleaseBuilt, ThresholdSigned,
     },
     refusal::{Code, Refusal},
-    request::{BuildRelease, Certify, OpenLog, Promote, RecordFile, RevokePrincipal, RotateLogKey},
+    request::{BuildRelease, Certify, OpenLog, RecordFile, RevokePrincipal, RotateLogKey},
     statement::{Signed, ThresholdStatement},
 };
 
@@ -205,27 +205,6 @@ impl Desk<'_> {
             digest,
         };
         self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
-        Ok(())
-    }
-
-    pub(super) fn promote(&mut self, request: &Promote) -> Ruled {
-        self.holds(Role::Admin)?;
-        if !self.state.releases.contains_key(&request.release) {
-            return Err(Refusal::new(
-                Code::PolicyMissing,
-                format!("there is no release {}", request.release.short()),
-                "build it first",
-            ));
-        }
-        let body = ReleasePromoted {
-            request: self.request(),
-        };
-        let place = Place {
-            env: Some(&request.environment),
-            case: None,
-            release: Some(request.release),
-        };
-        self.write(place, Some(Role::Admin), Vec::new(), body);
         Ok(())
     }
 

@@ -25,7 +25,7 @@ impl Desk<'_> {
         }
         let agent = self.agent(rules, id, case, &[request.duty])?;
         in_turn(case, request)?;
-        on_its_model(agent, request)?;
+        as_released(case, agent, request)?;
         well_cited(rules, case, agent, request)?;
         well_informed(case, agent, request)?;
         if request.confidence > 100 {
@@ -72,9 +72,26 @@ fn in_turn(case: &Case, request: &Recommend) -> Ruled {
     ))
 }
 
-fn on_its_model(agent: &Agent, request: &Recommend) -> Ruled {
+/// The model and the prompt are those that the release pins.
+fn as_released(case: &Case, agent: &Agent, request: &Recommend) -> Ruled {
     if agent.model.as_ref() == Some(&request.model) {
-        return Ok(());
+        return match request.prompt {
+            Some(prompt) if prompt == agent.prompt => Ok(()),
+            None if case.env.simulated() => Ok(()),
+            prompt => Err(Refusal::new(
+                Code::ModelDrifted,
+                format!(
+                    "`{}` ran on {}, and the release pins prompt {}",
+                    agent.id,
+                    prompt.map_or("a prompt it does not name".to_owned(), |p| format!(
+                        "prompt {}",
+                        p.short()
+                    )),
+                    agent.prompt.short()
+                ),
+                "run the pinned prompt and name its digest, or release the new one",
+            )),
+        };
     }
     Err(Refusal::new(
         Code::ModelDrifted,

@@ -6,7 +6,7 @@ use super::Desk;
 use crate::{
     action::Action,
     canonical::Digest,
-    name::PrincipalId,
+    name::{Environment, PrincipalId},
     principal::{PrincipalKind, Role},
     record::Usage,
     release::{Cap, Heard, RuleHit, Rules, Threshold, Tier},
@@ -113,7 +113,7 @@ impl Standing<'_> {
             Ok(false) => return Err("the action is outside its scope".to_owned()),
             Err(why) => return Err(format!("its scope cannot be evaluated: {why}")),
         }
-        let used = self.usage(threshold, amount, key);
+        let used = self.usage(threshold, amount, key, heard.ask().environment);
         let caps = &threshold.caps;
         let room = fits("in all", caps.all, used.all_count, used.all_sum).and_then(|()| {
             fits(
@@ -168,14 +168,14 @@ impl Standing<'_> {
         Ok(())
     }
 
-    /// What would be used in the windows, this action included.
-    fn usage(&self, threshold: &Threshold, amount: i64, key: &str) -> Usage {
+    /// What would be used in the windows, in this environment, this action included.
+    fn usage(&self, threshold: &Threshold, amount: i64, key: &str, env: &Environment) -> Usage {
         let uses = self.state.thresholds.get(&threshold.id);
         let uses = uses.map_or(&[][..], |t| &t.uses);
         let sum = |cap: Cap, wanted: &dyn Fn(&ThresholdUse) -> bool| {
             let since = self.now.minus_minutes(cap.window_minutes);
             uses.iter()
-                .filter(|u| u.time > since && wanted(u))
+                .filter(|u| u.time > since && u.env == *env && wanted(u))
                 .fold((1_u32, amount), |(count, sum), u| {
                     (count.saturating_add(1), sum.saturating_add(u.amount))
                 })

@@ -6,5 +6,6 @@ mod erasure;
 mod foresee;
 mod keys;
 mod laws;
+mod promotion;
 mod reading;
 mod world;

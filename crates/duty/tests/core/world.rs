@@ -18,14 +18,14 @@ use duty::{
     },
     release_for,
     request::{
-        Answer, BuildRelease, Call, Certify, EndRetention, FoundBy, OpenCase, OpenLog, Outcome,
-        Promote, Ranked, Recommend, RecordFile, RecordOutcome, Request, Retrieve, Stance,
-        Submission, UseGrant,
+        Answer, BuildRelease, Call, Certify, ControlTestResult, EndRetention, FoundBy, OpenCase,
+        OpenLog, Outcome, Ranked, Recommend, RecordControlTests, RecordFile, RecordOutcome,
+        Request, Retrieve, Stance, Submission, UseGrant,
     },
     state::State,
     statement::{
         ApprovalStatement, Choice, ConfirmationStatement, ErasureStatement, HoldStatement,
-        LiftStatement, Signed, ThresholdStatement,
+        LiftStatement, PromotionStatement, ReleaseStatement, Signed, ThresholdStatement,
     },
     subject::SubjectId,
     time::Time,
@@ -159,6 +159,22 @@ impl TestRules {
                 .collect(),
         }
     }
+}
+
+/// Control tests of a release, as the platform records them.
+pub(crate) fn tested(release: Digest, passed: bool) -> Request {
+    let digest = |of: &str| Digest::of_bytes(of.as_bytes());
+    Request::RecordControlTests(RecordControlTests {
+        release,
+        catalogue: digest("catalogue"),
+        binary: digest("binary"),
+        results: vec![ControlTestResult {
+            control: "SOD-01".to_owned(),
+            test: "self-approval".to_owned(),
+            passed,
+            detail: "refused".to_owned(),
+        }],
+    })
 }
 
 fn hit(rule: &str) -> RuleHit {
@@ -297,12 +313,47 @@ impl World {
         world.must("admin", Request::RecordFile(file));
         let files = release_files();
         world.must("admin", Request::BuildRelease(BuildRelease { files }));
-        let promote = Promote {
-            environment: name("staging"),
-            release: world.rules.digest,
-        };
-        world.must("admin", Request::Promote(promote));
+        let release = world.rules.digest;
+        world.must("dmitri", world.authored("dmitri", release));
+        world.must("engine", tested(release, true));
+        world.must("carla", world.promotion("carla", "staging", release));
         world
+    }
+
+    /// `person` signs a release as its author.
+    pub(crate) fn authored(&self, person: &str, release: Digest) -> Request {
+        let statement = ReleaseStatement {
+            statement: ReleaseStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            release,
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        };
+        Request::SignRelease(sign(statement, person))
+    }
+
+    /// `person` signs a promotion that fits what is in force and what was tested.
+    pub(crate) fn promotion(&self, person: &str, env: &str, release: Digest) -> Request {
+        Request::PromoteSigned(sign(self.promotion_statement(person, env, release), person))
+    }
+
+    pub(crate) fn promotion_statement(
+        &self,
+        person: &str,
+        env: &str,
+        release: Digest,
+    ) -> PromotionStatement {
+        PromotionStatement {
+            statement: PromotionStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            env: name(env),
+            release,
+            replaces: self.state.environments.get(&name(env)).copied(),
+            tests: self.state.tested.get(&release).map(|t| t.record),
+            reason: "as tested".to_owned(),
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        }
     }
 
     pub(crate) fn submission(&self, who: &str, request: Request) -> Submission {
@@ -431,6 +482,11 @@ impl World {
                 "rules/r"
             }
             .to_owned(),
+            prompt: Some(Digest::of_bytes(if duty == Duty::Prepare {
+                b"ana"
+            } else {
+                b"rev"
+            })),
             row: None,
             inputs: vec![Digest::of_bytes(b"source")],
         }
@@ -449,6 +505,17 @@ impl World {
         rev: Stance,
     ) -> Vec<Record> {
         self.open(id);
+        self.recommended(id, cents, ana, rev)
+    }
+
+    /// An open case through both recommendations; returns the verdict's records.
+    pub(crate) fn recommended(
+        &mut self,
+        id: &str,
+        cents: i64,
+        ana: Stance,
+        rev: Stance,
+    ) -> Vec<Record> {
         self.read(id, "ana", "");
         self.retrieve(id, "ana");
         let prepared = self.recommendation(id, Duty::Prepare, ana, cents);

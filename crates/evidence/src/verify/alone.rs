@@ -55,6 +55,8 @@ fn signed_with(record: &Record, keys: &Keys) -> Option<PublicKey> {
     match record.body.request()? {
         Request::Approve(signed) => of(signed, keys),
         Request::SignThreshold(signed) => of(signed, keys),
+        Request::SignRelease(signed) => of(signed, keys),
+        Request::PromoteSigned(signed) => of(signed, keys),
         Request::Triage(signed) => of(signed, keys),
         Request::PlaceHold(signed) => of(signed, keys),
         Request::LiftHold(signed) => of(signed, keys),

@@ -209,6 +209,8 @@ impl Inspector {
         match record.body.request() {
             Some(Request::Approve(signed)) => self.verifies(record, signed, alone),
             Some(Request::SignThreshold(signed)) => self.verifies(record, signed, alone),
+            Some(Request::SignRelease(signed)) => self.verifies(record, signed, alone),
+            Some(Request::PromoteSigned(signed)) => self.verifies(record, signed, alone),
             Some(Request::Triage(signed)) => self.verifies(record, signed, alone),
             Some(Request::PlaceHold(signed)) => self.verifies(record, signed, alone),
             Some(Request::LiftHold(signed)) => self.verifies(record, signed, alone),

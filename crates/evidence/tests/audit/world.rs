@@ -23,11 +23,15 @@ use duty::{
     release::Rules,
     release_for,
     request::{
-        Answer, BuildRelease, Call, Certify, FoundBy, OpenCase, OpenLog, Outcome, Promote, Ranked,
-        Recommend, RecordFile, RecordOutcome, Request, Retrieve, Submission, UseGrant,
+        Answer, BuildRelease, Call, Certify, ControlTestResult, FoundBy, OpenCase, OpenLog,
+        Outcome, Ranked, Recommend, RecordControlTests, RecordFile, RecordOutcome, Request,
+        Retrieve, Submission, UseGrant,
     },
     state::{CallAnswer, State},
-    statement::{ApprovalStatement, Choice, Signed, ThresholdStatement, TriageStatement},
+    statement::{
+        ApprovalStatement, Choice, PromotionStatement, ReleaseStatement, Signed,
+        ThresholdStatement, TriageStatement,
+    },
     subject::SubjectId,
     time::Time,
 };
@@ -151,11 +155,7 @@ impl World {
         }
         let files = world.release.manifest();
         world.must("admin", Request::BuildRelease(BuildRelease { files }));
-        let promote = Promote {
-            environment: name("staging"),
-            release: world.release.digest(),
-        };
-        world.must("admin", Request::Promote(promote));
+        world.promote();
         let (threshold, digest) = world.release.thresholds()[0].clone();
         for person in ["carla", "dmitri"] {
             let statement = ThresholdStatement {
@@ -169,6 +169,43 @@ impl World {
             world.must(person, Request::SignThreshold(sign(statement, person)));
         }
         world
+    }
+
+    /// Signed by one owner as its author, tested, and promoted by another.
+    fn promote(&mut self) {
+        let release = self.release.digest();
+        let signed = ReleaseStatement {
+            statement: ReleaseStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            release,
+            signer: name("dmitri"),
+            credential: name("dmitri-1"),
+        };
+        self.must("dmitri", Request::SignRelease(sign(signed, "dmitri")));
+        let tests = RecordControlTests {
+            release,
+            catalogue: Digest::of_bytes(b"catalogue"),
+            binary: Digest::of_bytes(b"binary"),
+            results: vec![ControlTestResult {
+                control: "SOD-01".to_owned(),
+                test: "self-approval".to_owned(),
+                passed: true,
+                detail: "refused".to_owned(),
+            }],
+        };
+        self.must("engine", Request::RecordControlTests(tests));
+        let promotion = PromotionStatement {
+            statement: PromotionStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            env: name("staging"),
+            release,
+            replaces: None,
+            tests: self.state.tested.get(&release).map(|t| t.record),
+            reason: "first".to_owned(),
+            signer: name("carla"),
+            credential: name("carla-1"),
+        };
+        self.must("carla", Request::PromoteSigned(sign(promotion, "carla")));
     }
 
     fn add(
@@ -321,6 +358,7 @@ impl World {
                 .model
                 .clone()
                 .unwrap(),
+            prompt: self.release.team().agent(&name(agent)).map(|a| a.prompt),
             row: Some(verdict.row),
             inputs: std::iter::once(case.snapshot).chain(answers).collect(),
         };
