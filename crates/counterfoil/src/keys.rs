@@ -155,6 +155,7 @@ fn principal(
         kind,
         roles,
         owner,
+        acts_for: None,
         credentials: vec![credential],
     })
 }

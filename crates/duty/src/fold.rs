@@ -328,6 +328,7 @@ impl State {
                 kind: new.kind,
                 roles: new.roles.iter().copied().collect(),
                 owner: new.owner.clone(),
+                acts_for: new.acts_for.clone(),
                 credentials: new.credentials.clone(),
                 revoked: false,
                 certifications: Default::default(),

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod canonical;
+pub mod conflict;
 mod decide;
 pub mod facts;
 mod fold;

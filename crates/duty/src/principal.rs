@@ -196,6 +196,9 @@ pub struct NewPrincipal {
     /// The human answerable for it: needed for an agent, and only for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<PrincipalId>,
+    /// The agent that it acts for, where it is another's sub-agent: both count as one in every case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acts_for: Option<PrincipalId>,
     /// What it proves itself with.
     pub credentials: Vec<Credential>,
 }

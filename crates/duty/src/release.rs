@@ -2,7 +2,7 @@
 //!
 //! The rules themselves (Cedar policies, policy documents) live in the `policy` crate, which answers [`Rules`] purely.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     action::Action,
     canonical::Digest,
+    conflict::ConflictMatrix,
     facts::Facts,
     name::{Course, Environment, PrincipalId, ThresholdId},
     principal::{Duty, Role},
@@ -90,8 +91,12 @@ pub struct Agent {
     pub owner: PrincipalId,
     /// The model it must run on, like `rules/<digest>`; none for an agent that only executes.
     pub model: Option<String>,
+    /// The family of that model.
+    pub model_family: Option<String>,
     /// Digest of its prompt.
     pub prompt: Digest,
+    /// What its prompt is derived from: its own digest, where the release names nothing.
+    pub lineage: String,
 }
 
 /// A tool of a target system, as the release declares it.
@@ -173,6 +178,8 @@ pub struct Team {
     pub agents: Vec<Agent>,
     /// The tools by name.
     pub tools: BTreeMap<String, Tool>,
+    /// Incompatible duties, beyond the floor.
+    pub conflicts: ConflictMatrix,
     /// Who must sign, per tier.
     pub approval: BTreeMap<Tier, Quorum>,
     /// Who may not.
@@ -195,6 +202,12 @@ impl Team {
     #[must_use]
     pub fn agent(&self, id: &PrincipalId) -> Option<&Agent> {
         self.agents.iter().find(|a| a.id == *id)
+    }
+
+    /// The roles whose holders sign approvals.
+    #[must_use]
+    pub fn signing_roles(&self) -> BTreeSet<Role> {
+        self.approval.values().map(|quorum| quorum.role).collect()
     }
 
     /// How safe the records behind a case's action must be before it is executed. A case without a tier is taken for a

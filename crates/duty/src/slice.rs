@@ -39,6 +39,7 @@ impl State {
             Request::AddPrincipal(new) => {
                 people.insert(new.id.clone());
                 people.extend(new.owner.clone());
+                people.extend(new.acts_for.clone());
                 for credential in &new.credentials {
                     pick(&self.credentials, &credential.id, &mut slice.credentials);
                     if let Some(digest) = proof_digest(&credential.proof) {
@@ -132,7 +133,9 @@ impl State {
             people.extend(threshold.signers.values().flatten().cloned());
         }
         for id in people {
-            pick(&self.principals, &id, &mut slice.principals);
+            for id in self.line(&id) {
+                pick(&self.principals, id, &mut slice.principals);
+            }
         }
         slice
     }

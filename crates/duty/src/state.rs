@@ -73,6 +73,20 @@ pub struct Tested {
     pub passed: bool,
 }
 
+impl State {
+    /// Whom a principal acts for in the end: itself, where it acts for nobody.
+    #[must_use]
+    pub fn root<'a>(&'a self, id: &'a PrincipalId) -> &'a PrincipalId {
+        self.line(id).last().unwrap_or(id)
+    }
+
+    /// A principal, whom it acts for, whom that one acts for, up to the root. It ends: whoever is acted for was there first.
+    pub(crate) fn line<'a>(&'a self, id: &'a PrincipalId) -> impl Iterator<Item = &'a PrincipalId> {
+        let up = |id: &&'a PrincipalId| self.principals.get(*id)?.acts_for.as_ref();
+        std::iter::successors(Some(id), up)
+    }
+}
+
 /// How many cases there are about a data subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
@@ -139,6 +153,9 @@ pub struct Principal {
     pub roles: BTreeSet<Role>,
     /// The human answerable for it.
     pub owner: Option<PrincipalId>,
+    /// The agent that it acts for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acts_for: Option<PrincipalId>,
     /// What it proves itself with.
     pub credentials: Vec<Credential>,
     /// Whether it ended.

@@ -56,6 +56,7 @@ pub fn new_services() -> Vec<NewPrincipal> {
         kind: PrincipalKind::Service,
         roles: vec![role],
         owner: None,
+        acts_for: None,
         credentials: vec![Credential {
             id: seat.credential,
             proof: Proof::Local,

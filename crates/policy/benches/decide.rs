@@ -290,6 +290,7 @@ fn state(release: &Release) -> State {
         kind,
         roles: vec![role],
         owner: owner.map(|o| o.parse().unwrap()),
+        acts_for: None,
         credentials: vec![Credential {
             id: format!("{id}-1").parse().unwrap(),
             proof: match kind {

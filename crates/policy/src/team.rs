@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duty::{
     canonical::Digest,
+    conflict::{self, Apart, Conflict, ConflictMatrix},
     name::{Course, PrincipalId},
     principal::{Duty, Role},
     release::{Agent, Disqualify, Level, Quorum, Retention, Team, Tier, Tool},
@@ -55,6 +56,17 @@ struct Written {
     #[serde(default)]
     durability: BTreeMap<Tier, Level>,
     retention: Option<WrittenRetention>,
+    #[serde(default)]
+    conflict: Vec<WrittenConflict>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenConflict {
+    duties: [Duty; 2],
+    tiers: Option<BTreeSet<Tier>>,
+    apart: BTreeSet<Apart>,
+    clause: String,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +84,9 @@ struct WrittenAgent {
     owner: PrincipalId,
     permission_set: OneOrMore,
     prompt: String,
+    lineage: Option<String>,
     model: Option<WrittenModel>,
+    model_family: Option<String>,
     #[serde(default)]
     reads: Vec<WrittenCall>,
     action: Option<WrittenCall>,
@@ -193,6 +207,7 @@ impl Check<'_> {
                 name: written.name,
                 agents: Vec::new(),
                 tools,
+                conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::new(),
                 disqualify: None,
                 min_confidence: written.recommendation.min_confidence,
@@ -229,6 +244,7 @@ impl Check<'_> {
                 );
             }
         }
+        self.conflicts(written.conflict, &mut file.team);
         self.limits(written.approval, &mut file.team);
         if file.team.min_confidence > 100 {
             self.wrong(
@@ -371,7 +387,11 @@ impl Check<'_> {
             id: agent.id.clone(),
             duty: agent.duty,
             owner: agent.owner,
+            model_family: agent.model_family.or_else(|| family(model.as_deref()?)),
             model,
+            lineage: agent
+                .lineage
+                .unwrap_or_else(|| Digest::of_bytes(prompt.as_bytes()).to_string()),
             prompt: Digest::of_bytes(prompt.as_bytes()),
         });
         file.plans.insert(
@@ -382,6 +402,52 @@ impl Check<'_> {
                 action,
             },
         );
+    }
+
+    /// The matrix, and whether the team can work under it at all.
+    fn conflicts(&mut self, written: Vec<WrittenConflict>, team: &mut Team) {
+        for line in written {
+            let [a, b] = line.duties;
+            let place = format!("[[conflict]] {} and {}", a.word(), b.word());
+            if a == b {
+                self.wrong(&place, "names one duty twice; name two".to_owned());
+            }
+            if line.apart.is_empty() {
+                self.wrong(
+                    &place,
+                    "asks for nothing: `apart` names what must differ".to_owned(),
+                );
+            }
+            if line.tiers.as_ref().is_some_and(BTreeSet::is_empty) {
+                self.wrong(&place, "has no tier; leave `tiers` out for all".to_owned());
+            }
+            self.clause(&place, &line.clause);
+            team.conflicts.lines.push(Conflict {
+                duties: (a, b),
+                tiers: line
+                    .tiers
+                    .unwrap_or_else(|| [Tier::Low, Tier::Elevated, Tier::High].into()),
+                apart: line.apart,
+                clause: line.clause,
+            });
+        }
+        for unfit in conflict::unfit(team) {
+            let [(a, does), (b, other)] = unfit.agents;
+            let behind = unfit
+                .clause
+                .map_or("no release can allow that".to_owned(), |c| {
+                    format!("clause {c} asks that it differ")
+                });
+            self.wrong(
+                &format!("[[agent]] {a}"),
+                format!(
+                    "{} as `{b}`, and would {} where that one would {}: {behind}",
+                    unfit.same,
+                    does.word(),
+                    other.word()
+                ),
+            );
+        }
     }
 
     fn tools(
@@ -544,4 +610,9 @@ pub(crate) fn records(tools: &BTreeMap<String, Tool>, namespace: &str, field: &s
     tools
         .values()
         .any(|t| t.facts_as.as_deref() == Some(namespace) && t.facts.iter().any(|f| f == field))
+}
+
+/// What stands before the first `/` of a model's id.
+fn family(model: &str) -> Option<String> {
+    model.split_once('/').map(|(family, _)| family.to_owned())
 }

@@ -337,6 +337,7 @@ fn principal(
         kind,
         roles: vec![role],
         owner: owner.map(name),
+        acts_for: None,
         credentials: vec![Credential {
             id: seat(id).credential,
             proof,

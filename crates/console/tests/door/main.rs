@@ -60,6 +60,7 @@ impl House {
             kind: PrincipalKind::Human,
             roles: vec![Role::Approver],
             owner: None,
+            acts_for: None,
             credentials: vec![Credential {
                 id: "amira.key-1".parse().unwrap(),
                 proof: Proof::Ed25519 { public },

@@ -16,7 +16,7 @@ use crate::{
 
 impl Desk<'_> {
     pub(super) fn approve(&mut self, request: &Signed<ApprovalStatement>) -> Ruled {
-        let principal = self.signed(request)?;
+        self.signed(request)?;
         let s = &request.statement;
         let case = self.case(&s.case)?;
         let approval = waiting(case, s)?;
@@ -32,7 +32,7 @@ impl Desk<'_> {
         once(case, approval, &s.signer, Some(&s.credential))?;
         let quorum = quorum(rules, approval)?;
         self.may_approve(rules, case, &s.signer, quorum)?;
-        self.independent(&s.case, case, &s.signer, principal, Duty::Approve)?;
+        self.independent(rules, &s.case, case, &s.signer, Duty::Approve)?;
         let differs = differs(case, s.decision);
         if differs != s.overrides {
             return Err(Refusal::new(
@@ -223,7 +223,7 @@ pub fn may_sign(
     desk.rules_in_force(case)?;
     once(case, waiting, signer, None)?;
     desk.may_approve(rules, case, signer, quorum(rules, waiting)?)?;
-    desk.independent(&id, case, signer, desk.principal()?, Duty::Approve)
+    desk.independent(rules, &id, case, signer, Duty::Approve)
 }
 
 /// Not the same person or key twice.

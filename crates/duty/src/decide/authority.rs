@@ -2,7 +2,7 @@
 
 use super::{Desk, Ruled};
 use crate::{
-    fold::proof_digest,
+    conflict,
     name::{CaseId, PrincipalId},
     principal::{Duty, PrincipalKind, Role},
     refusal::{Code, Refusal},
@@ -55,6 +55,14 @@ impl<'a> Desk<'a> {
             return Err(Refusal::new(
                 Code::Revoked,
                 format!("`{id}` was revoked"),
+                "act as a principal that is in force",
+            ));
+        }
+        let revoked = |id: &&PrincipalId| self.state.principals.get(*id).is_none_or(|p| p.revoked);
+        if let Some(above) = self.state.line(id).find(revoked) {
+            return Err(Refusal::new(
+                Code::Revoked,
+                format!("`{id}` acts for `{above}`, which was revoked"),
                 "act as a principal that is in force",
             ));
         }
@@ -125,39 +133,34 @@ impl<'a> Desk<'a> {
                 "build the release with the owner that the log records",
             ));
         }
-        self.independent(id, case, actor, principal, agent.duty)?;
+        self.independent(rules, id, case, actor, agent.duty)?;
         Ok(agent)
     }
 
-    /// I2: no principal, under whatever name, on two sides of a case.
+    /// I2: nobody, under whatever name, on two sides of a case; what else must differ is the release's to say.
     pub(super) fn independent(
         &self,
+        rules: &dyn Rules,
         id: &CaseId,
         case: &Case,
         actor: &PrincipalId,
-        principal: &Principal,
         duty: Duty,
     ) -> Ruled {
+        let team = rules.team();
         for (held, other) in &case.parts {
-            if *held == duty {
-                continue;
-            }
-            let shares = other == actor
-                || self
-                    .state
-                    .principals
-                    .get(other)
-                    .is_some_and(|o| share_a_credential(o, principal));
-            if shares {
+            for demand in team.conflicts.demands(*held, duty, case.tier) {
+                let same = conflict::same(self.state, team, demand.apart, actor, other);
+                let Some(same) = same else { continue };
                 return Err(Refusal::new(
                     Code::NotIndependent,
                     format!(
-                        "`{actor}` would {} in case `{id}` in which `{other}`, who is the same or shares a credential, did {}",
+                        "`{actor}` would {} in case `{id}`, and {same} as `{other}`, who did {}",
                         duty.word(),
                         held.word()
                     ),
                     "let another principal do it",
-                ));
+                )
+                .clause(demand.clause.map(str::to_owned)));
             }
         }
         Ok(())
@@ -219,14 +222,4 @@ impl<'a> Desk<'a> {
             ))
         }
     }
-}
-
-pub(super) fn share_a_credential(a: &Principal, b: &Principal) -> bool {
-    a.credentials.iter().any(|x| {
-        let digest = proof_digest(&x.proof);
-        digest.is_some()
-            && b.credentials
-                .iter()
-                .any(|y| proof_digest(&y.proof) == digest)
-    })
 }

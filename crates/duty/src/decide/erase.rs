@@ -176,7 +176,7 @@ impl Desk<'_> {
     fn second(&self, asked: &Asked, signer: &PrincipalId, principal: &Principal) -> Ruled {
         let first = self.state.principals.get(&asked.by);
         let same = asked.by == *signer
-            || first.is_some_and(|first| super::authority::share_a_credential(first, principal));
+            || first.is_some_and(|first| crate::conflict::share_a_credential(first, principal));
         if same {
             return Err(Refusal::new(
                 Code::NotIndependent,

@@ -38,6 +38,7 @@ impl Desk<'_> {
                     kind: principal.kind,
                     roles: Default::default(),
                     owner: None,
+                    acts_for: None,
                     credentials: Vec::new(),
                     revoked: false,
                     certifications: Default::default(),
@@ -307,7 +308,42 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
             "`{id}`: an agent needs an owner, and only an agent has one"
         )));
     }
+    below(state, new)?;
     well_proved(state, new)
+}
+
+/// A sub-agent is answered for by whoever answers for the agent above it, and holds no duty that conflicts with one of its
+/// line: all of a line count as one (SOD-03, SOD-04).
+fn below(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
+    let (id, Some(above)) = (&new.id, &new.acts_for) else {
+        return Ok(());
+    };
+    let in_force = |p: &&crate::state::Principal| p.kind == PrincipalKind::Agent && !p.revoked;
+    let Some(parent) = state.principals.get(above).filter(in_force) else {
+        return Err(malformed(format!(
+            "`{id}` would act for `{above}`, which is no agent in force; add that one first"
+        )));
+    };
+    if new.kind != PrincipalKind::Agent || new.owner != parent.owner {
+        return Err(malformed(format!(
+            "`{id}` would act for `{above}`: only an agent of the same owner does"
+        )));
+    }
+    for one in state.line(above) {
+        let held = state.principals.get(one).map(|p| &p.roles);
+        let other = held.into_iter().flatten().find(|r| !new.roles.contains(r));
+        if let Some(other) = other {
+            return Err(Refusal::new(
+                Code::NotIndependent,
+                format!(
+                    "`{id}` would act for `{one}`, which is {}, under another role",
+                    other.word()
+                ),
+                "give a sub-agent the role of whom it acts for, or let it act for nobody",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn well_proved(state: &crate::state::State, new: &NewPrincipal) -> Ruled {

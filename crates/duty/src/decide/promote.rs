@@ -5,11 +5,11 @@
 
 use super::{
     Desk, Place, Ruled,
-    authority::share_a_credential,
     keep::{malformed, needs_reason},
 };
 use crate::{
     canonical::Digest,
+    conflict::share_a_credential,
     principal::Role,
     record::{ControlsTested, ReleasePromoted, ReleaseSigned},
     refusal::{Code, Refusal},

@@ -6,6 +6,7 @@ use duty::{
     Decision,
     action::Action,
     canonical::{self, Digest},
+    conflict::ConflictMatrix,
     decide,
     facts::Facts,
     name::{CaseId, ItemId},
@@ -73,7 +74,9 @@ impl TestRules {
             duty,
             owner: name(owner),
             model: model.map(str::to_owned),
+            model_family: model.and_then(|m| m.split('/').next()).map(str::to_owned),
             prompt: Digest::of_bytes(id.as_bytes()),
+            lineage: id.to_owned(),
         };
         let tool = |name: &str, effect| Tool {
             name: name.to_owned(),
@@ -134,6 +137,7 @@ impl TestRules {
                     .into_iter()
                     .map(|t| (t.name.clone(), t))
                     .collect(),
+                conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::from([
                     (Tier::Low, quorum(1)),
                     (Tier::Elevated, quorum(1)),
@@ -266,6 +270,7 @@ impl World {
             kind: PrincipalKind::Service,
             roles: vec![role],
             owner: None,
+            acts_for: None,
             credentials: vec![Credential {
                 id: name(&format!("{id}-1")),
                 proof: Proof::Local,
@@ -678,6 +683,7 @@ pub(crate) fn human(id: &str, role: Role) -> NewPrincipal {
         kind: PrincipalKind::Human,
         roles: vec![role],
         owner: None,
+        acts_for: None,
         credentials: vec![Credential {
             id: name(&format!("{id}-1")),
             proof: Proof::Ed25519 { public },
@@ -691,6 +697,7 @@ pub(crate) fn agent_of(id: &str, role: Role, owner: &str) -> NewPrincipal {
         kind: PrincipalKind::Agent,
         roles: vec![role],
         owner: Some(name(owner)),
+        acts_for: None,
         credentials: vec![Credential {
             id: name(&format!("{id}-1")),
             proof: Proof::Token {

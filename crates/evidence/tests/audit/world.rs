@@ -104,6 +104,7 @@ impl World {
             kind: PrincipalKind::Service,
             roles: vec![role],
             owner: None,
+            acts_for: None,
             credentials: vec![Credential {
                 id: name(&format!("{id}-1")),
                 proof: Proof::Local,
@@ -221,6 +222,7 @@ impl World {
             kind,
             roles: vec![role],
             owner,
+            acts_for: None,
             credentials: vec![Credential {
                 id: name(&format!("{id}-1")),
                 proof,
