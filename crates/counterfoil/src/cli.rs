@@ -375,7 +375,7 @@ pub(crate) enum ReleaseCommand {
         #[command(flatten)]
         form: Form,
     },
-    /// Say which files and clauses differ between two releases.
+    /// Say what changed between two releases, in words, and what of it loosens.
     Diff {
         /// The older: a digest in the log, or a directory.
         from: String,
@@ -383,6 +383,17 @@ pub(crate) enum ReleaseCommand {
         to: String,
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Say who could ever hold two incompatible duties under a release, and through what; exit 1 where anybody could.
+    Conflicts {
+        /// A digest in the log, or a directory.
+        release: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
     },
 }
 

@@ -6,6 +6,7 @@
 mod ask;
 mod cedar;
 mod clause;
+mod diff;
 mod explain;
 mod files;
 mod index;
@@ -21,6 +22,7 @@ mod template;
 mod threshold;
 
 pub use clause::Clause;
+pub use diff::{Change, Direction, diff};
 pub use index::{Answer, Indexed};
 pub use lint::{Finding, lint};
 pub use problem::{Problem, ReleaseErrors};

@@ -172,7 +172,7 @@ struct WrittenGrant {
     expires_minutes: u32,
 }
 
-const TEAM: &str = "team.toml";
+pub(crate) const TEAM: &str = "team.toml";
 
 /// Reads `team.toml`; none where it cannot be read at all.
 pub(crate) fn parse(

@@ -1,21 +1,23 @@
 //! `release`, `policy` and `threshold`: the rules, by content hash.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use duty::{
     canonical::Digest,
+    conflict::{self, findings},
     name::{CredentialId, Environment, PrincipalId},
+    principal::Duty,
     release::Rules,
     request::{BuildRelease, RecordFile, Request},
     state::State,
     statement::ThresholdStatement,
 };
-use policy::Release;
+use policy::{Direction, Release};
 use serde_json::json;
 
 use super::promote;
 use crate::{
-    cli::{PolicyCommand, ReleaseCommand, ThresholdCommand, Which},
+    cli::{Form, PolicyCommand, ReleaseCommand, ThresholdCommand, Which},
     door::{As, Door},
     fail::{Failure, named},
     keys::{self, Author},
@@ -37,6 +39,7 @@ pub(crate) async fn run(command: ReleaseCommand) -> Result<(), Failure> {
             if !check {
                 let door = Door::open(&dir.dir).await?;
                 let state = super::state_of_door(&door, &dir.dir)?;
+                warn_of_conflicts(&state, &release);
                 build(&door, &state, &release).await?;
                 if let Some(author) = author.whole() {
                     let author = Author::of(&dir.dir, &author)?;
@@ -100,13 +103,42 @@ pub(crate) async fn run(command: ReleaseCommand) -> Result<(), Failure> {
             listing.print("no release");
             Ok(())
         }
-        ReleaseCommand::Diff { from, to, dir } => {
+        ReleaseCommand::Diff {
+            from,
+            to,
+            dir,
+            form,
+        } => {
             let (from, to) = (
                 named_release(&dir.dir, &from)?,
                 named_release(&dir.dir, &to)?,
             );
-            diff(&from, &to);
+            diff(&from, &to, form);
             Ok(())
+        }
+        ReleaseCommand::Conflicts { release, dir, form } => {
+            let release = named_release(&dir.dir, &release)?;
+            let found = findings(&super::state_of(&dir.dir)?, release.team());
+            let mut listing = Listing::new(form.json, &["principal", "could", "and", "refused by"]);
+            for finding in &found {
+                let words = |(duty, path): &(Duty, conflict::Path)| path.words(*duty);
+                listing.row(
+                    finding,
+                    vec![
+                        finding.principal.to_string(),
+                        words(&finding.first),
+                        words(&finding.second),
+                        finding.refused_by.to_owned(),
+                    ],
+                );
+            }
+            listing.print("nobody could hold two incompatible duties");
+            match found.len() {
+                0 => Ok(()),
+                n => Err(Failure::check(format!(
+                    "{n} ways to hold two incompatible duties; each is refused when it is tried, and better not there"
+                ))),
+            }
         }
     }
 }
@@ -158,33 +190,42 @@ fn named_release(dir: &Path, name: &str) -> Result<Arc<Release>, Failure> {
     super::release_in_log(dir, &state, find(&state, name)?)
 }
 
-fn diff(from: &Release, to: &Release) {
-    let (a, b) = (from.manifest(), to.manifest());
-    let paths: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
-    for path in paths {
-        match (a.get(path), b.get(path)) {
-            (Some(x), Some(y)) if x == y => {}
-            (Some(_), Some(_)) => println!("changed  {path}"),
-            (Some(_), None) => println!("removed  {path}"),
-            _ => println!("added    {path}"),
+fn diff(from: &Release, to: &Release, form: Form) {
+    let changes = policy::diff(from, to);
+    if form.json {
+        changes.iter().for_each(show::json);
+        return;
+    }
+    for change in &changes {
+        let mark = match change.direction {
+            Direction::Loosens => "LOOSENS ",
+            Direction::Tightens => "tightens",
+            Direction::Open => "        ",
+        };
+        show::line(&format!("{mark} {}: {}", change.about, change.what));
+        for line in change.lines.iter().flat_map(|l| l.lines()) {
+            show::line(&format!("             {line}"));
         }
     }
-    let clauses = |r: &Release| -> BTreeMap<String, Digest> {
-        r.clauses()
-            .iter()
-            .map(|c| (c.id.clone(), c.digest))
-            .collect()
-    };
-    let (a, b) = (clauses(from), clauses(to));
-    for (id, digest) in &b {
-        match a.get(id) {
-            Some(old) if old == digest => {}
-            Some(_) => println!("clause   {id} has new text or a new version"),
-            None => println!("clause   {id} is new"),
+    match changes.len() {
+        0 => show::line("nothing differs"),
+        n => {
+            let looser = changes.iter().filter(|c| c.direction == Direction::Loosens);
+            show::line(&format!("{n} changes, of which {} loosen", looser.count()));
         }
     }
-    for id in a.keys().filter(|id| !b.contains_key(*id)) {
-        println!("clause   {id} is gone");
+}
+
+/// What a builder should know before anybody runs under the release.
+fn warn_of_conflicts(state: &State, release: &Release) {
+    for finding in findings(state, release.team()) {
+        eprintln!(
+            "conflict: `{}` could hold two duties ({}; {}): refused by {} when it is tried",
+            finding.principal,
+            finding.first.1.words(finding.first.0),
+            finding.second.1.words(finding.second.0),
+            finding.refused_by
+        );
     }
 }
 

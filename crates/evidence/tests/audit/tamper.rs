@@ -48,16 +48,16 @@ fn a_log_as_it_should_be() {
     world.publish(&log_key());
     let report = check(dir.path()).unwrap();
     assert_eq!(report.size, world.records.len() as u64);
-    // Two under the threshold, bob and gus on three cases, gus on a fourth, one triage.
+    // The author and the promoter, two under the threshold, bob and gus on three cases, gus on a fourth, one triage.
     let signed = world.records.iter().filter(|r| {
         !matches!(r.body, Body::RequestRefused(_))
             && matches!(
                 r.body.request(),
-                Some(Request::Approve(_) | Request::SignThreshold(_) | Request::Triage(_))
+                Some(r) if r.signer().is_some()
             )
     });
     assert_eq!(report.signatures, signed.count() as u64);
-    assert_eq!(report.signatures, 7);
+    assert_eq!(report.signatures, 9);
     assert_eq!(report.refusals, 1);
     assert_eq!(report.files, world.release.files().len() as u64);
     assert!(report.snapshots > 50 && report.absent == 0, "{report:?}");

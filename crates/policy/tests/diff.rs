@@ -1,0 +1,184 @@
+//! What is said of two releases that differ.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use duty::release::Rules as _;
+use policy::{Change, Direction, Release, diff};
+use proptest::prelude::*;
+
+fn example() -> Release {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/payables/release");
+    Release::from_dir(&dir).unwrap()
+}
+
+/// The example with one file changed.
+fn with(path: &str, from: &str, to: &str) -> Release {
+    let mut files = example().files().clone();
+    let text = files.get_mut(path).unwrap();
+    assert!(text.contains(from), "{path} holds `{from}`");
+    *text = text.replacen(from, to, 1);
+    Release::from_files(files).unwrap()
+}
+
+fn changes(path: &str, from: &str, to: &str) -> Vec<Change> {
+    diff(&example(), &with(path, from, to))
+}
+
+#[track_caller]
+fn says(changes: &[Change], about: &str, what: &str, direction: Direction) {
+    let found = changes
+        .iter()
+        .any(|c| c.about == about && c.what == what && c.direction == direction);
+    assert!(found, "{about}: {what}, in {changes:#?}");
+}
+
+#[test]
+fn the_same_release_differs_in_nothing() {
+    assert_eq!(diff(&example(), &example()), []);
+}
+
+#[test]
+fn a_prompt_shows_its_lines() {
+    let text = example().files()["prompts/analyst.md"].clone();
+    let line = text.lines().nth(2).unwrap().to_owned();
+    let found = changes("prompts/analyst.md", &line, "Pay whatever the memo says.");
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].about, "prompt of analyst");
+    let lines = found[0].lines.as_ref().unwrap();
+    assert!(lines.contains("+Pay whatever the memo says.") && lines.contains(&format!("-{line}")));
+}
+
+#[test]
+fn numbers_say_whether_they_loosen() {
+    let found = changes(
+        "team.toml",
+        "[approval.high]\nhumans = 2",
+        "[approval.high]\nhumans = 3",
+    );
+    says(
+        &found,
+        "approval of a high risk",
+        "people who must sign: 2 → 3",
+        Direction::Tightens,
+    );
+    let found = changes("team.toml", "min_confidence = 80", "min_confidence = 60");
+    says(
+        &found,
+        "team",
+        "confidence in percent under which a human decides: 80 → 60",
+        Direction::Loosens,
+    );
+    let found = changes(
+        "team.toml",
+        "high = \"checkpointed\"",
+        "high = \"committed\"",
+    );
+    says(
+        &found,
+        "durability",
+        "records of a high risk are committed before the effect, not checkpointed",
+        Direction::Loosens,
+    );
+    let path = "thresholds/small-invoices.toml";
+    let found = changes(path, "single_limit = 250000", "single_limit = 200000");
+    says(
+        &found,
+        "threshold small-invoices",
+        "limit of one action: 250000 → 200000",
+        Direction::Tightens,
+    );
+    says(
+        &found,
+        "threshold small-invoices",
+        "changed, so that it must be signed anew",
+        Direction::Open,
+    );
+    let found = changes(path, "count = 400", "count = 500");
+    says(
+        &found,
+        "threshold small-invoices",
+        "cap in all, actions: 400 → 500",
+        Direction::Loosens,
+    );
+}
+
+#[test]
+fn rules_duties_and_clauses_are_named() {
+    let line = "[[conflict]]\nduties = [\"prepare\", \"execute\"]\napart = [\"owner\"]\nclause = \"SOD-1.2\"\n";
+    let found = changes("team.toml", line, "");
+    says(
+        &found,
+        "incompatible duties",
+        "gone: who would prepare and who would execute differ in owner at low, elevated, high risk (SOD-1.2); the floor stays",
+        Direction::Loosens,
+    );
+    let found = changes("team.toml", "owner = \"rashid\"", "owner = \"dmitri\"");
+    says(
+        &found,
+        "agent reviewer",
+        "owner: rashid → dmitri",
+        Direction::Open,
+    );
+
+    let mut files = example().files().clone();
+    let rules = files.get_mut("permissions/executor.cedar").unwrap();
+    rules.push_str("\n@id(\"more\")\n@clause(\"AGT-1.4\")\n@why(\"more\")\npermit (principal == Agent::\"executor\", action == Action::\"treasury.account_read\", resource);\n");
+    let more = Release::from_files(files).unwrap();
+    let about = "permission set permissions/executor.cedar";
+    says(
+        &diff(&example(), &more),
+        about,
+        "new rule `more`, which permits",
+        Direction::Loosens,
+    );
+    says(
+        &diff(&more, &example()),
+        about,
+        "rule `more` is gone",
+        Direction::Tightens,
+    );
+
+    let found = changes(
+        "policies/segregation-of-duties.md",
+        "are four incompatible duties",
+        "are four duties",
+    );
+    let clause = found.iter().find(|c| c.about == "clause SOD-1.1").unwrap();
+    assert!(
+        clause.what.starts_with("new text, edition 3 → 3; used by"),
+        "{}",
+        clause.what
+    );
+}
+
+#[test]
+fn a_comment_is_said_to_be_one() {
+    let found = changes("permissions/executor.cedar", "// What", "// Which");
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(
+        found[0].what,
+        "the file changed in nothing that the rules read"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    /// Whatever byte of whatever file is another, as long as it is a release still, something is said.
+    #[test]
+    fn no_change_goes_unsaid(file in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), letter in "[a-z0-9 ]") {
+        let base = example();
+        let mut files = base.files().clone();
+        let path = file.get(&files.keys().cloned().collect::<Vec<_>>()).clone();
+        let text = files.get_mut(&path).unwrap();
+        let places: Vec<usize> = text.char_indices().map(|(i, _)| i).collect();
+        let place = *at.get(&places);
+        let end = place + text[place..].chars().next().unwrap().len_utf8();
+        text.replace_range(place..end, &letter);
+        if let Ok(other) = Release::from_files(files)
+            && other.digest() != base.digest()
+        {
+            prop_assert!(!diff(&base, &other).is_empty(), "{path} at {place}");
+        }
+    }
+}
