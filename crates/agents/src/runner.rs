@@ -7,6 +7,7 @@ use std::{
 };
 
 use duty::{
+    freeze,
     name::{CaseId, Environment, ItemId, PrincipalId},
     principal::Duty,
     release::{ClauseRef, Rules},
@@ -34,7 +35,7 @@ pub enum Stop {
     Waits,
     /// The outcome is unknown; a human takes it up.
     Unknown,
-    /// Its grant is not at the level of durability that the release asks for; it can be taken up again.
+    /// A freeze stops it, or its grant is not at the level of durability that the release asks for; it can be taken up again.
     Held,
 }
 
@@ -114,6 +115,10 @@ impl Runner {
             if case.outcome.is_some() {
                 return Ok(Stop::Unknown);
             }
+            // Trying would be refused, and each refusal is a record.
+            if self.frozen(&case)? {
+                return Ok(Stop::Held);
+            }
             if let Some(grant) = &case.grant {
                 if grant.used.is_some() {
                     return Ok(Stop::Unknown);
@@ -132,6 +137,26 @@ impl Runner {
                 return Ok(Stop::Waits);
             }
         }
+    }
+
+    /// Whether a freeze stops the agent whose turn it is.
+    fn frozen(&self, case: &Case) -> Result<bool, RunError> {
+        if self.engine.read(|s| s.freezes.is_empty()) {
+            return Ok(false);
+        }
+        let (duty, tool) = match (&case.grant, &case.prepared) {
+            (Some(_), _) => (Duty::Execute, case.action().map(|a| a.tool.clone())),
+            (None, Some(_)) => (Duty::Review, None),
+            (None, None) => (Duty::Prepare, None),
+        };
+        let release = self.release(case)?;
+        let seat = self.seat(&release, duty)?;
+        let step = freeze::Step {
+            team: Some(release.team()),
+            agent: Some(&seat.principal),
+            tool: tool.as_deref(),
+        };
+        Ok(self.engine.read(|s| s.frozen(step).is_some()))
     }
 
     async fn execute(&self, case: &Case, grant: &ItemId) -> Result<(), RunError> {

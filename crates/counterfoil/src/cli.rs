@@ -62,6 +62,18 @@ pub(crate) enum Command {
     /// Exceptions: list, triage.
     #[command(subcommand)]
     Exception(ExceptionCommand),
+    /// Stop one agent, team, tool or everything, at once; without any of them, list what is frozen. It works by a file in the
+    /// data directory, whether or not a server answers.
+    Freeze(Freeze),
+    /// Lift a freeze: an owner signs, but not of the very agent that was stopped.
+    Unfreeze {
+        /// The record that placed it, as `freeze` lists it.
+        freeze: u64,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Signing,
+    },
     /// Legal holds on data subjects: place, lift, list.
     #[command(subcommand)]
     Hold(HoldCommand),
@@ -142,6 +154,29 @@ pub(crate) struct Demo {
     /// Milliseconds that the example's bank waits around each transfer, for trying what an interruption does.
     #[arg(long, default_value_t = 0, hide = true)]
     pub(crate) treasury_delay_ms: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Freeze {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// Everything: all agents, and cases that would open.
+    #[arg(long, conflicts_with_all = ["agent", "team", "tool"])]
+    pub(crate) everything: bool,
+    /// One agent, and those that act for it.
+    #[arg(long, conflicts_with_all = ["team", "tool"])]
+    pub(crate) agent: Option<String>,
+    /// The agents of one team.
+    #[arg(long, conflicts_with = "tool")]
+    pub(crate) team: Option<String>,
+    /// One tool, `<server>.<tool>`.
+    #[arg(long)]
+    pub(crate) tool: Option<String>,
+    /// Why.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) form: Form,
 }
 
 #[derive(Debug, Args)]

@@ -51,6 +51,7 @@ impl From<EngineError> for Failure {
             EngineError::Store(_)
             | EngineError::Unreleased { .. }
             | EngineError::NotErased { .. }
+            | EngineError::Stop { .. }
             | EngineError::Release { .. }
             | EngineError::Fold(_)
             | EngineError::Unauthenticated

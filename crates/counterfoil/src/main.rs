@@ -60,6 +60,10 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => commands::serve(serve).await,
         Command::Run(run) => commands::run(run).await,
         Command::Rebuild(rebuild) => commands::rebuild(&rebuild),
+        Command::Freeze(freeze) => commands::freeze::freeze(&freeze).await,
+        Command::Unfreeze { freeze, dir, sign } => {
+            commands::freeze::unfreeze(&dir.dir, freeze, &sign).await
+        }
         Command::Case(command) => commands::case::run(command),
         Command::Approval(command) => commands::approval::run(command).await,
         Command::Release(command) => commands::release::run(command).await,

@@ -216,6 +216,13 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
             }
             unsigned = now;
         }
+        match site.engine.take_orders().await {
+            Ok(0) => {}
+            Ok(taken) => eprintln!(
+                "ALARM: {taken} orders to stop were taken; `counterfoil freeze` lists what is frozen"
+            ),
+            Err(e) => eprintln!("ALARM: {e}"),
+        }
         if let Err(e) = site.engine.expire().await {
             eprintln!("expiring: {e}");
         }

@@ -9,6 +9,7 @@ mod authority;
 mod erase;
 mod execute;
 mod foresee;
+mod freeze;
 mod gather;
 mod keep;
 mod permit;
@@ -144,6 +145,8 @@ impl<'a> Desk<'a> {
             Request::RequestErasure(r) => self.request_erasure(r),
             Request::ConfirmErasure(r) => self.confirm_erasure(r),
             Request::EndRetention(r) => self.end_retention(r),
+            Request::Freeze(r) => self.freeze(r),
+            Request::Unfreeze(r) => self.unfreeze(r),
         }
     }
 

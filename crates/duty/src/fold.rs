@@ -8,8 +8,8 @@ use crate::{
     record::{Body, Record},
     request::{Outcome, Request},
     state::{
-        Approval, Asked, CallAnswer, CallState, Case, Ended, ErasureBasis, Exception, Grant, Hold,
-        Principal, Retrieval, State, Tested, ThresholdUse,
+        Approval, Asked, CallAnswer, CallState, Case, Ended, ErasureBasis, Exception, Freeze,
+        Grant, Hold, Principal, Retrieval, State, Tested, ThresholdUse,
     },
     statement::Choice,
     subject::SubjectId,
@@ -223,6 +223,28 @@ impl State {
                     env: case.env,
                 });
                 Ok(())
+            }
+            Body::FreezePlaced(b) => {
+                let Request::Freeze(request) = &b.request else {
+                    return mismatch();
+                };
+                let freeze = Freeze {
+                    scope: request.scope.clone(),
+                    by: record.actor.id.clone(),
+                    placed: record.time,
+                    reason: request.reason.clone(),
+                };
+                self.freezes.insert(record.seq, freeze);
+                Ok(())
+            }
+            Body::FreezeLifted(b) => {
+                let Request::Unfreeze(request) = &b.request else {
+                    return mismatch();
+                };
+                let lifted = self.freezes.remove(&request.statement.freeze);
+                lifted
+                    .map(|_| ())
+                    .ok_or("there is no such freeze".to_owned())
             }
             Body::HoldPlaced(_)
             | Body::HoldLifted(_)

@@ -10,6 +10,7 @@ pub mod conflict;
 mod decide;
 pub mod facts;
 mod fold;
+pub mod freeze;
 pub mod log_key;
 pub mod name;
 pub mod principal;

@@ -508,6 +508,16 @@ bodies! {
         /// Who asked, and who confirmed; nobody where its retention ended.
         by: Vec<PrincipalId>,
     }
+    /// An agent, a team, a tool or everything stopped.
+    FreezePlaced "freeze.placed" {
+        /// The request.
+        request: Request,
+    }
+    /// One freeze was lifted.
+    FreezeLifted "freeze.lifted" {
+        /// The request.
+        request: Request,
+    }
     /// A request was refused.
     RequestRefused "request.refused" {
         /// The request.
@@ -552,6 +562,8 @@ impl Body {
             Self::ErasureRequested(b) => Some(&b.request),
             Self::ErasureConfirmed(b) => Some(&b.request),
             Self::RetentionEnded(b) => Some(&b.request),
+            Self::FreezePlaced(b) => Some(&b.request),
+            Self::FreezeLifted(b) => Some(&b.request),
             Self::RequestRefused(b) => Some(&b.request),
             Self::VerdictReached(_)
             | Self::ThresholdApplied(_)

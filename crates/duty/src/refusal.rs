@@ -147,6 +147,8 @@ codes! {
     SubjectErased "subject-erased" None;
     /// No retention is over for the subject by the release in force.
     RetentionRuns "retention-runs" None;
+    /// A freeze is in force.
+    Frozen "frozen" Some("I11");
     /// The request is malformed.
     Malformed "malformed" None;
 }

@@ -12,13 +12,14 @@ use crate::{
     action::Action,
     canonical::Digest,
     facts::Facts,
+    freeze::Scope,
     name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
     principal::{Duty, NewPrincipal},
     release::ClauseRef,
     statement::{
         ApprovalStatement, ConfirmationStatement, ErasureStatement, HoldStatement, LiftStatement,
         PromotionStatement, ReleaseStatement, Signed, Statement, ThresholdStatement,
-        TriageStatement,
+        TriageStatement, UnfreezeStatement,
     },
     subject::SubjectId,
     tagged,
@@ -96,6 +97,10 @@ pub enum Request {
     ConfirmErasure(Signed<ConfirmationStatement>),
     /// Erase a data subject whose retention is over by the release in force.
     EndRetention(EndRetention),
+    /// Stop one agent, team, tool or everything, at once.
+    Freeze(Freeze),
+    /// Lift a freeze, signed.
+    Unfreeze(Signed<UnfreezeStatement>),
 }
 
 struct ByType;
@@ -174,6 +179,8 @@ by_type! {
     RequestErasure "request_erasure"
     ConfirmErasure "confirm_erasure"
     EndRetention "end_retention"
+    Freeze "freeze"
+    Unfreeze "unfreeze"
 }
 
 impl Request {
@@ -207,7 +214,9 @@ impl Request {
             | Self::LiftHold(_)
             | Self::RequestErasure(_)
             | Self::ConfirmErasure(_)
-            | Self::EndRetention(_) => None,
+            | Self::EndRetention(_)
+            | Self::Freeze(_)
+            | Self::Unfreeze(_) => None,
         }
     }
 
@@ -228,6 +237,7 @@ impl Request {
             Self::LiftHold(r) => of(r),
             Self::RequestErasure(r) => of(r),
             Self::ConfirmErasure(r) => of(r),
+            Self::Unfreeze(r) => of(r),
             Self::OpenLog(_)
             | Self::AddPrincipal(_)
             | Self::RevokePrincipal(_)
@@ -245,7 +255,8 @@ impl Request {
             | Self::RecordOutcome(_)
             | Self::Expire(_)
             | Self::RotateLogKey(_)
-            | Self::EndRetention(_) => None,
+            | Self::EndRetention(_)
+            | Self::Freeze(_) => None,
         }
     }
 }
@@ -284,6 +295,16 @@ pub struct RotateLogKey {
 pub struct EndRetention {
     /// The data subject.
     pub subject: SubjectId,
+}
+
+/// See [`Request::Freeze`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Freeze {
+    /// What stops.
+    pub scope: Scope,
+    /// Why.
+    pub reason: String,
 }
 
 /// A person passed a training.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     canonical::Digest,
     fold::proof_digest,
+    freeze::Scope,
     name::{CaseId, PrincipalId},
     record::Basis,
     request::{Request, Submission},
@@ -24,6 +25,7 @@ impl State {
             time: self.time,
             origin: self.origin.clone(),
             log_key: self.log_key.clone(),
+            freezes: self.freezes.clone(),
             ..Self::default()
         };
         let mut people = BTreeSet::from([submission.principal.clone()]);
@@ -127,7 +129,14 @@ impl State {
             | Request::UseGrant(_)
             | Request::RecordOutcome(_)
             | Request::Expire(_)
-            | Request::RotateLogKey(_) => {}
+            | Request::RotateLogKey(_)
+            | Request::Freeze(_) => {}
+            Request::Unfreeze(r) => {
+                let freeze = self.freezes.get(&r.statement.freeze);
+                if let Some(Scope::Agent { agent }) = freeze.map(|f| &f.scope) {
+                    people.insert(agent.clone());
+                }
+            }
         }
         for threshold in slice.thresholds.values() {
             people.extend(threshold.signers.values().flatten().cloned());

@@ -8,6 +8,7 @@ use crate::{
     action::Action,
     canonical::Digest,
     facts::Facts,
+    freeze::Scope,
     name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
     principal::{Credential, Duty, PrincipalKind, Proof, PublicKey, Role},
     record::{Basis, CaseOutcome, ExceptionSort},
@@ -60,6 +61,8 @@ pub struct State {
     pub holds: BTreeMap<SubjectId, BTreeMap<u64, Hold>>,
     /// Erasures that were asked for, and are not confirmed.
     pub asked: BTreeMap<SubjectId, Asked>,
+    /// Freezes in force, by the record that placed each.
+    pub freezes: BTreeMap<u64, Freeze>,
     /// Data subjects that were erased, with the record that says so.
     pub erased: BTreeMap<SubjectId, u64>,
 }
@@ -105,6 +108,19 @@ pub struct Ended {
     pub time: Time,
     /// In which environment.
     pub env: Environment,
+}
+
+/// A freeze.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// What it stops.
+    pub scope: Scope,
+    /// Who placed it.
+    pub by: PrincipalId,
+    /// When.
+    pub placed: Time,
+    /// Why.
+    pub reason: String,
 }
 
 /// A legal hold.

@@ -72,6 +72,7 @@ statements! {
     TriageStatement "counterfoil/triage/v1";
     ReleaseStatement "counterfoil/release/v1";
     PromotionStatement "counterfoil/promotion/v1";
+    UnfreezeStatement "counterfoil/unfreeze/v1";
     HoldStatement "counterfoil/hold/v1";
     LiftStatement "counterfoil/hold-lift/v1";
     ErasureStatement "counterfoil/erasure/v1";
@@ -175,6 +176,24 @@ pub struct PromotionStatement {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tests: Option<u64>,
     /// Why.
+    pub reason: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's word that a freeze may end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnfreezeStatement {
+    /// [`UnfreezeStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The record that placed it.
+    pub freeze: u64,
+    /// What was found, and why it may go on.
     pub reason: String,
     /// Who signs.
     pub signer: PrincipalId,

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use duty::{
     action::Action,
     canonical::Digest,
-    name::{CaseId, ItemId},
+    freeze::Step,
+    name::{CaseId, ItemId, PrincipalId},
     record::Body,
     release::{Level, Rules},
     request::{Answer, Call, FoundBy, Outcome, Ranked, RecordOutcome, Request, Retrieve, UseGrant},
@@ -143,6 +144,17 @@ impl Engine {
                 .record_outcome(grant, Outcome::Failed, FoundBy::Answer, detail, None)
                 .await;
         }
+        // It may have been stopped while its record went to the witnesses.
+        let stopped = match self.take_orders().await {
+            Ok(_) => self.stopped(grant, &seat.principal, &action.tool)?,
+            Err(e) => Some(e.to_string()),
+        };
+        if let Some(why) = stopped {
+            let detail = format!("never sent: {why}");
+            return self
+                .record_outcome(grant, Outcome::Failed, FoundBy::Answer, detail, None)
+                .await;
+        }
         let mut arguments = action.arguments;
         if let Some(field) = idempotency {
             arguments.insert(field, Value::from(grant.as_str()));
@@ -155,6 +167,25 @@ impl Engine {
         };
         self.record_outcome(grant, outcome, FoundBy::Answer, detail, value)
             .await
+    }
+
+    /// What freeze stops the call that a used grant stands for, in words.
+    fn stopped(
+        &self,
+        grant: &ItemId,
+        agent: &PrincipalId,
+        tool: &str,
+    ) -> Result<Option<String>, EngineError> {
+        let release = self.release_of(grant)?;
+        let step = Step {
+            team: Some(release.team()),
+            agent: Some(agent),
+            tool: Some(tool),
+        };
+        Ok(self.read(|state| {
+            let frozen = state.frozen(step);
+            frozen.map(|(record, freeze)| format!("{} is frozen by record {record}", freeze.scope))
+        }))
     }
 
     /// Whether effects are simulated where this grant belongs; the core says the same in the record of its use.

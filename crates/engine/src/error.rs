@@ -59,6 +59,14 @@ pub enum EngineError {
         /// What stands in the way.
         why: StoreError,
     },
+    /// An order to stop that cannot be taken: nothing goes on until it is understood.
+    #[error("`{}` orders a stop and cannot be taken: {why}; place it again with `counterfoil freeze`, and remove the file then", .file.display())]
+    Stop {
+        /// The order.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The index over the clauses fails.
     #[error("retrieval failed: {0}")]
     Retrieval(String),

@@ -13,6 +13,7 @@ mod library;
 mod recover;
 mod seat;
 mod shell;
+pub mod stop;
 pub mod target;
 
 pub use act::{Called, Executed};

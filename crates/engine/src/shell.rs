@@ -85,6 +85,8 @@ pub struct Engine {
     size: watch::Sender<u64>,
     keeper: Keeper,
     dir: DataDir,
+    /// Held while orders to stop are taken.
+    pub(crate) stopping: tokio::sync::Mutex<()>,
     /// Whether an erasure is left to be finished.
     pub(crate) unerased: AtomicBool,
 }
@@ -162,6 +164,7 @@ impl Engine {
             size,
             keeper,
             dir,
+            stopping: tokio::sync::Mutex::default(),
             unerased: AtomicBool::new(false),
         };
         if engine.read(|state| state.size) == 0 {
@@ -252,7 +255,13 @@ impl Engine {
                 return Err(EngineError::NotRotated);
             }
         }
-        let decision = self.decide(seat, request).await?;
+        // What has happened is taken down whatever orders lie there: it would be lost.
+        let happened = matches!(request, Request::Answer(_) | Request::RecordOutcome(_));
+        self.take_orders()
+            .await
+            .map(|_| ())
+            .or_else(|e| if happened { Ok(()) } else { Err(e) })?;
+        let decision = self.decided(seat, request).await?;
         match decision.refusal {
             None => {
                 self.erase_as(&decision.records).await?;
@@ -262,7 +271,12 @@ impl Engine {
         }
     }
 
-    async fn decide(&self, seat: &Seat, request: Request) -> Result<Decision, EngineError> {
+    /// As [`Engine::submit`], whatever orders lie there; a refusal is part of the answer.
+    pub(crate) async fn decided(
+        &self,
+        seat: &Seat,
+        request: Request,
+    ) -> Result<Decision, EngineError> {
         let bytes = to_vec(&request)?.len();
         if bytes > LONGEST - ENVELOPE {
             let most = LONGEST - ENVELOPE;

@@ -126,6 +126,13 @@ fn asked(record: &Record, request: &Request) -> String {
             r.environment,
             r.release.short()
         ),
+        Request::Freeze(r) => format!("`{who}` froze {}{}", r.scope, reason(&r.reason)),
+        Request::Unfreeze(r) => format!(
+            "`{}` lifted the freeze of record {}{}",
+            r.statement.signer,
+            r.statement.freeze,
+            reason(&r.statement.reason)
+        ),
         Request::PromoteSigned(r) => format!(
             "`{}` signed that `{}` runs release {}{}",
             r.statement.signer,

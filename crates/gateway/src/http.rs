@@ -205,6 +205,7 @@ impl From<EngineError> for Problem {
             EngineError::Store(_)
             | EngineError::Unreleased { .. }
             | EngineError::NotErased { .. }
+            | EngineError::Stop { .. }
             | EngineError::Retrieval(_)
             | EngineError::Release { .. }
             | EngineError::Fold(_)

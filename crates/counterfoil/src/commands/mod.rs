@@ -8,6 +8,7 @@ mod check;
 pub(crate) mod control;
 pub(crate) mod erase;
 pub(crate) mod exception;
+pub(crate) mod freeze;
 pub(crate) mod log;
 pub(crate) mod log_key;
 pub(crate) mod principal;

@@ -8,6 +8,7 @@ mod crash;
 mod erasure;
 mod faults;
 mod fold;
+mod freeze;
 mod keys;
 mod line;
 mod policy;

@@ -3,6 +3,7 @@
 use super::{Desk, Ruled};
 use crate::{
     conflict,
+    freeze::Step,
     name::{CaseId, PrincipalId},
     principal::{Duty, PrincipalKind, Role},
     refusal::{Code, Refusal},
@@ -17,6 +18,7 @@ use crate::{
 pub(super) fn lets_something_happen(request: &Request) -> bool {
     match request {
         Request::Answer(_)
+        | Request::Freeze(_)
         | Request::RecordOutcome(_)
         | Request::RotateLogKey(_)
         | Request::RecordControlTests(_) => false,
@@ -42,7 +44,8 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::LiftHold(_)
         | Request::RequestErasure(_)
         | Request::ConfirmErasure(_)
-        | Request::EndRetention(_) => true,
+        | Request::EndRetention(_)
+        | Request::Unfreeze(_) => true,
     }
 }
 
@@ -133,6 +136,11 @@ impl<'a> Desk<'a> {
                 "build the release with the owner that the log records",
             ));
         }
+        self.not_frozen(Step {
+            team: Some(rules.team()),
+            agent: Some(actor),
+            tool: None,
+        })?;
         self.independent(rules, id, case, actor, agent.duty)?;
         Ok(agent)
     }

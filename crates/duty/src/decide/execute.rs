@@ -8,6 +8,7 @@ use super::{
     permit::permitted,
 };
 use crate::{
+    freeze::Step,
     name::ItemId,
     principal::{Duty, Role},
     record::{
@@ -40,7 +41,11 @@ impl Desk<'_> {
                 "open the case anew",
             ));
         }
-        known_tool(rules, &request.action)?;
+        let tool = known_tool(rules, &request.action)?;
+        self.not_frozen(Step {
+            tool: Some(&tool.name),
+            ..Step::default()
+        })?;
         let digest = request
             .action
             .digest()

@@ -4,6 +4,7 @@ use super::{Desk, Place, Ruled, keep::malformed, permit::permitted};
 use crate::{
     action::Action,
     fold::call_index,
+    freeze::Step,
     name::{CaseId, ItemId, PrincipalId},
     principal::{Duty, Role},
     record::{CallAnswered, CallPermitted, CaseOpened, ClausesRetrieved},
@@ -46,7 +47,11 @@ impl Desk<'_> {
                     "promote a release to it first",
                 )
             })?;
-        self.rules(*release)?;
+        let rules = self.rules(*release)?;
+        self.not_frozen(Step {
+            team: Some(rules.team()),
+            ..Step::default()
+        })?;
         let place = Place {
             env: Some(&request.environment),
             case: Some(id),
@@ -70,6 +75,10 @@ impl Desk<'_> {
             &[Duty::Prepare, Duty::Review, Duty::Execute],
         )?;
         let tool = known_tool(rules, &request.action)?;
+        self.not_frozen(Step {
+            tool: Some(&tool.name),
+            ..Step::default()
+        })?;
         let rule = permitted(&Heard::new(
             rules,
             ask(&agent.id, &request.action, id, case),

@@ -5,6 +5,7 @@ mod conflicts;
 mod duties;
 mod erasure;
 mod foresee;
+mod freezes;
 mod keys;
 mod laws;
 mod promotion;

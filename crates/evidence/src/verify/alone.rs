@@ -56,6 +56,7 @@ fn signed_with(record: &Record, keys: &Keys) -> Option<PublicKey> {
         Request::Approve(signed) => of(signed, keys),
         Request::SignThreshold(signed) => of(signed, keys),
         Request::SignRelease(signed) => of(signed, keys),
+        Request::Unfreeze(signed) => of(signed, keys),
         Request::PromoteSigned(signed) => of(signed, keys),
         Request::Triage(signed) => of(signed, keys),
         Request::PlaceHold(signed) => of(signed, keys),

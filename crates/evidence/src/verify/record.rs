@@ -210,6 +210,7 @@ impl Inspector {
             Some(Request::Approve(signed)) => self.verifies(record, signed, alone),
             Some(Request::SignThreshold(signed)) => self.verifies(record, signed, alone),
             Some(Request::SignRelease(signed)) => self.verifies(record, signed, alone),
+            Some(Request::Unfreeze(signed)) => self.verifies(record, signed, alone),
             Some(Request::PromoteSigned(signed)) => self.verifies(record, signed, alone),
             Some(Request::Triage(signed)) => self.verifies(record, signed, alone),
             Some(Request::PlaceHold(signed)) => self.verifies(record, signed, alone),
