@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// Exceptions: list, triage.
     #[command(subcommand)]
     Exception(ExceptionCommand),
+    /// Controls: list, test, report.
+    #[command(subcommand)]
+    Control(ControlCommand),
     /// Stop one agent, team, tool or everything, at once; without any of them, list what is frozen. It works by a file in the
     /// data directory, whether or not a server answers.
     Freeze(Freeze),
@@ -154,6 +157,38 @@ pub(crate) struct Demo {
     /// Milliseconds that the example's bank waits around each transfer, for trying what an interruption does.
     #[arg(long, default_value_t = 0, hide = true)]
     pub(crate) treasury_delay_ms: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ControlCommand {
+    /// List the catalogue: what is asserted, how it is tested, which criteria it answers to.
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Attempt every violation of the catalogue under a release; all must be refused. The results are recorded for exactly
+    /// that release, which a promotion needs, unless it is a directory.
+    Test {
+        /// The release's digest, or its first digits; without it, the release in force in `--env`.
+        #[arg(conflicts_with = "release")]
+        digest: Option<String>,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Assert every control over every record; exit 1 where one is violated.
+    Report {
+        /// A data directory, a bare copy of a log, or its URL; without it `--dir`.
+        place: Option<String>,
+        #[command(flatten)]
+        dir: Dir,
+        /// The log's verifier key, or a file with it: then the log is verified and re-performed too.
+        #[arg(long)]
+        vkey: Option<String>,
+        #[command(flatten)]
+        form: Form,
+    },
 }
 
 #[derive(Debug, Args)]

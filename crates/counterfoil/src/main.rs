@@ -60,6 +60,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => commands::serve(serve).await,
         Command::Run(run) => commands::run(run).await,
         Command::Rebuild(rebuild) => commands::rebuild(&rebuild),
+        Command::Control(command) => commands::control::run(command).await,
         Command::Freeze(freeze) => commands::freeze::freeze(&freeze).await,
         Command::Unfreeze { freeze, dir, sign } => {
             commands::freeze::unfreeze(&dir.dir, freeze, &sign).await

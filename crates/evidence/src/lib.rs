@@ -13,6 +13,7 @@
 //! | [`index`] | a projection for queries |
 //! | [`story`], [`replay`](mod@replay) | one case |
 //! | [`proof`] | one record and its clauses in a file that verifies offline |
+//! | [`control`] | controls: assertions over every record, and attempted violations |
 //! | [`exceptions`](mod@exceptions) | what waits for triage |
 
 mod error;
@@ -23,6 +24,7 @@ mod vault;
 mod walk;
 mod words;
 
+pub mod control;
 pub mod exceptions;
 pub mod index;
 pub mod proof;

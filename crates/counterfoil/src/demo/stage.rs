@@ -1,9 +1,8 @@
 //! Setting the stage: data, target systems, people with keys, the release and its signed threshold.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use duty::{
-    canonical::Digest,
     name::{Environment, PrincipalId},
     principal::{NewPrincipal, Role},
     release::Rules,
@@ -226,7 +225,7 @@ async fn release(site: &mut Site, dir: &Path) -> Result<(), Failure> {
             }
         }
     }
-    into_force(&door, dir, &environment, release.digest()).await
+    into_force(&door, dir, &environment, Arc::new(release)).await
 }
 
 /// One owner signs the release as its author, its controls are tested, and another owner promotes it.
@@ -234,8 +233,9 @@ async fn into_force(
     door: &Door,
     dir: &Path,
     environment: &Environment,
-    release: Digest,
+    release: Arc<Release>,
 ) -> Result<(), Failure> {
+    let digest = release.digest();
     let state = crate::commands::state_of_door(door, dir)?;
     let who = |person: &str| {
         let sign = Signing {
@@ -245,13 +245,13 @@ async fn into_force(
         };
         Author::of(dir, &sign)
     };
-    promote::sign(door, &state, release, &who("olivia")?).await?;
-    if !state.tested.contains_key(&release) {
+    promote::sign(door, &state, digest, &who("olivia")?).await?;
+    if !state.tested.contains_key(&digest) {
         control::test(door, release).await?;
     }
     let state = crate::commands::state_of_door(door, dir)?;
     let reason = "the example as it is shipped";
-    promote::signed(door, &state, environment, release, &who("carla")?, reason).await?;
+    promote::signed(door, &state, environment, digest, &who("carla")?, reason).await?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 mod archive;
 mod attacks;
+mod change;
 mod console;
 mod crash;
 mod erasure;

@@ -315,18 +315,18 @@ pub(crate) fn other_release(example: &Example, change: impl Fn(&str, String) -> 
         fs::write(file, change(&path, text)).unwrap();
     }
     let (release, dir) = (home.display().to_string(), example.arg());
-    let (digest, _) = expect(0, &["release", "build", &release, "--dir", &dir]);
+    let build = [
+        "release", "build", &release, "--as", "olivia", "--dir", &dir,
+    ];
+    let (digest, _) = expect(0, &build);
+    let digest = digest.trim();
+    expect(0, &["control", "test", digest, "--dir", &dir]);
+    let promote = [
+        "release", "promote", digest, "--env", "staging", "--as", "carla",
+    ];
     expect(
         0,
-        &[
-            "release",
-            "promote",
-            digest.trim(),
-            "--env",
-            "staging",
-            "--dir",
-            &dir,
-        ],
+        &[&promote[..], &["--reason", "for a test", "--dir", &dir]].concat(),
     );
     home
 }

@@ -4,6 +4,7 @@
 
 mod again;
 mod asked;
+mod controls;
 mod erased;
 mod mirror;
 mod resume;

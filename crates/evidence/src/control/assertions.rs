@@ -1,0 +1,635 @@
+//! The assertions: each over every record, from the records and their fold alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duty::{
+    freeze::Step,
+    name::{CaseId, ItemId, PrincipalId},
+    principal::{Duty, PrincipalKind, Role},
+    record::{Basis, Body, CaseOutcome, Record},
+    release::{Rules, Tier},
+    request::{Outcome, Request},
+    state::{Principal, State},
+    time::Time,
+};
+use ledger::Source;
+use policy::Release;
+
+use super::{
+    Assessed, CATALOGUE, Report, Violation,
+    attempts::Tried,
+    catalogue_digest,
+    scene::{Lead, Scene, approver, sign},
+};
+use crate::{EvidenceError, ReperformError, ReperformOptions, library::Library, reperform, verify};
+
+/// Violations of one control that are told; the rest is counted.
+const TOLD: usize = 20;
+/// How long an exception may wait for its triage, in minutes: three days.
+const TRIAGE_MINUTES: u32 = 3 * 24 * 60;
+
+/// What was counted for one control.
+#[derive(Default)]
+struct Count {
+    population: u64,
+    violations: u64,
+    first: Vec<Violation>,
+    not_assessed: Option<String>,
+}
+
+/// Takes the records in order.
+#[derive(Default)]
+pub(super) struct Assertions {
+    state: State,
+    library: Library,
+    counts: BTreeMap<&'static str, Count>,
+    /// Exceptions that wait, with when they were raised and by which record.
+    waiting: BTreeMap<ItemId, (Time, u64)>,
+    /// Grants that were used, and the outcomes that are final.
+    used: BTreeSet<ItemId>,
+    settled: BTreeSet<ItemId>,
+}
+
+impl Assertions {
+    /// Looks at one record, with the state before it.
+    pub(super) fn take(&mut self, record: &Record) -> Result<(), String> {
+        let seq = record.seq;
+        match &record.body {
+            Body::RequestRefused(_) => {}
+            Body::LogOpened(_) => {}
+            _ => self.identity(record),
+        }
+        match (&record.body, record.body.request()) {
+            (Body::PrincipalAdded(_), Some(Request::AddPrincipal(new))) => {
+                let roles: Vec<Role> = new.roles.clone();
+                let duties = [
+                    Role::Analyst,
+                    Role::Reviewer,
+                    Role::Executor,
+                    Role::Approver,
+                ];
+                let several = roles.iter().filter(|r| duties.contains(r)).count() > 1;
+                self.note(
+                    "SOD-03",
+                    seq,
+                    several.then(|| format!("`{}` holds two duties", new.id)),
+                );
+                let admin = roles.contains(&Role::Admin) && roles.len() > 1;
+                self.note(
+                    "SOD-06",
+                    seq,
+                    admin.then(|| format!("`{}` administers and more", new.id)),
+                );
+            }
+            (Body::CallPermitted(body), _) => {
+                let named = body.rule.rule.contains('#');
+                self.note(
+                    "ACC-01",
+                    seq,
+                    (!named).then(|| "no rule permits the call".to_owned()),
+                );
+            }
+            (Body::RecommendationMade(_), Some(Request::Recommend(made))) => {
+                self.recommended(record, made);
+            }
+            (Body::ApprovalGiven(_), Some(Request::Approve(signed))) => {
+                self.approved(record, signed)
+            }
+            (Body::ReleasePromoted(_), Some(request)) => self.promoted(record, request),
+            (Body::CaseOpened(_), Some(Request::OpenCase(open))) => {
+                let now = self.state.environments.get(&open.environment);
+                let wrong = now != record.release.as_ref();
+                self.note(
+                    "POL-03",
+                    seq,
+                    wrong.then(|| {
+                        format!(
+                            "case `{}` opened under a release that is not in force",
+                            open.case
+                        )
+                    }),
+                );
+            }
+            (Body::ThresholdApplied(_), _) => self.applied(record)?,
+            (Body::GrantIssued(body), _) => self.granted(record, &body.basis)?,
+            (Body::GrantUsed(body), Some(Request::UseGrant(_))) => {
+                let named = body.rule.rule.contains('#');
+                self.note(
+                    "ACC-01",
+                    seq,
+                    (!named).then(|| "no rule permits the use".to_owned()),
+                );
+                self.uses(record)?;
+            }
+            (Body::OutcomeRecorded(_), Some(Request::RecordOutcome(r))) => {
+                let known = self.used.contains(&r.grant);
+                let again = r.outcome != Outcome::Unknown && !self.settled.insert(r.grant.clone());
+                let wrong = match (known, again) {
+                    (false, _) => Some(format!("the outcome of `{}`, which nobody used", r.grant)),
+                    (true, true) => Some(format!("`{}` has two outcomes", r.grant)),
+                    (true, false) => None,
+                };
+                self.note("LOG-02", seq, wrong);
+            }
+            (Body::CaseClosed(body), _) => {
+                let case = self.state.cases.get(&case(record)?);
+                let executed = body.outcome == CaseOutcome::Executed;
+                let done = case.is_some_and(|c| c.outcome == Some(Outcome::Succeeded));
+                self.note(
+                    "LOG-02",
+                    seq,
+                    (executed && !done).then(|| "executed without an outcome".to_owned()),
+                );
+            }
+            (Body::ExceptionRaised(body), _) => {
+                self.waiting
+                    .insert(body.exception.clone(), (record.time, seq));
+            }
+            (Body::ExceptionTriaged(_), Some(Request::Triage(signed))) => {
+                if let Some((raised, _)) = self.waiting.remove(&signed.statement.exception) {
+                    let late = record.time > raised.plus_minutes(TRIAGE_MINUTES);
+                    self.note(
+                        "THR-02",
+                        seq,
+                        late.then(|| format!("triaged late: raised {raised}")),
+                    );
+                }
+            }
+            (Body::SubjectErased(body), _) => {
+                let held = self.state.holds.contains_key(&body.subject);
+                let alone = body.by.len() == 2 && body.by[0] == body.by[1] || body.by.len() == 1;
+                let wrong = match (held, alone) {
+                    (true, _) => Some("erased under a legal hold".to_owned()),
+                    (_, true) => Some("erased by one person".to_owned()),
+                    _ => None,
+                };
+                self.note("RET-01", seq, wrong);
+            }
+            _ => {}
+        }
+        self.library.take(record);
+        self.state.apply(record).map_err(|e| e.to_string())
+    }
+
+    fn note(&mut self, control: &'static str, record: u64, wrong: Option<String>) {
+        let count = self.counts.entry(control).or_default();
+        count.population += 1;
+        if let Some(what) = wrong {
+            count.violations += 1;
+            if count.first.len() < TOLD {
+                count.first.push(Violation { record, what });
+            }
+        }
+    }
+
+    fn release(&self, record: &Record) -> Result<std::rc::Rc<Release>, String> {
+        let digest = record.release.ok_or("it names no release")?;
+        self.library
+            .release(&self.state, digest)
+            .map_err(|e| e.to_string())
+    }
+
+    /// ACC-02.
+    fn identity(&mut self, record: &Record) {
+        let actor = &record.actor;
+        let principal = self.state.principals.get(&actor.id);
+        let owns = self.state.credentials.get(&actor.credential) == Some(&actor.id);
+        let wrong = match principal {
+            None => Some(format!("`{}` is nobody", actor.id)),
+            Some(p) if p.revoked => Some(format!("`{}` was revoked", actor.id)),
+            Some(_) if !owns => Some(format!(
+                "`{}` is not a credential of `{}`",
+                actor.credential, actor.id
+            )),
+            Some(_) => None,
+        };
+        self.note("ACC-02", record.seq, wrong);
+    }
+
+    /// POL-01, CHG-01.
+    fn recommended(&mut self, record: &Record, made: &duty::request::Recommend) {
+        let release = self.release(record);
+        let cites = match &release {
+            Err(why) => Some(why.clone()),
+            Ok(_) if made.clauses.is_empty() => Some("no clause is cited".to_owned()),
+            Ok(release) => made
+                .clauses
+                .iter()
+                .find(|c| release.clause(&c.id) != Some(c))
+                .map(|c| format!("clause `{}` is not the release's", c.id)),
+        };
+        self.note("POL-01", record.seq, cites);
+        let pinned = match &release {
+            Err(why) => Some(why.clone()),
+            Ok(release) => {
+                let agent = release.team().agent(&record.actor.id);
+                let simulated = record.env.as_ref().is_some_and(|e| e.simulated());
+                let as_pinned = agent.is_some_and(|a| {
+                    a.model.as_ref() == Some(&made.model)
+                        && (made.prompt == Some(a.prompt) || simulated && made.prompt.is_none())
+                });
+                (!as_pinned)
+                    .then(|| format!("`{}` ran on another model or prompt", record.actor.id))
+            }
+        };
+        self.note("CHG-01", record.seq, pinned);
+    }
+
+    /// SOD-01, HUM-01, TRN-01.
+    fn approved(
+        &mut self,
+        record: &Record,
+        signed: &duty::statement::Signed<duty::statement::ApprovalStatement>,
+    ) {
+        let s = &signed.statement;
+        let parts = self
+            .state
+            .cases
+            .get(&s.case)
+            .map(|c| c.parts.clone())
+            .unwrap_or_default();
+        let owned = parts.iter().any(|(_, who)| {
+            let owner = self
+                .state
+                .principals
+                .get(who)
+                .and_then(|p| p.owner.as_ref());
+            owner == Some(&s.signer)
+        });
+        let other = parts
+            .iter()
+            .any(|(duty, who)| *duty != Duty::Approve && *who == s.signer);
+        let wrong = (owned || other).then(|| {
+            format!(
+                "`{}` has another part in the case, or owns one who has",
+                s.signer
+            )
+        });
+        self.note("SOD-01", record.seq, wrong);
+        let person = self.state.principals.get(&s.signer).cloned();
+        let person = person.as_ref();
+        let human = person.is_some_and(|p| p.kind == PrincipalKind::Human);
+        let good = person
+            .and_then(|p| p.key(&s.credential))
+            .is_some_and(|key| signed.verifies(key));
+        let approval = self
+            .state
+            .cases
+            .get(&s.case)
+            .and_then(|c| c.approval.as_ref());
+        let exact = approval
+            .is_some_and(|a| a.digest == s.action && a.id == s.approval && a.expires == s.expires);
+        let wrong = match (human, good, exact) {
+            (false, ..) => Some(format!("`{}` is no human", s.signer)),
+            (_, false, _) => Some(format!("the signature is not that of `{}`", s.signer)),
+            (.., false) => Some("it is about another action than was asked".to_owned()),
+            _ => None,
+        };
+        self.note("HUM-01", record.seq, wrong);
+        let reason = s.overrides && s.reason.trim().is_empty();
+        if s.overrides {
+            self.note(
+                "HUM-02",
+                record.seq,
+                reason.then(|| "an override without a reason".to_owned()),
+            );
+        }
+        let certified = self.release(record).is_ok_and(|release| {
+            let tier = self.state.cases.get(&s.case).and_then(|c| c.tier);
+            certified(person, &release, tier, record.time)
+        });
+        self.note(
+            "TRN-01",
+            record.seq,
+            (!certified).then(|| format!("`{}` was not certified when signing", s.signer)),
+        );
+    }
+
+    /// POL-02.
+    fn promoted(&mut self, record: &Record, request: &Request) {
+        let wrong = match request {
+            Request::Promote(r) if r.environment.simulated() => None,
+            Request::Promote(r) => Some(format!("nobody signed for what `{}` runs", r.environment)),
+            Request::PromoteSigned(r) => {
+                let s = &r.statement;
+                let authors = self.state.authors.get(&s.release);
+                let tested = self.state.tested.get(&s.release).is_some_and(|t| t.passed);
+                match authors {
+                    _ if s.env.simulated() => None,
+                    None => Some("it has no author".to_owned()),
+                    Some(authors) if authors.contains(&s.signer) => {
+                        Some(format!("`{}` promoted their own release", s.signer))
+                    }
+                    Some(_) if !tested => Some("its control tests had not passed".to_owned()),
+                    Some(_) => None,
+                }
+            }
+            _ => Some("its request is not of its kind".to_owned()),
+        };
+        self.note("POL-02", record.seq, wrong);
+    }
+
+    /// THR-01: what the record says of its use is held against the uses before it.
+    fn applied(&mut self, record: &Record) -> Result<(), String> {
+        let Body::ThresholdApplied(body) = &record.body else {
+            return Ok(());
+        };
+        let release = self.release(record)?;
+        let found = release
+            .thresholds()
+            .iter()
+            .find(|(t, d)| t.id == body.threshold && *d == body.digest);
+        let wrong = match found {
+            None => Some("the release has no such threshold".to_owned()),
+            Some((t, digest)) => {
+                let known = self.state.thresholds.get(&t.id);
+                let signers = known.and_then(|k| k.signers.get(digest));
+                let good = signers.into_iter().flatten().filter(|who| {
+                    let person = self.state.principals.get(*who);
+                    let owns = release.team().agents.iter().any(|a| a.owner == **who);
+                    !owns
+                        && person.is_some_and(|p| {
+                            p.kind == PrincipalKind::Human
+                                && !p.revoked
+                                && p.roles.contains(&Role::Owner)
+                        })
+                });
+                let good = good.count();
+                let since = record.time.minus_minutes(t.caps.all.window_minutes);
+                let uses = known.map(|k| &k.uses[..]).unwrap_or_default();
+                let uses = uses
+                    .iter()
+                    .filter(|u| Some(&u.env) == record.env.as_ref() && u.time > since);
+                let (count, sum) = uses.fold((1_u32, i128::from(body.amount)), |(n, sum), u| {
+                    (n + 1, sum + i128::from(u.amount))
+                });
+                if good < t.signatures.max(1) as usize {
+                    Some(format!("only {good} people in force have signed it"))
+                } else if record.time < t.starts || record.time >= t.expires {
+                    Some("it was not in force".to_owned())
+                } else if body.amount > t.single_limit
+                    || count > t.caps.all.count
+                    || sum > i128::from(t.caps.all.sum)
+                {
+                    Some(format!(
+                        "over its limits: {} now, {count} actions and {sum} in the window",
+                        body.amount
+                    ))
+                } else {
+                    None
+                }
+            }
+        };
+        self.note("THR-01", record.seq, wrong);
+        Ok(())
+    }
+
+    /// SOD-05.
+    fn granted(&mut self, record: &Record, basis: &Basis) -> Result<(), String> {
+        if let Basis::Approval { signers, .. } = basis {
+            let known = self.state.cases.get(&case(record)?);
+            let need = known
+                .and_then(|c| c.approval.as_ref())
+                .map_or(1, |a| a.humans.max(1));
+            let distinct: BTreeSet<&PrincipalId> = signers.iter().collect();
+            let humans = distinct.iter().filter(|who| {
+                self.state
+                    .principals
+                    .get(**who)
+                    .is_some_and(|p| p.kind == PrincipalKind::Human)
+            });
+            let have = humans.count();
+            let wrong = (have < need as usize)
+                .then(|| format!("{have} distinct humans where {need} were asked for"));
+            self.note("SOD-05", record.seq, wrong);
+        }
+        Ok(())
+    }
+
+    /// SOD-02, SOD-04, POL-03, HUM-02, LOG-02, TRN-01, at the use of a grant.
+    fn uses(&mut self, record: &Record) -> Result<(), String> {
+        let seq = record.seq;
+        let id = case(record)?;
+        let Some(case) = self.state.cases.get(&id).cloned() else {
+            self.note("LOG-02", seq, Some("its case is not open".to_owned()));
+            return Ok(());
+        };
+        let actor = &record.actor.id;
+        let other = case
+            .parts
+            .iter()
+            .any(|(duty, who)| who == actor && *duty != Duty::Execute);
+        self.note(
+            "SOD-02",
+            seq,
+            other.then(|| format!("`{actor}` did something else in the case")),
+        );
+
+        let mut parts = case.parts.clone();
+        parts.insert((Duty::Execute, actor.clone()));
+        let parts: Vec<_> = parts.into_iter().collect();
+        let laundered = parts.iter().enumerate().find_map(|(i, (duty, a))| {
+            let with = parts[i + 1..]
+                .iter()
+                .find(|(other, b)| other != duty && self.one(a, b))?;
+            Some(format!("`{a}` and `{}` are one", with.1))
+        });
+        self.note("SOD-04", seq, laundered);
+
+        let moved = self.state.environments.get(&case.env) != Some(&case.release);
+        self.note(
+            "POL-03",
+            seq,
+            moved.then(|| "used under a release that is not in force".to_owned()),
+        );
+
+        let release = self.release(record)?;
+        let tool = case.action().map(|a| a.tool.as_str());
+        let step = Step {
+            team: Some(release.team()),
+            agent: Some(actor),
+            tool,
+        };
+        let frozen = self
+            .state
+            .frozen(step)
+            .map(|(at, _)| format!("used although record {at} froze it"));
+        self.note("HUM-02", seq, frozen);
+
+        let grant = case.grant.as_ref();
+        let twice = grant.is_none_or(|g| !self.used.insert(g.id.clone()));
+        self.note(
+            "LOG-02",
+            seq,
+            twice.then(|| "no grant, or one that was used before".to_owned()),
+        );
+
+        if let Some(Basis::Approval { signers, .. }) = grant.map(|g| &g.basis) {
+            let missing = signers.iter().find(|who| {
+                let person = self.state.principals.get(*who);
+                person.is_none_or(|p| p.revoked)
+                    || !certified(person, &release, case.tier, record.time)
+            });
+            self.note(
+                "TRN-01",
+                seq,
+                missing.map(|who| format!("`{who}` was not certified when the grant was used")),
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether two principals come to one: the same root, or a credential in common.
+    fn one(&self, a: &PrincipalId, b: &PrincipalId) -> bool {
+        let proofs = |who: &PrincipalId| -> Vec<serde_json::Value> {
+            let person = self.state.principals.get(who);
+            let proofs = person.into_iter().flat_map(|p| &p.credentials);
+            proofs
+                .filter_map(|c| serde_json::to_value(&c.proof).ok())
+                .collect()
+        };
+        a == b || self.state.root(a) == self.state.root(b) || {
+            let theirs = proofs(b);
+            proofs(a).iter().any(|p| theirs.contains(p))
+        }
+    }
+
+    /// What remains when all was read.
+    pub(super) fn finish(
+        mut self,
+        source: &(dyn Source + Sync),
+        vkey: Option<&str>,
+    ) -> Result<Report, EvidenceError> {
+        let end = self.state.time;
+        for (exception, (raised, record)) in std::mem::take(&mut self.waiting) {
+            let late = end > raised.plus_minutes(TRIAGE_MINUTES);
+            self.note(
+                "THR-02",
+                record,
+                late.then(|| format!("`{exception}` waits since {raised}")),
+            );
+        }
+        for control in CATALOGUE {
+            let whole = !control.tests.is_empty() && !control.asserts.is_empty();
+            self.note(
+                "ASM-01",
+                0,
+                (!whole).then(|| format!("{} has no test or asserts nothing", control.id)),
+            );
+        }
+        match vkey {
+            None => {
+                for control in ["LOG-01", "RPL-01"] {
+                    let why = "needs the log's verifier key: `--vkey`".to_owned();
+                    self.counts.entry(control).or_default().not_assessed = Some(why);
+                }
+            }
+            Some(vkey) => {
+                let size = self.state.size;
+                let fault = verify(source, vkey, None, None).err();
+                let count = self.counts.entry("LOG-01").or_default();
+                count.population = size;
+                if let Some(fault) = fault {
+                    count.violations = 1;
+                    let what = fault.to_string();
+                    count.first.push(Violation {
+                        record: fault.record.unwrap_or_default(),
+                        what,
+                    });
+                }
+                let again = reperform(source, &ReperformOptions::default());
+                let count = self.counts.entry("RPL-01").or_default();
+                match again {
+                    Ok(report) => count.population = report.decisions,
+                    Err(ReperformError::Disagrees(d)) => {
+                        (count.population, count.violations) = (d.seq + 1, 1);
+                        count.first.push(Violation {
+                            record: d.seq,
+                            what: d.to_string(),
+                        });
+                    }
+                    Err(ReperformError::Evidence(e)) => return Err(e),
+                }
+            }
+        }
+        let root = match vkey {
+            Some(_) => crate::head(source).ok().map(|head| hex::encode(head.root)),
+            None => None,
+        };
+        let controls = CATALOGUE.iter().map(|control| {
+            let count = self.counts.remove(control.id).unwrap_or_default();
+            Assessed {
+                control: control.id,
+                title: control.title,
+                asserts: control.asserts,
+                population: count.population,
+                violations: count.violations,
+                first: count.first,
+                not_assessed: count.not_assessed,
+            }
+        });
+        Ok(Report {
+            size: self.state.size,
+            root,
+            catalogue: catalogue_digest(),
+            controls: controls.collect(),
+        })
+    }
+}
+
+fn certified(person: Option<&Principal>, release: &Release, tier: Option<Tier>, now: Time) -> bool {
+    let quorum = tier.and_then(|tier| release.team().approval.get(&tier));
+    person
+        .zip(quorum)
+        .is_some_and(|(p, q)| p.is_certified(&q.certification, now))
+}
+
+fn case(record: &Record) -> Result<CaseId, String> {
+    record
+        .case
+        .clone()
+        .ok_or_else(|| "it names no case".to_owned())
+}
+
+/// A control test of the assertion itself: an exception that nobody looked at for four days is told.
+pub(super) fn overdue_is_seen(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting("attempt", Tier::High)?;
+    let who = approver(Tier::High, 0);
+    let mut no = scene.approval("attempt", &who)?;
+    (no.decision, no.overrides) = (duty::statement::Choice::Reject, true);
+    scene.must(&who, Request::Approve(sign(no, &who)?))?;
+    scene.clock += 4 * 24 * 3_600_000;
+    let opening = scene.opening("later")?;
+    scene.must("scene-engine", opening)?;
+    let mut assertions = Assertions::default();
+    for record in &scene.records {
+        assertions.take(record)?;
+    }
+    let end = assertions.state.time;
+    let late = assertions
+        .waiting
+        .values()
+        .filter(|(raised, _)| end > raised.plus_minutes(TRIAGE_MINUTES));
+    match late.count() {
+        0 => Err("an exception of four days ago was not told".to_owned()),
+        n => Ok(Tried::Held(format!("{n} told"))),
+    }
+}
+
+/// A control test of the catalogue itself.
+pub(super) fn unmapped_is_seen(_: &Release) -> Lead<Tried> {
+    let bare = CATALOGUE
+        .iter()
+        .find(|c| c.tests.is_empty() || c.criteria.is_empty() || c.asserts.is_empty());
+    match bare {
+        Some(control) => Err(format!(
+            "{} has no test, no criteria or asserts nothing",
+            control.id
+        )),
+        None => Ok(Tried::Held(format!(
+            "{} controls, each with tests, criteria and an assertion",
+            CATALOGUE.len()
+        ))),
+    }
+}

@@ -1,0 +1,649 @@
+//! The attempted violations. Each plays in a scene of its own; each must be refused, or seen.
+
+use duty::{
+    action::Action,
+    canonical::Digest,
+    freeze::Scope,
+    name::CaseId,
+    principal::{Duty, Role},
+    refusal::Code,
+    release::{Rules, Tier},
+    request::{
+        Call, FoundBy, Freeze, OpenCase, Outcome, Promote, RecordOutcome, Request, RevokePrincipal,
+    },
+    statement::{Choice, ConfirmationStatement, ErasureStatement, HoldStatement},
+    subject::SubjectId,
+};
+use policy::Release;
+use serde_json::{Map, Value};
+
+use super::scene::{
+    AUTHOR, ENV, Lead, ORIGIN, PROMOTER, Scene, agent, approver, credential, human, name, sign,
+};
+
+/// What an attempt came to; the error of the attempt itself is a control that failed.
+pub(super) enum Tried {
+    /// Refused, or seen: how.
+    Held(String),
+    /// The release offers nothing to try it on: why.
+    NotApplicable(String),
+}
+
+/// An attempt.
+pub(super) type Attempt = fn(&Release) -> Lead<Tried>;
+
+fn held(what: impl Into<String>) -> Lead<Tried> {
+    Ok(Tried::Held(what.into()))
+}
+
+const CASE: &str = "attempt";
+const ADMIN: &str = "scene-admin";
+const ENGINE: &str = "scene-engine";
+
+pub(super) fn agent_approves(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::High)?;
+    let mut seen = Vec::new();
+    for duty in [Duty::Prepare, Duty::Review, Duty::Execute] {
+        let who = scene.id_of(duty)?.to_string();
+        let yes = scene.approve(CASE, &who)?;
+        seen.push(scene.refused(&who, yes, &[Code::NotHuman])?);
+    }
+    held(seen.join("; "))
+}
+
+pub(super) fn owner_approves(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::High)?;
+    let mut seen = Vec::new();
+    for agent in release.team().agents.clone() {
+        let who = agent.owner.to_string();
+        let yes = scene.approve(CASE, &who)?;
+        seen.push(scene.refused(&who, yes, &[Code::Conflicted])?);
+    }
+    held(seen.join("; "))
+}
+
+pub(super) fn approver_executes(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.granted(CASE, Tier::High)?;
+    let action = scene.action()?;
+    let using = scene.using(CASE, action)?;
+    let mut seen = Vec::new();
+    // A signing key signs, and does nothing else.
+    seen.push(scene.refused(
+        &approver(Tier::High, 0),
+        using.clone(),
+        &[Code::NotYourDuty],
+    )?);
+    for duty in [Duty::Prepare, Duty::Review] {
+        let who = scene.id_of(duty)?.to_string();
+        seen.push(scene.refused(&who, using.clone(), &[Code::NotYourDuty])?);
+    }
+    held(seen.join("; "))
+}
+
+pub(super) fn conflicting_roles(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let owner = release.team().agents.first().map(|a| a.owner.clone());
+    let owner = owner.ok_or("the team has no agent")?;
+    let duties = [Role::Analyst, Role::Reviewer, Role::Executor];
+    let mut tried = 0;
+    for (i, a) in duties.iter().enumerate() {
+        for b in &duties[i + 1..] {
+            let mut both = agent("scene-both", *a, &owner)?;
+            both.roles = vec![*a, *b];
+            scene.refused(ADMIN, Request::AddPrincipal(both), &[Code::NotIndependent])?;
+            tried += 1;
+        }
+    }
+    for other in [Role::Admin, Role::Auditor] {
+        let both = human("scene-both", &[Role::Approver, other])?;
+        scene.refused(ADMIN, Request::AddPrincipal(both), &[Code::NotIndependent])?;
+        tried += 1;
+    }
+    held(format!("{tried} pairs of roles, each not-independent"))
+}
+
+pub(super) fn sub_agent(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let analyst = scene.id_of(Duty::Prepare)?;
+    let owner = release.team().agent(&analyst).map(|a| a.owner.clone());
+    let owner = owner.ok_or("the team has no agent")?;
+    let mut sub = agent("scene-sub", Role::Reviewer, &owner)?;
+    sub.acts_for = Some(analyst.clone());
+    let assigned = scene.refused(ADMIN, Request::AddPrincipal(sub), &[Code::NotIndependent])?;
+    // As one that does what it acts for: it still is nobody in the case.
+    let mut sub = agent("scene-sub", Role::Analyst, &owner)?;
+    sub.acts_for = Some(analyst);
+    scene.add(sub)?;
+    let action = scene.action()?;
+    scene.prepared(CASE, &action)?;
+    let review = scene.recommendation(CASE, Duty::Review, action)?;
+    let reviewed = scene.refused(
+        "scene-sub",
+        Request::Recommend(review),
+        &[Code::NotYourDuty],
+    )?;
+    held(format!("{assigned}; {reviewed}"))
+}
+
+pub(super) fn shared_key(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let alias = {
+        let mut alias = human("scene-alias", &[Role::Approver])?;
+        alias.credentials[0].proof = human(PROMOTER, &[Role::Owner])?.credentials[0]
+            .proof
+            .clone();
+        alias
+    };
+    held(scene.refused(ADMIN, Request::AddPrincipal(alias), &[Code::NotIndependent])?)
+}
+
+pub(super) fn same_signer_twice(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let many = release.team().approval.iter().find(|(_, q)| q.humans > 1);
+    let Some((tier, _)) = many.map(|(t, q)| (*t, q.humans)) else {
+        return Ok(Tried::NotApplicable(
+            "no risk of this release needs more than one human".to_owned(),
+        ));
+    };
+    scene.waiting(CASE, tier)?;
+    let who = approver(tier, 0);
+    let yes = scene.approve(CASE, &who)?;
+    scene.must(&who, yes.clone())?;
+    let again = scene.refused(&who, yes, &[Code::Replayed])?;
+    let case: CaseId = name(CASE)?;
+    match scene
+        .state
+        .cases
+        .get(&case)
+        .is_some_and(|c| c.grant.is_some())
+    {
+        true => Err("one signer was enough for a quorum of more".to_owned()),
+        false => held(again),
+    }
+}
+
+pub(super) fn administrator_audits(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let both = human("scene-both", &[Role::Admin, Role::Auditor])?;
+    let assigned = scene.refused(ADMIN, Request::AddPrincipal(both), &[Code::NotIndependent])?;
+    let auditor = human("scene-auditor", &[Role::Auditor])?;
+    scene.add(auditor)?;
+    scene.waiting(CASE, Tier::High)?;
+    let yes = scene.approve(CASE, "scene-auditor")?;
+    let signs = scene.refused("scene-auditor", yes, &[Code::NotYourDuty])?;
+    let opening = scene.opening("attempt-2")?;
+    let acts = scene.refused(ADMIN, opening, &[Code::NotYourDuty])?;
+    held(format!("{assigned}; {signs}; {acts}"))
+}
+
+pub(super) fn tool_not_listed(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let opening = scene.opening(CASE)?;
+    scene.must(ENGINE, opening)?;
+    let analyst = scene.id_of(Duty::Prepare)?.to_string();
+    let call = |tool: &str| -> Lead<Request> {
+        Ok(Request::Call(Call {
+            case: name(CASE)?,
+            action: Action {
+                tool: tool.to_owned(),
+                arguments: Map::new(),
+            },
+        }))
+    };
+    let unknown = scene.refused(
+        &analyst,
+        call("control-test.unlisted")?,
+        &[Code::NotPermitted],
+    )?;
+    let action = scene.action()?;
+    let effect = scene.refused(
+        &analyst,
+        call(&action.tool)?,
+        &[Code::NotPermitted, Code::NeedsGrant],
+    )?;
+    held(format!("{unknown}; {effect}"))
+}
+
+pub(super) fn revoked_or_foreign_credential(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let opening = scene.opening(CASE)?;
+    scene.must(ENGINE, opening)?;
+    let analyst = scene.id_of(Duty::Prepare)?;
+    let retrieving = scene.retrieving(CASE)?;
+    // The analyst's name with the reviewer's credential.
+    let foreign = duty::request::Submission {
+        clock: duty::time::Time::from_millis(scene.clock),
+        principal: analyst.clone(),
+        credential: credential(scene.id_of(Duty::Review)?.as_str())?,
+        request: retrieving.clone(),
+    };
+    let answer = duty::decide(&scene.state, Some(release as &dyn Rules), &foreign);
+    let foreign = match answer.refusal {
+        Some(refusal) if refusal.code == Code::UnknownPrincipal => refusal.code.word(),
+        other => return Err(format!("a foreign credential came to {other:?}")),
+    };
+    let revoke = RevokePrincipal {
+        principal: analyst.clone(),
+        reason: "a control test".to_owned(),
+    };
+    scene.must(ADMIN, Request::RevokePrincipal(revoke))?;
+    let revoked = scene.refused(analyst.as_str(), retrieving, &[Code::Revoked])?;
+    held(format!("{foreign}; {revoked}"))
+}
+
+pub(super) fn altered_clause(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let opening = scene.opening(CASE)?;
+    scene.must(ENGINE, opening)?;
+    let analyst = scene.id_of(Duty::Prepare)?.to_string();
+    let retrieving = scene.retrieving(CASE)?;
+    scene.must(&analyst, retrieving)?;
+    let action = scene.action()?;
+    let made = scene.recommendation(CASE, Duty::Prepare, action)?;
+    let mut seen = Vec::new();
+    let mut try_with = |change: fn(&mut Vec<duty::release::ClauseRef>)| -> Lead {
+        let mut made = made.clone();
+        change(&mut made.clauses);
+        seen.push(scene.refused(&analyst, Request::Recommend(made), &[Code::BadCitation])?);
+        Ok(())
+    };
+    try_with(|clauses| clauses[0].digest = Digest::of_bytes(b"altered"))?;
+    try_with(|clauses| clauses[0].version.push('x'))?;
+    try_with(|clauses| clauses[0].id = "NONE-0.0".to_owned())?;
+    try_with(Vec::clear)?;
+    held(seen.join("; "))
+}
+
+/// A second release in the scene's log; nobody signed or tested it.
+fn second(scene: &mut Scene<'_>) -> Lead<Digest> {
+    let content = "a control test".to_owned();
+    let files = [(
+        "control-test".to_owned(),
+        Digest::of_bytes(content.as_bytes()),
+    )];
+    scene.build([content], files.into_iter().collect())
+}
+
+pub(super) fn unilateral_change(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let other = second(&mut scene)?;
+    let unsigned = Request::Promote(Promote {
+        environment: name(ENV)?,
+        release: other,
+    });
+    let unsigned = scene.refused(ADMIN, unsigned, &[Code::NotHuman])?;
+    let promote = scene.promotion(PROMOTER, other)?;
+    let nobodys = scene.refused(PROMOTER, promote, &[Code::AuthorMissing])?;
+    let authored = scene.authored(AUTHOR, other)?;
+    scene.must(AUTHOR, authored)?;
+    let promote = scene.promotion(PROMOTER, other)?;
+    let untested = scene.refused(PROMOTER, promote, &[Code::TestsMissing])?;
+    let tested = scene.tested(other);
+    scene.must(ENGINE, tested)?;
+    let promote = scene.promotion(AUTHOR, other)?;
+    let own = scene.refused(AUTHOR, promote, &[Code::AuthorPromotes])?;
+    held([unsigned, nobodys, untested, own].join("; "))
+}
+
+pub(super) fn approval_of_another_environment(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::High)?;
+    let who = approver(Tier::High, 0);
+    let mut statement = scene.approval(CASE, &who)?;
+    statement.env = name("dev")?;
+    let request = Request::Approve(sign(statement, &who)?);
+    held(scene.refused(&who, request, &[Code::WrongBinding])?)
+}
+
+pub(super) fn older_release(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::High)?;
+    let who = approver(Tier::High, 0);
+    let yes = scene.approve(CASE, &who)?;
+    let other = second(&mut scene)?;
+    let authored = scene.authored(AUTHOR, other)?;
+    scene.must(AUTHOR, authored)?;
+    let tested = scene.tested(other);
+    scene.must(ENGINE, tested)?;
+    let promote = scene.promotion(PROMOTER, other)?;
+    scene.must(PROMOTER, promote)?;
+    held(scene.refused(&who, yes, &[Code::ReleaseMoved])?)
+}
+
+pub(super) fn case_without_release(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let opening = Request::OpenCase(OpenCase {
+        case: name(CASE)?,
+        environment: name("never-promoted")?,
+        subject: "nobody".to_owned(),
+        snapshot: Digest::of_bytes(b"source"),
+    });
+    held(scene.refused(ENGINE, opening, &[Code::PolicyMissing])?)
+}
+
+pub(super) fn drifted(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let opening = scene.opening(CASE)?;
+    scene.must(ENGINE, opening)?;
+    let analyst = scene.id_of(Duty::Prepare)?.to_string();
+    let retrieving = scene.retrieving(CASE)?;
+    scene.must(&analyst, retrieving)?;
+    let action = scene.action()?;
+    let made = scene.recommendation(CASE, Duty::Prepare, action)?;
+    let mut model = made.clone();
+    model.model.push_str("-drifted");
+    let model = scene.refused(&analyst, Request::Recommend(model), &[Code::ModelDrifted])?;
+    let mut prompt = made.clone();
+    prompt.prompt = Some(Digest::of_bytes(b"drifted"));
+    let prompt = scene.refused(&analyst, Request::Recommend(prompt), &[Code::ModelDrifted])?;
+    let mut unnamed = made;
+    unnamed.prompt = None;
+    let unnamed = scene.refused(&analyst, Request::Recommend(unnamed), &[Code::ModelDrifted])?;
+    held([model, prompt, unnamed].join("; "))
+}
+
+/// The tier, the greatest amount and the moments of the first threshold.
+fn no_threshold() -> Lead<Tried> {
+    Ok(Tried::NotApplicable(
+        "the release has no threshold".to_owned(),
+    ))
+}
+
+pub(super) fn unsigned_threshold(release: &Release) -> Lead<Tried> {
+    let Some((threshold, _)) = release.thresholds().first() else {
+        return no_threshold();
+    };
+    let mut scene = Scene::new(release)?;
+    let action = scene.action()?;
+    let records = scene.judged(CASE, action, threshold.tier)?;
+    match Scene::automatic(&records) {
+        true => Err("a threshold that nobody signed gave a grant".to_owned()),
+        false => held("humans were asked"),
+    }
+}
+
+pub(super) fn expired_threshold(release: &Release) -> Lead<Tried> {
+    let Some((threshold, _)) = release.thresholds().first() else {
+        return no_threshold();
+    };
+    let mut scene = Scene::new(release)?;
+    scene.sign_thresholds()?;
+    let action = scene.action()?;
+    let records = scene.judged("in-force", action.clone(), threshold.tier)?;
+    if !Scene::automatic(&records) {
+        return Err("the threshold covers nothing even while it is in force".to_owned());
+    }
+    scene.clock = threshold.expires.millis();
+    let records = scene.judged(CASE, action, threshold.tier)?;
+    match Scene::automatic(&records) {
+        true => Err("an expired threshold gave a grant".to_owned()),
+        false => held("humans were asked"),
+    }
+}
+
+pub(super) fn over_the_limit(release: &Release) -> Lead<Tried> {
+    let Some((threshold, _)) = release.thresholds().first() else {
+        return no_threshold();
+    };
+    let mut scene = Scene::new(release)?;
+    scene.sign_thresholds()?;
+    let mut seen = Vec::new();
+    for (case, amount) in [
+        ("over", threshold.single_limit.saturating_add(1)),
+        ("minus", -1),
+        ("none", 0),
+    ] {
+        let mut action = scene.action()?;
+        action
+            .arguments
+            .insert(threshold.sum_field.clone(), Value::from(amount));
+        let records = scene.judged(case, action, threshold.tier)?;
+        if Scene::automatic(&records) {
+            return Err(format!(
+                "{amount} went through under a limit of {}",
+                threshold.single_limit
+            ));
+        }
+        seen.push(format!("{amount}: humans were asked"));
+    }
+    held(seen.join("; "))
+}
+
+/// The most cases that an attempt on a cap opens.
+const MOST: u32 = 200;
+
+pub(super) fn split_under_the_cap(release: &Release) -> Lead<Tried> {
+    let Some((threshold, _)) = release.thresholds().first() else {
+        return no_threshold();
+    };
+    let mut scene = Scene::new(release)?;
+    scene.sign_thresholds()?;
+    let caps = threshold.caps;
+    let (mut count, mut sum) = (0_u32, 0_i64);
+    for n in 0..MOST {
+        let amount = threshold.single_limit;
+        let mut action = scene.action()?;
+        action
+            .arguments
+            .insert(threshold.sum_field.clone(), Value::from(amount));
+        let records = scene.judged(&format!("split-{n}"), action, threshold.tier)?;
+        let room = count < caps.all.count.min(caps.per_key.count)
+            && sum.saturating_add(amount) <= caps.all.sum.min(caps.per_key.sum);
+        match (Scene::automatic(&records), room) {
+            (true, true) => (count, sum) = (count + 1, sum.saturating_add(amount)),
+            (false, false) => {
+                return held(format!(
+                    "after {count} actions of {sum} in all humans were asked"
+                ));
+            }
+            (true, false) => {
+                return Err(format!("action {} of {amount} went over the caps", n + 1));
+            }
+            (false, true) => {
+                return Err(format!("action {} was held although there was room", n + 1));
+            }
+        }
+    }
+    Ok(Tried::NotApplicable(format!(
+        "{MOST} actions do not come to the caps"
+    )))
+}
+
+pub(super) fn forged_approval(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::High)?;
+    let who = approver(Tier::High, 0);
+    let analyst = scene.id_of(Duty::Prepare)?.to_string();
+    let signed = sign(scene.approval(CASE, &who)?, &analyst)?;
+    let forged = scene.refused(&who, Request::Approve(signed), &[Code::BadSignature])?;
+    let mut changed = sign(scene.approval(CASE, &who)?, &who)?;
+    changed.statement.decision = Choice::Reject;
+    changed.statement.overrides = true;
+    let changed = scene.refused(&who, Request::Approve(changed), &[Code::BadSignature])?;
+    let mut other = scene.approval(CASE, &who)?;
+    other.action = Digest::of_bytes(b"another action");
+    let other = scene.refused(
+        &who,
+        Request::Approve(sign(other, &who)?),
+        &[Code::WrongBinding],
+    )?;
+    held([forged, changed, other].join("; "))
+}
+
+pub(super) fn changed_after_approval(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.granted(CASE, Tier::High)?;
+    let executor = scene.id_of(Duty::Execute)?.to_string();
+    let mut action = scene.action()?;
+    action
+        .arguments
+        .insert("changed".to_owned(), Value::from("x"));
+    let using = scene.using(CASE, action)?;
+    scene.suppose.passes_at = Some(Tier::High);
+    held(scene.refused(&executor, using, &[Code::WrongBinding])?)
+}
+
+pub(super) fn used_twice(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.granted(CASE, Tier::High)?;
+    let executor = scene.id_of(Duty::Execute)?.to_string();
+    let action = scene.action()?;
+    let using = scene.using(CASE, action)?;
+    scene.suppose.passes_at = Some(Tier::High);
+    scene.must(&executor, using.clone())?;
+    held(scene.refused(&executor, using, &[Code::Replayed])?)
+}
+
+pub(super) fn frozen(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.granted(CASE, Tier::High)?;
+    let executor = scene.id_of(Duty::Execute)?.to_string();
+    let freeze = Freeze {
+        scope: Scope::Team {
+            team: release.team().name.clone(),
+        },
+        reason: "a control test".to_owned(),
+    };
+    scene.must(ADMIN, Request::Freeze(freeze))?;
+    let action = scene.action()?;
+    let using = scene.using(CASE, action)?;
+    let opening = scene.opening("attempt-2")?;
+    let uses = scene.refused(&executor, using, &[Code::Frozen])?;
+    let opens = scene.refused(ENGINE, opening, &[Code::Frozen])?;
+    held(format!("{uses}; {opens}"))
+}
+
+pub(super) fn rejection_without_reason(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::High)?;
+    let who = approver(Tier::High, 0);
+    let mut no = scene.approval(CASE, &who)?;
+    (no.decision, no.overrides) = (Choice::Reject, false);
+    let silent = scene.refused(
+        &who,
+        Request::Approve(sign(no.clone(), &who)?),
+        &[Code::ReasonMissing],
+    )?;
+    (no.overrides, no.reason) = (true, String::new());
+    let mute = scene.refused(
+        &who,
+        Request::Approve(sign(no, &who)?),
+        &[Code::ReasonMissing],
+    )?;
+    held(format!(
+        "an override not said to be one: {silent}; one without a reason: {mute}"
+    ))
+}
+
+pub(super) fn effect_without_record(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::High)?;
+    let executor = scene.id_of(Duty::Execute)?.to_string();
+    let action = scene.action()?;
+    scene.suppose.passes_at = Some(Tier::High);
+    let call = Request::Call(Call {
+        case: name(CASE)?,
+        action: action.clone(),
+    });
+    let called = scene.refused(&executor, call, &[Code::NeedsGrant])?;
+    let using = scene.using(CASE, action)?;
+    let used = scene.refused(&executor, using, &[Code::WrongState])?;
+    let outcome = Request::RecordOutcome(RecordOutcome {
+        grant: name(&format!("{CASE}.g1"))?,
+        outcome: Outcome::Succeeded,
+        found_by: FoundBy::Answer,
+        detail: "done".to_owned(),
+        snapshot: None,
+    });
+    let outcome = scene.refused(ENGINE, outcome, &[Code::WrongState])?;
+    held([called, used, outcome].join("; "))
+}
+
+pub(super) fn clock_set_back(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.granted(CASE, Tier::High)?;
+    let executor = scene.id_of(Duty::Execute)?.to_string();
+    let action = scene.action()?;
+    let using = scene.using(CASE, action)?;
+    scene.clock -= 3_600_000;
+    scene.suppose.passes_at = Some(Tier::High);
+    held(scene.refused(&executor, using, &[Code::ClockBehind])?)
+}
+
+pub(super) fn certification_over(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting("unsigned", Tier::High)?;
+    scene.granted(CASE, Tier::High)?;
+    let who = approver(Tier::High, 0);
+    let executor = scene.id_of(Duty::Execute)?.to_string();
+    let action = scene.action()?;
+    let (yes, using) = (scene.approve("unsigned", &who)?, scene.using(CASE, action)?);
+    // As if its time had come: nothing of the log would otherwise stand that long.
+    let courses = scene
+        .state
+        .principals
+        .get_mut(&name::<duty::name::PrincipalId>(&who)?);
+    let courses = &mut courses.ok_or("the approver is gone")?.certifications;
+    courses
+        .values_mut()
+        .for_each(|until| *until = scene.state.time);
+    let signs = scene.refused(&who, yes, &[Code::NotCertified])?;
+    scene.suppose.passes_at = Some(Tier::High);
+    let uses = scene.refused(&executor, using, &[Code::NotCertified])?;
+    held(format!("when signing: {signs}; when used: {uses}"))
+}
+
+pub(super) fn erase_under_hold(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::High)?;
+    // It ends, so that nothing but the hold stands against an erasure.
+    let who = approver(Tier::High, 0);
+    let mut no = scene.approval(CASE, &who)?;
+    (no.decision, no.overrides) = (Choice::Reject, true);
+    scene.must(&who, Request::Approve(sign(no, &who)?))?;
+    let subject = SubjectId::of(ORIGIN, &format!("subject of {CASE}"));
+    let asked = Request::RequestErasure(sign(
+        ErasureStatement {
+            statement: ErasureStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            subject,
+            reason: "a control test".to_owned(),
+            signer: name(AUTHOR)?,
+            credential: credential(AUTHOR)?,
+        },
+        AUTHOR,
+    )?);
+    let records = scene.must(AUTHOR, asked)?;
+    let request = records
+        .first()
+        .map(|r| r.seq)
+        .ok_or("nothing was recorded")?;
+    let confirmed = |who: &str| -> Lead<Request> {
+        let statement = ConfirmationStatement {
+            statement: ConfirmationStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            subject,
+            request,
+            reason: String::new(),
+            signer: name(who)?,
+            credential: credential(who)?,
+        };
+        Ok(Request::ConfirmErasure(sign(statement, who)?))
+    };
+    let alone = scene.refused(AUTHOR, confirmed(AUTHOR)?, &[Code::NotIndependent])?;
+    let hold = HoldStatement {
+        statement: HoldStatement::TYPE.to_owned(),
+        log: ORIGIN.to_owned(),
+        subject,
+        reason: "a control test".to_owned(),
+        clause: None,
+        signer: name(PROMOTER)?,
+        credential: credential(PROMOTER)?,
+    };
+    scene.must(PROMOTER, Request::PlaceHold(sign(hold, PROMOTER)?))?;
+    let under_hold = scene.refused(PROMOTER, confirmed(PROMOTER)?, &[Code::LegalHold])?;
+    held(format!("alone: {alone}; under hold: {under_hold}"))
+}
