@@ -166,10 +166,10 @@ fn in_dev_the_whole_line_runs_and_nothing_is_paid() {
     sound(&example.dir());
 }
 
-fn transfers(example: &Example) -> i64 {
-    let bank = rusqlite::Connection::open(example.dir().join("targets/treasury.db")).unwrap();
-    bank.query_row("SELECT count(*) FROM transfers", [], |row| row.get(0))
+fn transfers(example: &Example) -> usize {
+    treasury::transfers(&example.dir().join("targets/treasury.db"))
         .unwrap()
+        .len()
 }
 
 fn in_force(dir: &str) -> String {

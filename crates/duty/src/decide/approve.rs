@@ -65,7 +65,8 @@ impl Desk<'_> {
         let place = Place::case(id, case);
         let clauses = self.cited(&place, [quorum.clause.as_str()]);
         let yes = u32::from(s.decision == Choice::Approve);
-        let have = u32::try_from(approval.yes.len())
+        let standing = self.standing_behind(rules, case, approval, quorum);
+        let have = u32::try_from(standing.len())
             .unwrap_or(u32::MAX)
             .saturating_add(yes);
         let body = ApprovalGiven {
@@ -95,7 +96,7 @@ impl Desk<'_> {
                 self.close(id, case, CaseOutcome::Rejected, why);
             }
             Choice::Approve if have >= approval.humans => {
-                let mut signers: Vec<_> = approval.yes.iter().map(|(p, _)| p.clone()).collect();
+                let mut signers: Vec<_> = standing.into_iter().cloned().collect();
                 signers.push(s.signer.clone());
                 let basis = Basis::Approval {
                     approval: approval.id.clone(),
@@ -105,6 +106,19 @@ impl Desk<'_> {
             }
             Choice::Approve => {}
         }
+    }
+
+    /// Who of those that said yes may still stand behind it: whoever was revoked, or is certified no more, does not count.
+    pub(super) fn standing_behind<'p>(
+        &self,
+        rules: &dyn Rules,
+        case: &Case,
+        approval: &'p Approval,
+        quorum: &Quorum,
+    ) -> Vec<&'p PrincipalId> {
+        let yes = approval.yes.iter().map(|(signer, _)| signer);
+        yes.filter(|signer| self.may_approve(rules, case, signer, quorum).is_ok())
+            .collect()
     }
 
     /// Whether this human may stand behind the case at this moment: asked when signing and again when the grant is used.

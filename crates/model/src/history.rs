@@ -1,0 +1,456 @@
+//! What must hold, told without the core: a history is kept beside the state, made of the requests that were let through,
+//! and each invariant is a property of it. Nothing here asks `decide`, and nothing reads a rule of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duty::{
+    canonical::Digest,
+    record::{Basis, Body, Record},
+    release::Tier,
+    request::{FoundBy, Outcome, Recommend, Request, Stance},
+    statement::Choice,
+    time::Time,
+};
+use serde::Serialize;
+
+use crate::world::{World, certified, owner, pay, root, tier};
+
+/// A law that a step has broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// The invariant, like `I3`.
+    pub(crate) invariant: &'static str,
+    /// What happened.
+    pub(crate) what: String,
+}
+
+fn broken(invariant: &'static str, what: impl Into<String>) -> Broken {
+    Broken {
+        invariant,
+        what: what.into(),
+    }
+}
+
+/// What was let through so far.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct History {
+    cases: BTreeMap<String, Past>,
+    /// Who has signed the threshold.
+    signers: BTreeSet<String>,
+    /// Room taken under the threshold: case, moment, cents.
+    reserved: Vec<(String, Time, i64)>,
+    revoked: BTreeSet<String>,
+    frozen: bool,
+    in_force: usize,
+    second_tested: bool,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+struct Past {
+    edition: usize,
+    looked: BTreeSet<String>,
+    prepared: Option<(String, i64, bool)>,
+    reviewed: Option<(String, i64, bool)>,
+    /// Who said yes, to what.
+    yes: BTreeMap<String, Digest>,
+    asked_until: Option<Time>,
+    /// Whether by a threshold; until when.
+    granted: Option<(bool, Time)>,
+    uses: u8,
+    unknown: bool,
+    settled: u8,
+    ended: bool,
+}
+
+impl History {
+    /// At the beginning both owners have signed, or nobody has.
+    pub(crate) fn begin(signed: bool) -> Self {
+        let signers = if signed {
+            vec!["carla", "dmitri"]
+        } else {
+            Vec::new()
+        };
+        Self {
+            signers: signers.into_iter().map(str::to_owned).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes down what a request that was let through has brought about, and says what law that breaks.
+    pub(crate) fn take(
+        &mut self,
+        world: &World,
+        records: &[Record],
+        behind: bool,
+    ) -> Result<(), Broken> {
+        let Some(first) = records.first() else {
+            return Err(broken("I8", "a decision without records"));
+        };
+        let Some(request) = first.body.request() else {
+            return Err(broken("I8", "the first record carries no request"));
+        };
+        let now = first.time;
+        let who = first.actor.id.as_str().to_owned();
+        let happened = matches!(
+            request,
+            Request::RecordOutcome(_) | Request::Freeze(_) | Request::RecordControlTests(_)
+        );
+        if behind && !happened {
+            return Err(broken(
+                "I11",
+                "something was let happen while the clock stood behind the log",
+            ));
+        }
+        if self.revoked.contains(&who) {
+            return Err(broken("I2", format!("`{who}` acts although revoked")));
+        }
+        self.request(world, request, &who, now)?;
+        for record in &records[1..] {
+            self.consequence(record, now)?;
+        }
+        Ok(())
+    }
+
+    fn past(&mut self, case: impl ToString) -> &mut Past {
+        self.cases.entry(case.to_string()).or_default()
+    }
+
+    fn request(
+        &mut self,
+        world: &World,
+        request: &Request,
+        who: &str,
+        now: Time,
+    ) -> Result<(), Broken> {
+        match request {
+            Request::OpenCase(r) => {
+                if self.cases.contains_key(r.case.as_str()) {
+                    return Err(broken("I9", format!("case `{}` opened twice", r.case)));
+                }
+                let edition = self.in_force;
+                self.past(&r.case).edition = edition;
+            }
+            Request::Call(_) => {
+                return Err(broken(
+                    "I1",
+                    "a tool with an effect was called without a grant",
+                ));
+            }
+            Request::Retrieve(r) => {
+                self.past(&r.case).looked.insert(who.to_owned());
+            }
+            Request::Recommend(r) => self.recommended(world, r, who)?,
+            Request::Approve(r) => self.approved(&r.statement, who, now)?,
+            Request::UseGrant(r) => {
+                let case = r.grant.case().map(|c| c.to_string()).unwrap_or_default();
+                let cents = r.action.integer("cents").unwrap_or_default();
+                self.used(&case, cents, who, now)?;
+            }
+            Request::RecordOutcome(r) => {
+                let case = r.grant.case().map(|c| c.to_string()).unwrap_or_default();
+                self.settled(&case, r.outcome, r.found_by, who)?;
+            }
+            Request::RevokePrincipal(r) => {
+                self.revoked.insert(r.principal.to_string());
+            }
+            Request::SignThreshold(r) => {
+                let signer = r.statement.signer.to_string();
+                if signer != who {
+                    return Err(broken("I4", "a threshold was signed in another's name"));
+                }
+                self.signers.insert(signer);
+            }
+            Request::Freeze(_) => self.frozen = true,
+            Request::Unfreeze(_) => {
+                if who == "ines" {
+                    return Err(broken(
+                        "I11",
+                        "the owner of a frozen agent lifted the freeze",
+                    ));
+                }
+                self.frozen = false;
+            }
+            Request::RecordControlTests(r) => self.second_tested |= r.release == world.release(1),
+            Request::Promote(_) => {
+                return Err(broken(
+                    "I7",
+                    "promoted without a signature where effects are real",
+                ));
+            }
+            Request::PromoteSigned(r) => {
+                let edition = usize::from(r.statement.release == world.release(1));
+                if who == "carla" {
+                    return Err(broken("I7", "an author promoted their own release"));
+                }
+                if edition == 1 && !self.second_tested {
+                    return Err(broken("I7", "promoted without control tests"));
+                }
+                self.in_force = edition;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn recommended(&mut self, world: &World, r: &Recommend, who: &str) -> Result<(), Broken> {
+        let (release, past) = (self.in_force, self.past(&r.case));
+        if past.edition != release {
+            return Err(broken(
+                "I3",
+                "recommended under a release that is not in force",
+            ));
+        }
+        let cited = !r.clauses.is_empty() && r.clauses.iter().all(|c| c == world.clause());
+        if !cited || !past.looked.contains(who) {
+            return Err(broken(
+                "I6",
+                "recommended without a clause of the release that was looked up",
+            ));
+        }
+        let agent = world.agent(who);
+        let pinned =
+            agent.is_some_and(|a| a.model.as_ref() == Some(&r.model) && r.prompt == Some(a.prompt));
+        if !pinned {
+            return Err(broken(
+                "CHG",
+                format!("`{who}` ran on another model or prompt"),
+            ));
+        }
+        let cents = r
+            .action
+            .as_ref()
+            .and_then(|a| a.integer("cents"))
+            .unwrap_or_default();
+        let made = Some((who.to_owned(), cents, r.stance == Stance::Proceed));
+        match r.duty {
+            duty::principal::Duty::Prepare => past.prepared = made,
+            _ => {
+                if r.inputs.is_empty() {
+                    return Err(broken("SRC", "reviewed without the source"));
+                }
+                past.reviewed = made;
+            }
+        }
+        Ok(())
+    }
+
+    fn approved(
+        &mut self,
+        s: &duty::statement::ApprovalStatement,
+        who: &str,
+        now: Time,
+    ) -> Result<(), Broken> {
+        if s.signer.as_str() != who || !["bob", "gus", "olivia", "una"].contains(&who) {
+            return Err(broken("I4", format!("`{who}` approved as `{}`", s.signer)));
+        }
+        let in_force = self.in_force;
+        let past = self.past(&s.case);
+        if past.edition != in_force || s.env.as_str() != crate::world::ENV {
+            return Err(broken(
+                "I3",
+                "approved under another release or environment",
+            ));
+        }
+        if past.asked_until.is_none_or(|until| now >= until) {
+            return Err(broken("I3", "approved after the request expired"));
+        }
+        if past.granted.is_some() || past.yes.contains_key(who) {
+            return Err(broken("I3", "an approval counted again"));
+        }
+        if !certified(who, now) {
+            return Err(broken("I4", format!("`{who}` is not certified")));
+        }
+        if OWNED.iter().any(|agent| owner(agent) == Some(who)) {
+            return Err(broken("I2", format!("`{who}` owns an agent of the case")));
+        }
+        if s.decision == Choice::Approve {
+            past.yes.insert(who.to_owned(), s.action);
+        }
+        Ok(())
+    }
+
+    fn consequence(&mut self, record: &Record, now: Time) -> Result<(), Broken> {
+        let case = record
+            .case
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        match &record.body {
+            Body::ApprovalRequested(b) => self.past(&case).asked_until = Some(b.expires),
+            Body::ThresholdApplied(_) => {
+                let cents = self.past(&case).prepared.as_ref().map_or(0, |p| p.1);
+                self.reserved.push((case, now, cents));
+            }
+            Body::ThresholdReleased(_) => self.reserved.retain(|(c, ..)| *c != case),
+            Body::GrantIssued(b) => self.granted(&case, &b.basis, b.expires, now)?,
+            Body::CaseClosed(_) => self.past(&case).ended = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// I4, I5: what a grant may stand on.
+    fn granted(
+        &mut self,
+        case: &str,
+        basis: &Basis,
+        expires: Time,
+        now: Time,
+    ) -> Result<(), Broken> {
+        let Some((_, cents, would)) = self.past(case).prepared.clone() else {
+            return Err(broken("I1", "a grant for what nobody prepared"));
+        };
+        let reviewed = self.past(case).reviewed.clone();
+        let by_threshold = matches!(basis, Basis::Threshold { .. });
+        if self
+            .past(case)
+            .granted
+            .replace((by_threshold, expires))
+            .is_some()
+        {
+            return Err(broken("I3", "a second grant"));
+        }
+        if cents >= crate::world::FORBIDDEN {
+            return Err(broken(
+                "PERM",
+                "a grant for what the permission set forbids",
+            ));
+        }
+        if by_threshold {
+            let agree = would && reviewed.is_some_and(|(_, other, also)| also && other == cents);
+            if !agree {
+                return Err(broken(
+                    "I5",
+                    "a threshold covers what the agents do not agree on",
+                ));
+            }
+            if tier(cents) != Tier::Low {
+                return Err(broken("I5", format!("{cents} is no low risk")));
+            }
+            let counted = self
+                .signers
+                .iter()
+                .filter(|s| ["carla", "dmitri"].contains(&s.as_str()));
+            if counted.count() < 2 || now >= crate::world::moment(4) {
+                return Err(broken(
+                    "I5",
+                    "a threshold that is not signed, or not in force",
+                ));
+            }
+            let since = now.minus_minutes(60);
+            let inside = self.reserved.iter().filter(|(_, at, _)| *at > since);
+            if inside.count() > 1 {
+                return Err(broken("I5", "two actions in the room of one"));
+            }
+        } else {
+            self.quorum(case, cents, now)?;
+        }
+        Ok(())
+    }
+
+    /// I4: enough distinct humans, certified now, said yes to exactly this.
+    fn quorum(&mut self, case: &str, cents: i64, now: Time) -> Result<(), Broken> {
+        let need = if tier(cents) == Tier::High { 2 } else { 1 };
+        let digest = pay(cents).digest().ok();
+        let revoked = self.revoked.clone();
+        let past = self.past(case);
+        if past.yes.values().any(|d| Some(*d) != digest) {
+            return Err(broken("I3", "approved is another action than was prepared"));
+        }
+        let standing = past
+            .yes
+            .keys()
+            .filter(|who| certified(who, now) && !revoked.contains(*who));
+        if standing.count() < need {
+            return Err(broken(
+                "I4",
+                format!("{need} certified humans must stand behind {cents}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// I1 to I5 at the moment that matters.
+    fn used(&mut self, case: &str, cents: i64, who: &str, now: Time) -> Result<(), Broken> {
+        let (frozen, in_force) = (self.frozen, self.in_force);
+        let past = self.past(case);
+        past.uses += 1;
+        let (uses, past) = (past.uses, past.clone());
+        if uses > 1 {
+            return Err(broken(
+                if past.unknown { "I10" } else { "I3" },
+                "a grant was used twice",
+            ));
+        }
+        let Some((by_threshold, expires)) = past.granted else {
+            return Err(broken("I1", "used without a grant"));
+        };
+        if frozen {
+            return Err(broken("I11", "used while the executor is frozen"));
+        }
+        if past.ended || now >= expires || past.edition != in_force {
+            return Err(broken(
+                "I3",
+                "used after its end, its expiry or its release",
+            ));
+        }
+        let prepared = past.prepared.clone().unwrap_or_default();
+        let reviewed = past.reviewed.clone().unwrap_or_default();
+        if cents != prepared.1 {
+            return Err(broken("I3", "executed is another action than was approved"));
+        }
+        let mut parts = vec![prepared.0, reviewed.0, who.to_owned()];
+        parts.extend(past.yes.keys().cloned());
+        let roots: BTreeSet<_> = parts
+            .iter()
+            .map(|p| root(&p.parse().expect("INVARIANT: a name")).to_owned())
+            .collect();
+        if roots.len() != parts.len() || who != "exe" {
+            return Err(broken("I2", format!("{parts:?} are not all different")));
+        }
+        if by_threshold {
+            if now >= crate::world::moment(4) {
+                return Err(broken("I5", "used under a threshold that is over"));
+            }
+            Ok(())
+        } else {
+            self.quorum(case, cents, now)
+        }
+    }
+
+    /// I10: what is unknown is settled by looking it up, and once.
+    fn settled(
+        &mut self,
+        case: &str,
+        outcome: Outcome,
+        found_by: FoundBy,
+        who: &str,
+    ) -> Result<(), Broken> {
+        let past = self.past(case);
+        if past.uses == 0 {
+            return Err(broken("I1", "an outcome without the use of a grant"));
+        }
+        if who != "engine" {
+            return Err(broken("I1", format!("`{who}` says what came of it")));
+        }
+        if past.unknown && found_by != FoundBy::Lookup {
+            return Err(broken(
+                "I10",
+                "an unknown outcome was settled without looking it up",
+            ));
+        }
+        match outcome {
+            Outcome::Unknown => past.unknown = true,
+            Outcome::Succeeded | Outcome::Failed => {
+                past.settled += 1;
+                if past.settled > 1 {
+                    return Err(broken("I10", "two outcomes"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Agents of the team.
+const OWNED: [&str; 3] = ["ana", "rev", "exe"];

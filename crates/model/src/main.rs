@@ -1,0 +1,105 @@
+//! An exhaustive check of the core in a small world: every order of every request, the illegal ones too, on the real
+//! `decide` and the real fold, with each invariant told apart from them.
+
+mod explore;
+mod history;
+mod moves;
+mod world;
+
+use std::{process::ExitCode, time::Instant};
+
+use clap::Parser;
+use moves::Bound;
+
+/// The exploration is mostly allocation.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Explores every state of a small world and checks the invariants at every step.
+#[derive(Debug, Parser)]
+#[command(name = "model", version)]
+struct Options {
+    /// Cases, each of which opens once.
+    #[arg(long, default_value_t = 2)]
+    cases: usize,
+    /// Moments that the clock comes to, at most 5.
+    #[arg(long, default_value_t = 3)]
+    moments: usize,
+    /// Amounts that may be recommended: `low`, `elevated`, `high`, `forbidden`.
+    #[arg(long, default_value = "low,high")]
+    amounts: String,
+    /// What else happens: `releases`, `revocations`, `freezes`, `signatures`.
+    #[arg(long, default_value = "")]
+    with: String,
+    /// Stop after so many states.
+    #[arg(long, default_value_t = u64::MAX)]
+    most: u64,
+    /// Threads.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// A violation of this invariant is expected: for a core that was weakened on purpose.
+    #[arg(long)]
+    expect: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let with = |word: &str| options.with.split(',').any(|w| w == word);
+    let bound = Bound {
+        cases: options.cases.min(3),
+        moments: options.moments.clamp(1, world::MOMENTS.len()),
+        amounts: Bound::amounts(&options.amounts),
+        releases: with("releases"),
+        revocations: with("revocations"),
+        freezes: with("freezes"),
+        signatures: with("signatures"),
+    };
+    let world = world::World::new();
+    let since = Instant::now();
+    let done = explore::explore(&world, &bound, options.most, options.threads.max(1));
+    let took = since.elapsed().as_secs_f64();
+    let c = &done.counts;
+    println!(
+        "{} distinct states, {} transitions, {} decisions, depth {}, {:.1} s, {:.0} states/s: {}",
+        c.states,
+        c.transitions,
+        c.decisions,
+        c.depth,
+        took,
+        c.states as f64 / took.max(0.001),
+        if done.found.is_some() {
+            "ended by a violation"
+        } else if done.whole {
+            "all of the world"
+        } else {
+            "cut off by --most"
+        }
+    );
+    for (code, n) in &c.refused {
+        println!("  refused {n:>12}  {code}");
+    }
+    match (&done.found, &options.expect) {
+        (None, None) => ExitCode::SUCCESS,
+        (None, Some(invariant)) => {
+            println!("NOT caught: a violation of {invariant} was expected");
+            ExitCode::FAILURE
+        }
+        (Some(found), expect) => {
+            println!(
+                "{} is broken: {}",
+                found.broken.invariant, found.broken.what
+            );
+            for (n, step) in found.steps.iter().enumerate() {
+                println!("  {:>2}. {step}", n + 1);
+            }
+            let expected = expect
+                .as_ref()
+                .is_some_and(|e| e.split('|').any(|e| e == found.broken.invariant));
+            if expected {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

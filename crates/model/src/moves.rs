@@ -1,0 +1,384 @@
+//! The alphabet: every request that is tried at a state, sensible or not. To try another, add it here.
+//!
+//! It is bounded only in how often something that changes nothing of consequence may be repeated: an agent looks for clauses
+//! once in a case. Whatever else could be asked again is asked again, and must be refused.
+
+use duty::{
+    canonical::Digest,
+    freeze::Scope,
+    name::{CaseId, ItemId},
+    principal::Duty,
+    request::{
+        Call, Expire, FoundBy, Freeze, OpenCase, Outcome, Promote, Ranked, Recommend,
+        RecordOutcome, Request, Retrieve, RevokePrincipal, Stance, UseGrant,
+    },
+    state::{Case, State},
+    statement::{ApprovalStatement, Choice, UnfreezeStatement},
+};
+
+use crate::world::{
+    APPROVERS, ELEVATED, ENV, FORBIDDEN, HIGH, LOW, ORIGIN, SIGNERS, World, credential, name, pay,
+    promotion, sign, tested, threshold_signature,
+};
+
+/// How large the world is.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound {
+    /// Cases, each of which may open once.
+    pub(crate) cases: usize,
+    /// Moments that the clock comes to, of [`crate::world::MOMENTS`].
+    pub(crate) moments: usize,
+    /// Amounts that the analyst may recommend.
+    pub(crate) amounts: Vec<i64>,
+    /// Whether a second release may come into force.
+    pub(crate) releases: bool,
+    /// Whether principals are revoked.
+    pub(crate) revocations: bool,
+    /// Whether freezes are placed and lifted.
+    pub(crate) freezes: bool,
+    /// Whether the threshold's signatures come in any order, rather than being there.
+    pub(crate) signatures: bool,
+}
+
+impl Bound {
+    pub(crate) fn amounts(words: &str) -> Vec<i64> {
+        words
+            .split(',')
+            .filter_map(|word| match word {
+                "low" => Some(LOW),
+                "elevated" => Some(ELEVATED),
+                "high" => Some(HIGH),
+                "forbidden" => Some(FORBIDDEN),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// One request, and who makes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Move {
+    pub(crate) who: &'static str,
+    pub(crate) request: Request,
+    /// Whether the clock stands before the log.
+    pub(crate) behind: bool,
+}
+
+const CASES: [&str; 3] = ["c1", "c2", "c3"];
+
+/// All that is tried at a state.
+pub(crate) fn moves(world: &World, state: &State, bound: &Bound) -> Vec<Move> {
+    let mut moves = Moves {
+        world,
+        state,
+        list: Vec::with_capacity(64),
+    };
+    for id in &CASES[..bound.cases] {
+        let case_id: CaseId = name(id);
+        match state.cases.get(&case_id) {
+            Some(case) => moves.case(id, case, bound),
+            None if state.closed.contains_key(&case_id) => moves.ended(id),
+            None => moves.opening(id),
+        }
+    }
+    moves.others(bound);
+    moves.list
+}
+
+struct Moves<'w> {
+    world: &'w World,
+    state: &'w State,
+    list: Vec<Move>,
+}
+
+impl Moves<'_> {
+    fn add(&mut self, who: &'static str, request: Request) {
+        self.list.push(Move {
+            who,
+            request,
+            behind: false,
+        });
+    }
+
+    fn opening(&mut self, id: &str) {
+        let open = Request::OpenCase(OpenCase {
+            case: name(id),
+            environment: name(ENV),
+            subject: format!("subject of {id}"),
+            snapshot: source(),
+        });
+        self.add("ana", open.clone());
+        self.add("engine", open);
+    }
+
+    fn ended(&mut self, id: &str) {
+        self.opening(id);
+        self.add("exe", using(id, LOW));
+        self.add("engine", outcome(id, Outcome::Succeeded, FoundBy::Answer));
+    }
+
+    fn case(&mut self, id: &'static str, case: &Case, bound: &Bound) {
+        for who in ["ana", "rev"] {
+            if !case.retrieved.contains_key(&name(who)) {
+                self.add(who, self.retrieving(id));
+            }
+        }
+        if case.prepared.is_none() {
+            self.preparing(id, bound);
+        } else if case.reviewed.is_none() {
+            self.reviewing(id, case);
+        } else {
+            let again = self.recommendation(id, "rev", Duty::Review, Stance::Proceed, LOW);
+            self.add("rev", Request::Recommend(again));
+        }
+        if case.approval.is_some() && case.grant.is_none() {
+            self.approving(id, case);
+        } else if let Some(late) = approval(id, case, "gus", Choice::Approve) {
+            self.add("gus", Request::Approve(sign(late, "gus")));
+        }
+        let cents = cents(case);
+        let call = Request::Call(Call {
+            case: name(id),
+            action: pay(cents),
+        });
+        self.add("exe", call);
+        self.add("exe", using(id, cents));
+        if case.grant.is_some() {
+            self.add("exe", using(id, cents + 1));
+            for who in ["ana", "sub", "bob"] {
+                self.add(who, using(id, cents));
+            }
+            self.list.push(Move {
+                who: "exe",
+                request: using(id, cents),
+                behind: true,
+            });
+        }
+        if case.grant.as_ref().is_some_and(|g| g.used.is_some()) {
+            for found_by in [FoundBy::Answer, FoundBy::Lookup, FoundBy::Recovery] {
+                for known in [Outcome::Succeeded, Outcome::Failed, Outcome::Unknown] {
+                    self.add("engine", outcome(id, known, found_by));
+                }
+            }
+            self.add("exe", outcome(id, Outcome::Succeeded, FoundBy::Answer));
+        } else {
+            self.add("engine", outcome(id, Outcome::Succeeded, FoundBy::Answer));
+        }
+        self.add("engine", Request::Expire(Expire { case: name(id) }));
+    }
+
+    fn preparing(&mut self, id: &str, bound: &Bound) {
+        for cents in &bound.amounts {
+            for stance in [Stance::Proceed, Stance::Refuse] {
+                let made = self.recommendation(id, "ana", Duty::Prepare, stance, *cents);
+                self.add("ana", Request::Recommend(made));
+            }
+        }
+        let made = self.recommendation(id, "ana", Duty::Prepare, Stance::Proceed, LOW);
+        let mut uncited = made.clone();
+        uncited.clauses.clear();
+        self.add("ana", Request::Recommend(uncited));
+        let mut invented = made.clone();
+        invented.clauses[0].digest = Digest::of_bytes(b"invented");
+        self.add("ana", Request::Recommend(invented));
+        let mut drifted = made.clone();
+        drifted.model.push('x');
+        self.add("ana", Request::Recommend(drifted));
+        let mut drifted = made.clone();
+        drifted.prompt = Some(Digest::of_bytes(b"drifted"));
+        self.add("ana", Request::Recommend(drifted));
+        for who in ["sub", "rev", "out", "exe"] {
+            self.add(who, Request::Recommend(made.clone()));
+        }
+        let review = self.recommendation(id, "rev", Duty::Review, Stance::Proceed, LOW);
+        self.add("rev", Request::Recommend(review));
+    }
+
+    fn reviewing(&mut self, id: &str, case: &Case) {
+        let cents = cents(case);
+        for (stance, cents) in [
+            (Stance::Proceed, cents),
+            (Stance::Refuse, cents),
+            (Stance::Proceed, cents + 1),
+        ] {
+            let made = self.recommendation(id, "rev", Duty::Review, stance, cents);
+            self.add("rev", Request::Recommend(made));
+        }
+        let made = self.recommendation(id, "rev", Duty::Review, Stance::Proceed, cents);
+        for who in ["ana", "sub", "out", "exe"] {
+            self.add(who, Request::Recommend(made.clone()));
+        }
+        let mut blind = made;
+        blind.inputs.clear();
+        self.add("rev", Request::Recommend(blind));
+    }
+
+    fn approving(&mut self, id: &'static str, case: &Case) {
+        for who in APPROVERS {
+            if let Some(statement) = approval(id, case, who, Choice::Approve) {
+                self.add(who, Request::Approve(sign(statement, who)));
+            }
+        }
+        if let Some(no) = approval(id, case, "bob", Choice::Reject) {
+            self.add("bob", Request::Approve(sign(no, "bob")));
+        }
+        let Some(yes) = approval(id, case, "gus", Choice::Approve) else {
+            return;
+        };
+        let mut other = yes.clone();
+        other.action = Digest::of_bytes(b"another action");
+        self.add("gus", Request::Approve(sign(other, "gus")));
+        let mut other = yes.clone();
+        other.env = name("dev");
+        self.add("gus", Request::Approve(sign(other, "gus")));
+        // The analyst signs, in its own name and in another's.
+        self.add("gus", Request::Approve(sign(yes, "ana")));
+        if let Some(own) = approval(id, case, "ana", Choice::Approve) {
+            self.add("ana", Request::Approve(sign(own, "ana")));
+        }
+    }
+
+    fn others(&mut self, bound: &Bound) {
+        if bound.signatures {
+            for who in SIGNERS {
+                self.add(who, threshold_signature(self.world, who));
+            }
+        }
+        if bound.revocations {
+            for who in ["bob", "exe"] {
+                let revoke = RevokePrincipal {
+                    principal: name(who),
+                    reason: "left".to_owned(),
+                };
+                self.add("admin", Request::RevokePrincipal(revoke));
+            }
+        }
+        if bound.freezes {
+            match self.state.freezes.keys().next() {
+                None => {
+                    let freeze = Freeze {
+                        scope: Scope::Agent { agent: name("exe") },
+                        reason: "it misbehaves".to_owned(),
+                    };
+                    self.add("admin", Request::Freeze(freeze));
+                }
+                Some(freeze) => {
+                    for who in ["ines", "carla"] {
+                        self.add(who, lifting(*freeze, who));
+                    }
+                }
+            }
+        }
+        if bound.releases {
+            let second = self.world.release(1);
+            if !self.state.tested.contains_key(&second) {
+                self.add("engine", tested(second));
+            }
+            for edition in [0, 1] {
+                // The author, who may not, and another.
+                for who in ["carla", "dmitri"] {
+                    self.add(who, promotion(self.world, self.state, edition, who));
+                }
+                let unsigned = Promote {
+                    environment: name(ENV),
+                    release: self.world.release(edition),
+                };
+                self.add("admin", Request::Promote(unsigned));
+            }
+        }
+    }
+
+    fn retrieving(&self, id: &str) -> Request {
+        Request::Retrieve(Retrieve {
+            case: name(id),
+            query: "small".to_owned(),
+            ranking: vec![Ranked {
+                clause: self.world.clause().clone(),
+                score_milli: 1,
+            }],
+        })
+    }
+
+    fn recommendation(
+        &self,
+        id: &str,
+        who: &str,
+        duty: Duty,
+        stance: Stance,
+        cents: i64,
+    ) -> Recommend {
+        let agent = self.world.agent(who);
+        Recommend {
+            case: name(id),
+            duty,
+            stance,
+            action: Some(pay(cents)),
+            confidence: 90,
+            rationale: "it fits".to_owned(),
+            clauses: vec![self.world.clause().clone()],
+            model: agent.and_then(|a| a.model.clone()).unwrap_or_default(),
+            prompt: agent.map(|a| a.prompt),
+            row: None,
+            inputs: vec![source()],
+        }
+    }
+}
+
+fn source() -> Digest {
+    Digest::of_bytes(b"source")
+}
+
+pub(crate) fn cents(case: &Case) -> i64 {
+    let action = case.action().and_then(|a| a.integer("cents"));
+    action.unwrap_or(LOW)
+}
+
+fn using(id: &str, cents: i64) -> Request {
+    Request::UseGrant(UseGrant {
+        grant: name::<ItemId>(&format!("{id}.g1")),
+        action: pay(cents),
+    })
+}
+
+fn outcome(id: &str, outcome: Outcome, found_by: FoundBy) -> Request {
+    Request::RecordOutcome(RecordOutcome {
+        grant: name::<ItemId>(&format!("{id}.g1")),
+        outcome,
+        found_by,
+        detail: "so it is".to_owned(),
+        snapshot: None,
+    })
+}
+
+fn lifting(freeze: u64, who: &str) -> Request {
+    Request::Unfreeze(sign(
+        UnfreezeStatement {
+            statement: UnfreezeStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            freeze,
+            reason: "looked into".to_owned(),
+            signer: name(who),
+            credential: credential(who),
+        },
+        who,
+    ))
+}
+
+fn approval(id: &str, case: &Case, who: &str, decision: Choice) -> Option<ApprovalStatement> {
+    let approval = case.approval.as_ref()?;
+    Some(ApprovalStatement {
+        statement: ApprovalStatement::TYPE.to_owned(),
+        log: ORIGIN.to_owned(),
+        approval: approval.id.clone(),
+        case: name(id),
+        action: approval.digest,
+        release: case.release,
+        env: case.env.clone(),
+        expires: approval.expires,
+        decision,
+        overrides: duty::differs(case, decision),
+        reason: "because".to_owned(),
+        signer: name(who),
+        credential: credential(who),
+    })
+}
