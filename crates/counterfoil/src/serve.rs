@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,11 @@ use console::Holder;
 use duty::time::Time;
 use engine::Engine;
 use store::secret;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 use witness::{
     anchor::{Kept, config::Anchors, schedule::States},
     client::Health,
@@ -50,7 +55,12 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then publishes the rest.
-pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Result<(), Failure> {
+pub(crate) async fn serve(
+    site: Site,
+    dir: &Path,
+    listener: TcpListener,
+    ending: Ending,
+) -> Result<(), Failure> {
     let url = url(&listener)?;
     let anchors = Arc::new(trail::anchors(dir, None)?);
     let local = keys::token(&dir.join(LOCAL_TOKEN))?;
@@ -79,7 +89,7 @@ pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Resu
         let _ = until.wait_for(|stop| *stop).await;
     });
     let server = tokio::spawn(async move { server.await });
-    signalled().await;
+    ending.asked().await;
     let _ = stop.send(true);
     let _ = std::fs::remove_file(dir.join(SERVING));
     // Open connections of browsers would keep the server for ever.
@@ -253,18 +263,31 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(crate) async fn signalled() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
+/// Ctrl-C and SIGTERM, caught from when this is made: whoever is told that the server is there may end it at once.
+pub(crate) struct Ending {
+    signals: Vec<Signal>,
+}
+
+impl Ending {
+    /// From now on neither ends the process by itself.
+    pub(crate) fn caught() -> Result<Self, Failure> {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+        let signals = kinds.into_iter().map(signal).collect::<Result<_, _>>();
+        Ok(Self {
+            signals: signals.map_err(Failure::unavailable)?,
+        })
+    }
+
+    /// Waits for either.
+    pub(crate) async fn asked(mut self) {
+        std::future::poll_fn(|cx| {
+            let ended = self.signals.iter_mut().any(|s| s.poll_recv(cx).is_ready());
+            if ended {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
             }
-        }
-        Err(_) => {
-            let _ = interrupt.await;
-        }
+        })
+        .await;
     }
 }

@@ -13,7 +13,7 @@ use duty::{
 };
 use serde::Serialize;
 
-use crate::world::{World, certified, owner, pay, root, tier};
+use crate::world::{World, certified, owner, pay, root, sign, tier};
 
 /// A law that a step has broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +140,16 @@ impl History {
                 self.past(&r.case).looked.insert(who.to_owned());
             }
             Request::Recommend(r) => self.recommended(world, r, who)?,
-            Request::Approve(r) => self.approved(&r.statement, who, now)?,
+            Request::Approve(r) => {
+                // Ed25519 is deterministic: there is one signature of this person over this statement.
+                if sign(r.statement.clone(), who).signature != r.signature {
+                    return Err(broken(
+                        "I4",
+                        format!("the signature is not that of `{who}`"),
+                    ));
+                }
+                self.approved(&r.statement, who, now)?;
+            }
             Request::UseGrant(r) => {
                 let case = r.grant.case().map(|c| c.to_string()).unwrap_or_default();
                 let cents = r.action.integer("cents").unwrap_or_default();

@@ -205,8 +205,15 @@ impl Moves<'_> {
             self.add("rev", Request::Recommend(made));
         }
         let made = self.recommendation(id, "rev", Duty::Review, Stance::Proceed, cents);
-        for who in ["ana", "sub", "out", "exe"] {
-            self.add(who, Request::Recommend(made.clone()));
+        // Each as the release wants it of whom it pretends to be.
+        for (who, as_whom) in [
+            ("ana", "ana"),
+            ("sub", "ana"),
+            ("out", "rev"),
+            ("exe", "exe"),
+        ] {
+            let made = self.recommendation(id, as_whom, Duty::Review, Stance::Proceed, cents);
+            self.add(who, Request::Recommend(made));
         }
         let mut blind = made;
         blind.inputs.clear();

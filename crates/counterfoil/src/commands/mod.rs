@@ -66,8 +66,9 @@ pub(crate) async fn init(init: Init) -> Result<(), Failure> {
 pub(crate) async fn serve(serve: Serve) -> Result<(), Failure> {
     let listener = server::listen(serve.listen).await?;
     let site = Site::open_with(&serve.dir.dir, serve.verify).await?;
+    let ending = server::Ending::caught()?;
     println!("serving {}", server::url(&listener)?);
-    server::serve(site, &serve.dir.dir, listener).await
+    server::serve(site, &serve.dir.dir, listener, ending).await
 }
 
 /// `run`: opens a case if one is named, and lets agents go on.
@@ -167,6 +168,8 @@ pub(crate) fn release_in_log(
 }
 
 fn folded(dir: &Path) -> Result<Folded, Failure> {
+    // Said of what is no log at all before anything is looked for in it.
+    evidence::open(&dir.display().to_string()).map_err(Failure::unavailable)?;
     fold::published(dir, &fold::on_stderr()).map_err(Failure::unavailable)
 }
 

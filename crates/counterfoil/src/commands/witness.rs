@@ -9,7 +9,7 @@ use witness::{Keeper, server};
 use crate::{
     cli::Witness,
     fail::Failure,
-    serve::{listen, signalled},
+    serve::{Ending, listen},
     show,
 };
 
@@ -38,7 +38,7 @@ pub(crate) async fn run(witness: Witness) -> Result<(), Failure> {
     let listener = listen(at).await?;
     show::line(&format!("serving {}", crate::serve::url(&listener)?));
     let app = server::router(Arc::new(keeper), seconds);
-    let served = axum::serve(listener, app).with_graceful_shutdown(signalled());
+    let served = axum::serve(listener, app).with_graceful_shutdown(Ending::caught()?.asked());
     served.await.map_err(Failure::unavailable)
 }
 
