@@ -36,9 +36,10 @@ pub(crate) async fn run(witness: Witness) -> Result<(), Failure> {
         return Ok(());
     };
     let listener = listen(at).await?;
+    let ending = Ending::caught()?;
     show::line(&format!("serving {}", crate::serve::url(&listener)?));
     let app = server::router(Arc::new(keeper), seconds);
-    let served = axum::serve(listener, app).with_graceful_shutdown(Ending::caught()?.asked());
+    let served = axum::serve(listener, app).with_graceful_shutdown(ending.asked());
     served.await.map_err(Failure::unavailable)
 }
 
