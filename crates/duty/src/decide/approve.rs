@@ -65,7 +65,8 @@ impl Desk<'_> {
         let place = Place::case(id, case);
         let clauses = self.cited(&place, [quorum.clause.as_str()]);
         let yes = u32::from(s.decision == Choice::Approve);
-        let have = u32::try_from(approval.yes.len())
+        let standing: Vec<_> = self.state.standing(approval).collect();
+        let have = u32::try_from(standing.len())
             .unwrap_or(u32::MAX)
             .saturating_add(yes);
         let body = ApprovalGiven {
@@ -95,7 +96,7 @@ impl Desk<'_> {
                 self.close(id, case, CaseOutcome::Rejected, why);
             }
             Choice::Approve if have >= approval.humans => {
-                let mut signers: Vec<_> = approval.yes.iter().map(|(p, _)| p.clone()).collect();
+                let mut signers: Vec<_> = standing.into_iter().cloned().collect();
                 signers.push(s.signer.clone());
                 let basis = Basis::Approval {
                     approval: approval.id.clone(),

@@ -105,10 +105,11 @@ impl Desk<'_> {
                 };
                 let approval = case.approval.as_ref().ok_or_else(missing)?;
                 let quorum = quorum(rules, approval)?;
-                for (signer, _) in &approval.yes {
+                let standing: Vec<_> = self.state.standing(approval).collect();
+                for signer in &standing {
                     self.may_approve(rules, case, signer, quorum)?;
                 }
-                let have = u32::try_from(approval.yes.len()).unwrap_or(u32::MAX);
+                let have = u32::try_from(standing.len()).unwrap_or(u32::MAX);
                 if have < approval.humans.max(1) {
                     return Err(missing());
                 }
