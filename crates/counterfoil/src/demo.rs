@@ -51,7 +51,7 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     }
     match listener {
         None => site.close(),
-        Some(listener) => serve::serve(site, dir, listener).await,
+        Some(listener) => serve::serve(site, dir, listener, None).await,
     }
 }
 

@@ -50,19 +50,24 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then publishes the rest.
-pub(crate) async fn serve(site: Site, dir: &Path, listener: TcpListener) -> Result<(), Failure> {
+pub(crate) async fn serve(
+    site: Site,
+    dir: &Path,
+    listener: TcpListener,
+    public_url: Option<String>,
+) -> Result<(), Failure> {
     let url = url(&listener)?;
     let anchors = Arc::new(trail::anchors(dir, None)?);
     let local = keys::token(&dir.join(LOCAL_TOKEN))?;
     let console = console::router(console::Options {
         engine: Arc::clone(&site.engine),
         dir: dir.to_owned(),
-        public_url: url.clone(),
+        public_url: public_url.clone().unwrap_or_else(|| url.clone()),
         outside: outside(dir, site.health.clone()),
     })
     .map_err(Failure::unavailable)?;
     let app = gateway::http::router(Arc::clone(&site.engine), &local).merge(console);
-    let serving = serde_json::to_vec(&Serving { url }).map_err(Failure::unavailable)?;
+    let serving = serde_json::to_vec(&Serving { url, public_url }).map_err(Failure::unavailable)?;
     secret::write_secret(&dir.join(SERVING), &serving)?;
 
     let (stop, stopped) = watch::channel(false);

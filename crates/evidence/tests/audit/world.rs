@@ -74,7 +74,7 @@ pub(crate) fn sign<T: Serialize>(statement: T, person: &str) -> Signed<T> {
     let signature = key(person).sign(&bytes).to_bytes();
     Signed {
         statement,
-        signature: base64::prelude::BASE64_STANDARD.encode(signature),
+        signature: base64::prelude::BASE64_STANDARD.encode(signature).into(),
     }
 }
 
