@@ -5,6 +5,7 @@ mod archive;
 mod attacks;
 mod console;
 mod crash;
+mod credentials;
 mod erasure;
 mod faults;
 mod fold;
