@@ -41,6 +41,7 @@ def scenario(b, args):
     cdp(b, "WebAuthn.setUserVerified", authenticatorId=authenticator, isUserVerified=True)
     b.click("#enrol")
     b.says("Your passkey is recorded")
+    expect("no passkey of yours" not in b.text(), "the page still says that there is none")
     pictures(b, args.out, "passkey-enrolled")
     b.go(f"{args.url}/key")
     b.ready()

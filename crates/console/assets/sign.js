@@ -48,8 +48,15 @@ const setUpPasskeys = (form) => {
     try {
       const made = await make(JSON.parse(form.dataset.passkeys));
       const said = await post("/key/passkeys", form.dataset.csrf, made);
+      const { credential } = made.possession.statement;
+      const line = document.createElement("li");
+      line.className = "mono";
+      line.textContent = credential;
+      $("passkeys").append(line);
+      $("passkeys").hidden = false;
+      $("no-passkeys").hidden = true;
       $("enrol").hidden = true;
-      say(`Your passkey is recorded, as record ${said.record}: ${made.possession.statement.credential}.`, "good");
+      say(`Your passkey is recorded, as record ${said.record}: ${credential}.`, "good");
     } catch (e) {
       $("enrol").disabled = false;
       say(e.message, "bad");

@@ -4,6 +4,7 @@
 
 mod again;
 mod asked;
+mod credentials;
 mod erased;
 mod mirror;
 mod resume;
