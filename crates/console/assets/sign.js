@@ -1,6 +1,7 @@
 // The page's part in signing: shows what is signed from the very values that are signed, and sends the signed statement.
 
 import { canonical, digest, findKey, forgetKey, importKey, sign } from "/assets/keys.js";
+import { assertion, make, works } from "/assets/passkey.js";
 
 const $ = (id) => document.getElementById(id);
 const say = (text, kind = "note") => {
@@ -9,12 +10,67 @@ const say = (text, kind = "note") => {
   status.className = `status ${kind}`;
 };
 
+// What can be signed with on this page at this moment: passkeys of this place, and the key in this browser.
+const waysOf = async (form) => {
+  const { place, own } = JSON.parse(form.dataset.passkeys);
+  const ways = works(place)
+    ? own.map(({ credential, id }) => ({ credential, name: `passkey (${credential})`, sign: (s) => assertion(place, id, s) }))
+    : [];
+  const { person, credential } = form.dataset;
+  const key = credential && (await findKey(person));
+  if (key) ways.push({ credential, name: `the key in this browser (${credential})`, sign: (s) => sign(key, s) });
+  return ways;
+};
+
+let ways = [];
+const showWays = async () => {
+  const form = $("decision");
+  if (!form) return;
+  ways = await waysOf(form);
+  form.hidden = ways.length === 0;
+  $("ways").hidden = ways.length < 2;
+  $("with").replaceChildren(...ways.map(({ name }, i) => new Option(name, i)));
+};
+
+// Passkeys belong to a name: under another one of the same machine the page can only say where.
+const sayWhere = (form) => {
+  const { place } = JSON.parse(form.dataset.passkeys);
+  const there = works(place);
+  if ($("elsewhere")) $("elsewhere").hidden = there;
+  if ($("enrol")) $("enrol").disabled = !there;
+};
+
+const setUpPasskeys = (form) => {
+  sayWhere(form);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    $("enrol").disabled = true;
+    try {
+      const made = await make(JSON.parse(form.dataset.passkeys));
+      const said = await post("/key/passkeys", form.dataset.csrf, made);
+      const { credential } = made.possession.statement;
+      const line = document.createElement("li");
+      line.className = "mono";
+      line.textContent = credential;
+      $("passkeys").append(line);
+      $("passkeys").hidden = false;
+      $("no-passkeys").hidden = true;
+      $("enrol").hidden = true;
+      say(`Your passkey is recorded, as record ${said.record}: ${credential}.`, "good");
+    } catch (e) {
+      $("enrol").disabled = false;
+      say(e.message, "bad");
+    }
+  });
+};
+
 const setUpKey = (form) => {
   const { person, registered } = form.dataset;
   const refresh = async () => {
     const here = Boolean(await findKey(person));
     document.querySelectorAll("[data-needs-key]").forEach((e) => { e.hidden = !here; });
     document.querySelectorAll("[data-lacks-key]").forEach((e) => { e.hidden = here; });
+    await showWays();
     return here;
   };
   form.addEventListener("submit", async (event) => {
@@ -58,10 +114,10 @@ const list = (id, pairs) => {
 };
 
 // Sends what was signed; what comes back, or an error that says why nothing was recorded.
-const send = async (waiting, csrf, signed) => {
+const post = async (path, csrf, signed) => {
   let answer;
   try {
-    answer = await fetch(`/approvals/${encodeURIComponent(waiting.approval)}/sign`, {
+    answer = await fetch(path, {
       method: "POST",
       headers: { "content-type": "application/json", "x-counterfoil-csrf": csrf },
       body: canonical(signed),
@@ -83,11 +139,15 @@ const send = async (waiting, csrf, signed) => {
 
 const setUpDecision = (form) => {
   const waiting = JSON.parse(form.dataset.waiting);
-  const { person, credential, csrf } = form.dataset;
+  const { person, csrf } = form.dataset;
+  let way = null;
   const dialog = $("confirm");
   let statement = null;
 
   const prepare = async (decision) => {
+    way = ways[Number($("with").value)];
+    if (!way) throw new Error("There is nothing here to sign with.");
+    const { credential } = way;
     const overrides = decision === "approve" ? waiting.yes_overrides : waiting.no_overrides;
     const reason = $("reason").value.trim();
     if ((decision === "reject" || overrides) && reason.length < 3) {
@@ -134,12 +194,10 @@ const setUpDecision = (form) => {
   $("confirm-sign").addEventListener("click", async (event) => {
     event.target.disabled = true;
     try {
-      const key = await findKey(person);
-      if (!key) throw new Error("Your key is not in this browser.");
-      const signature = await sign(key, statement);
-      const said = await send(waiting, csrf, { statement, signature });
+      const signature = await way.sign(statement);
+      const said = await post(`/approvals/${encodeURIComponent(waiting.approval)}/sign`, csrf, { statement, signature });
       form.hidden = true;
-      $("key-form").hidden = true;
+      if ($("key-form")) $("key-form").hidden = true;
       $("done-link").hidden = false;
       say(`Signed and recorded as record ${said.record}. ${said.next}`, "good");
     } catch (e) {
@@ -153,6 +211,12 @@ const setUpDecision = (form) => {
 
 const keyForm = $("key-form");
 if (keyForm) await setUpKey(keyForm);
+const passkeyForm = $("passkey-form");
+if (passkeyForm) setUpPasskeys(passkeyForm);
 const decision = $("decision");
-if (decision) setUpDecision(decision);
+if (decision) {
+  sayWhere(decision);
+  setUpDecision(decision);
+  await showWays();
+}
 document.documentElement.dataset.ready = "yes";

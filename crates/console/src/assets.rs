@@ -11,9 +11,11 @@ use duty::canonical::Digest;
 
 static CSS: &str = include_str!("../assets/console.css");
 static SIGN: &str = include_str!("../assets/sign.js");
+static PASSKEY: &str = include_str!("../assets/passkey.js");
 static KEYS: &str = include_str!("../assets/keys.js");
 
-/// The script that `sign.js` imports has a fixed name: a module names its imports itself.
+/// Scripts that `sign.js` imports have fixed names: a module names its imports itself.
+pub(crate) const PASSKEY_NAME: &str = "passkey.js";
 pub(crate) const KEYS_NAME: &str = "keys.js";
 
 pub(crate) static CSS_NAME: LazyLock<String> = LazyLock::new(|| name("console", CSS, "css"));
@@ -41,6 +43,8 @@ pub(crate) async fn serve(Path(asked): Path<String>) -> Response {
         )
     } else if asked == KEYS_NAME {
         (KEYS, "text/javascript; charset=utf-8", "no-cache")
+    } else if asked == PASSKEY_NAME {
+        (PASSKEY, "text/javascript; charset=utf-8", "no-cache")
     } else {
         return StatusCode::NOT_FOUND.into_response();
     };

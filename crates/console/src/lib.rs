@@ -6,6 +6,7 @@
 mod assets;
 mod guard;
 mod pages;
+mod passkeys;
 mod session;
 mod standing;
 mod view;
@@ -31,7 +32,8 @@ pub struct Options {
     pub engine: Arc<Engine>,
     /// The data directory.
     pub dir: PathBuf,
-    /// Where people reach it, like `http://127.0.0.1:7878`.
+    /// Where people reach it, like `http://127.0.0.1:7878`. Passkeys are made for its domain; an address of this very machine stands
+    /// for `localhost`, and any other address allows none.
     pub public_url: String,
     /// What others hold of the log, asked for anew for every page.
     pub outside: Outside,
@@ -84,6 +86,8 @@ pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
     pub(crate) dir: PathBuf,
     pub(crate) public_url: String,
+    /// Where passkeys are used; none where the address allows none.
+    pub(crate) place: Option<passkeys::Place>,
     pub(crate) outside: Outside,
     pub(crate) sessions: Sessions,
     pub(crate) index: Mutex<Index>,
@@ -108,6 +112,7 @@ pub fn router(options: Options) -> Result<Router, ConsoleError> {
         engine: options.engine,
         dir: options.dir,
         outside: options.outside,
+        place: passkeys::Place::of(&options.public_url),
         public_url: options.public_url,
     }));
     let inside = Router::new()
@@ -119,6 +124,7 @@ pub fn router(options: Options) -> Result<Router, ConsoleError> {
         .route("/exceptions", get(pages::exceptions::page))
         .route("/log", get(pages::log::page))
         .route("/key", get(pages::key::page))
+        .route("/key/passkeys", post(pages::key::enrol))
         .route("/sign-out", post(pages::sign_in::sign_out))
         .layer(middleware::from_fn_with_state(
             desk.clone(),

@@ -26,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) person: PrincipalId,
     /// What every form carries, so that another site cannot send it.
     pub(crate) csrf: String,
+    /// When the link was used.
+    pub(crate) started: Time,
 }
 
 pub(crate) struct Sessions {
@@ -122,13 +124,17 @@ impl Sessions {
         let db = self.db();
         let found = db
             .query_row(
-                "SELECT person, csrf, seen FROM sessions WHERE token = ?1 AND started > ?2 AND seen > ?3",
+                "SELECT person, csrf, seen, started FROM sessions WHERE token = ?1 AND started > ?2 AND seen > ?3",
                 params![digest(token), oldest(now), idle(now)],
-                |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, i64>(2)?)),
+                |row| {
+                    let person: String = row.get(0)?;
+                    let (seen, started): (i64, i64) = (row.get(2)?, row.get(3)?);
+                    Ok((person, row.get(1)?, seen, started))
+                },
             )
             .optional()
             .map_err(|e| fault(&self.path, &e))?;
-        let Some((person, csrf, seen)) = found else {
+        let Some((person, csrf, seen, started)) = found else {
             return Ok(None);
         };
         if now.millis() - seen > SEEN_MILLIS {
@@ -138,7 +144,11 @@ impl Sessions {
             )
             .map_err(|e| fault(&self.path, &e))?;
         }
-        Ok(person.parse().ok().map(|person| Session { person, csrf }))
+        Ok(person.parse().ok().map(|person| Session {
+            person,
+            csrf,
+            started: Time::from_millis(started),
+        }))
     }
 
     pub(crate) fn end(&self, token: &str) -> Result<(), ConsoleError> {

@@ -247,6 +247,10 @@ pub(crate) struct Serve {
     /// Where to serve.
     #[arg(long, default_value = "127.0.0.1:7878")]
     pub(crate) listen: std::net::SocketAddr,
+    /// Where people reach it, if not there: the address of a proxy that holds the certificate, like `https://pay.example`. Passkeys
+    /// are made for its domain.
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
     /// Verify and fold the whole log first, whatever fold was written down.
     #[arg(long)]
     pub(crate) verify: bool,
@@ -326,6 +330,20 @@ pub(crate) struct Signing {
     pub(crate) reason: String,
 }
 
+/// Other ways to sign than with a key file of ours.
+#[derive(Debug, Args)]
+pub(crate) struct Otherwise {
+    /// Sign with this SSH key, by `ssh-keygen`: a private key, or a public one whose private key an agent holds.
+    #[arg(long, value_name = "KEYFILE", conflicts_with_all = ["key", "credential"])]
+    pub(crate) ssh: Option<PathBuf>,
+    /// With which credential it is signed elsewhere.
+    #[arg(long, conflicts_with = "key")]
+    pub(crate) credential: Option<String>,
+    /// The signature that was made elsewhere: an armored SSH signature, or a passkey's assertion.
+    #[arg(long, value_name = "FILE", requires = "credential")]
+    pub(crate) signature: Option<PathBuf>,
+}
+
 /// Who signs, where somebody does.
 #[derive(Debug, Args)]
 pub(crate) struct MaybeSigning {
@@ -369,7 +387,7 @@ pub(crate) enum ApprovalCommand {
         #[command(flatten)]
         form: Form,
     },
-    /// Sign a yes to exactly this action.
+    /// Sign a yes to exactly this action. With `--credential` and no `--signature`, print the statement to be signed.
     Approve {
         /// The request for approval.
         id: String,
@@ -377,11 +395,13 @@ pub(crate) enum ApprovalCommand {
         dir: Dir,
         #[command(flatten)]
         sign: Signing,
+        #[command(flatten)]
+        otherwise: Otherwise,
         /// Say that this knowingly goes against the agents' recommendation.
         #[arg(long = "override")]
         overrides: bool,
     },
-    /// Sign a no.
+    /// Sign a no. With `--credential` and no `--signature`, print the statement to be signed.
     Reject {
         /// The request for approval.
         id: String,
@@ -389,6 +409,8 @@ pub(crate) enum ApprovalCommand {
         dir: Dir,
         #[command(flatten)]
         sign: Signing,
+        #[command(flatten)]
+        otherwise: Otherwise,
     },
 }
 
@@ -913,6 +935,9 @@ pub(crate) enum PrincipalCommand {
         #[command(flatten)]
         form: Form,
     },
+    /// Credentials of people who are there already.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// End a principal.
     Revoke {
         /// The id.
@@ -922,6 +947,45 @@ pub(crate) enum PrincipalCommand {
         reason: String,
         #[command(flatten)]
         dir: Dir,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Give a person an SSH key to sign with. Without `--signature`, print what the person has to sign with it.
+    Add {
+        /// The person.
+        person: String,
+        /// OpenSSH's public key file.
+        #[arg(long, value_name = "FILE.pub")]
+        ssh: PathBuf,
+        /// The credential's id; `<person>.ssh-1` or the next number if not given.
+        #[arg(long)]
+        credential: Option<String>,
+        /// What `ssh-keygen -Y sign` made.
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// End one credential: approvals given with it do not count any more.
+    Revoke {
+        /// The credential.
+        credential: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// List credentials.
+    List {
+        /// Only those of this principal.
+        person: Option<String>,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
     },
 }
 

@@ -51,7 +51,7 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     }
     match listener {
         None => site.close(),
-        Some(listener) => serve::serve(site, dir, listener, serve::Ending::caught()?).await,
+        Some(listener) => serve::serve(site, dir, listener, None, serve::Ending::caught()?).await,
     }
 }
 

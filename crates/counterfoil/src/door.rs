@@ -21,6 +21,9 @@ pub(crate) const LOCAL_TOKEN: &str = "keys/local.token";
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Serving {
     pub(crate) url: String,
+    /// Where people reach it, if not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public_url: Option<String>,
 }
 
 /// The engine, here or there.

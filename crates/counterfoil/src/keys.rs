@@ -131,7 +131,7 @@ impl Author {
 pub(crate) fn sign<T: Statement>(key: &SigningKey, statement: T) -> Result<Signed<T>, Failure> {
     let bytes = to_vec(&statement).map_err(Failure::usage)?;
     Ok(Signed {
-        signature: BASE64_STANDARD.encode(key.sign(&bytes).to_bytes()),
+        signature: BASE64_STANDARD.encode(key.sign(&bytes).to_bytes()).into(),
         statement,
     })
 }

@@ -10,6 +10,7 @@ mod passphrase;
 mod serve;
 mod show;
 mod site;
+mod ssh;
 
 use std::process::ExitCode;
 

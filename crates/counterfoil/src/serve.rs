@@ -59,6 +59,7 @@ pub(crate) async fn serve(
     site: Site,
     dir: &Path,
     listener: TcpListener,
+    public_url: Option<String>,
     ending: Ending,
 ) -> Result<(), Failure> {
     let url = url(&listener)?;
@@ -67,12 +68,12 @@ pub(crate) async fn serve(
     let console = console::router(console::Options {
         engine: Arc::clone(&site.engine),
         dir: dir.to_owned(),
-        public_url: url.clone(),
+        public_url: public_url.clone().unwrap_or_else(|| url.clone()),
         outside: outside(dir, site.health.clone()),
     })
     .map_err(Failure::unavailable)?;
     let app = gateway::http::router(Arc::clone(&site.engine), &local).merge(console);
-    let serving = serde_json::to_vec(&Serving { url }).map_err(Failure::unavailable)?;
+    let serving = serde_json::to_vec(&Serving { url, public_url }).map_err(Failure::unavailable)?;
     secret::write_secret(&dir.join(SERVING), &serving)?;
 
     let (stop, stopped) = watch::channel(false);

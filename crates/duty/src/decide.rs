@@ -6,6 +6,7 @@
 
 mod approve;
 mod authority;
+mod credential;
 mod erase;
 mod execute;
 mod foresee;
@@ -121,6 +122,8 @@ impl<'a> Desk<'a> {
             Request::OpenLog(_) => Ok(()),
             Request::AddPrincipal(r) => self.add_principal(r),
             Request::RevokePrincipal(r) => self.revoke_principal(r),
+            Request::AddCredential(r) => self.add_credential(r),
+            Request::RevokeCredential(r) => self.revoke_credential(r),
             Request::Certify(r) => self.certify(r),
             Request::RecordFile(r) => self.record_file(r),
             Request::BuildRelease(r) => self.build_release(r),

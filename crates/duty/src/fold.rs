@@ -4,7 +4,7 @@ use crate::{
     canonical::Digest,
     log_key::Rotation,
     name::{CaseId, ItemId},
-    principal::{Duty, NewPrincipal, Proof},
+    principal::{Credential, Duty, NewPrincipal, Proof},
     record::{Body, Record},
     request::{Outcome, Request},
     state::{
@@ -56,6 +56,7 @@ impl State {
             _ => {}
         }
         self.take(record)?;
+        self.count(record);
         self.size += 1;
         self.time = record.time;
         Ok(())
@@ -94,6 +95,7 @@ impl State {
                 principal.ok_or("nobody by that id")?.revoked = true;
                 Ok(())
             }
+            Body::CredentialAdded(_) | Body::CredentialRevoked(_) => self.take_credential(record),
             Body::CertificationRecorded(b) => {
                 let Request::Certify(request) = &b.request else {
                     return mismatch();
@@ -256,6 +258,48 @@ impl State {
         }
     }
 
+    fn take_credential(&mut self, record: &Record) -> Result<(), String> {
+        match (&record.body, record.body.request()) {
+            (Body::CredentialAdded(_), Some(Request::AddCredential(r))) => {
+                let s = &r.possession.statement;
+                let person = self.principals.get_mut(&s.signer);
+                let person = person.ok_or("nobody by that id")?;
+                person.credentials.push(Credential {
+                    id: s.credential.clone(),
+                    proof: r.proof.clone(),
+                });
+                if let Some(counter) = r.possession.signature.counter() {
+                    person.counters.insert(s.credential.clone(), counter);
+                }
+                self.credentials
+                    .insert(s.credential.clone(), s.signer.clone());
+                if let Some(digest) = proof_digest(&r.proof) {
+                    self.proofs.insert(digest, s.credential.clone());
+                }
+            }
+            (Body::CredentialRevoked(_), Some(Request::RevokeCredential(r))) => {
+                let whose = self.credentials.get(&r.credential);
+                let whose = whose.and_then(|who| self.principals.get_mut(who));
+                let whose = whose.ok_or("nobody has that credential")?;
+                whose.ended.insert(r.credential.clone());
+            }
+            _ => return mismatch(),
+        }
+        Ok(())
+    }
+
+    /// An authenticator's counter only goes up.
+    fn count(&mut self, record: &Record) {
+        let proved = record.body.request().and_then(Request::proved);
+        let counted = proved.and_then(|(who, with, s)| Some((who, with, s.counter()?)));
+        if let Some((who, with, counter)) = counted
+            && !matches!(record.body, Body::RequestRefused(_))
+            && let Some(person) = self.principals.get_mut(who)
+        {
+            person.counters.insert(with.clone(), counter);
+        }
+    }
+
     fn take_of_subject(&mut self, record: &Record) -> Result<(), String> {
         match (&record.body, record.body.request()) {
             (Body::HoldPlaced(_), Some(Request::PlaceHold(r))) => {
@@ -352,6 +396,8 @@ impl State {
                 owner: new.owner.clone(),
                 acts_for: new.acts_for.clone(),
                 credentials: new.credentials.clone(),
+                ended: Default::default(),
+                counters: Default::default(),
                 revoked: false,
                 certifications: Default::default(),
             },
@@ -363,6 +409,8 @@ impl State {
 pub(crate) fn proof_digest(proof: &Proof) -> Option<Digest> {
     match proof {
         Proof::Ed25519 { public } => Some(Digest::of_bytes(public.as_bytes())),
+        Proof::Passkey(passkey) => Some(Digest::of_bytes(&passkey.key_bytes())),
+        Proof::Ssh { public } => Some(Digest::of_bytes(&public.key_bytes())),
         Proof::Token { sha256 } => Some(*sha256),
         Proof::Local => None,
     }

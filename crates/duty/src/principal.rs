@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     canonical::Digest,
     name::{CredentialId, PrincipalId},
+    passkey::Passkey,
+    ssh::SshKey,
 };
 
 /// What sort of principal.
@@ -120,6 +122,13 @@ pub enum Proof {
         /// The public key, 32 bytes in base64.
         public: PublicKey,
     },
+    /// A WebAuthn passkey: signs statements with assertions.
+    Passkey(Passkey),
+    /// An SSH key: signs statements by `PROTOCOL.sshsig`.
+    Ssh {
+        /// The public key, as in OpenSSH's public key files, without comment.
+        public: SshKey,
+    },
     /// A random bearer token of at least 128 bits.
     Token {
         /// SHA-256 of the token's text.
@@ -160,9 +169,14 @@ impl PublicKey {
     pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
         BASE64_STANDARD
             .decode(signature)
-            .ok()
-            .and_then(|bytes| Signature::from_slice(&bytes).ok())
-            .is_some_and(|signature| self.0.verify_strict(message, &signature).is_ok())
+            .is_ok_and(|bytes| self.verifies_bytes(message, &bytes))
+    }
+
+    /// The same of a signature's 64 bytes.
+    #[must_use]
+    pub fn verifies_bytes(&self, message: &[u8], signature: &[u8]) -> bool {
+        Signature::from_slice(signature)
+            .is_ok_and(|signature| self.0.verify_strict(message, &signature).is_ok())
     }
 }
 

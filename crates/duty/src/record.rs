@@ -263,6 +263,16 @@ bodies! {
         /// The request.
         request: Request,
     }
+    /// A person got another credential.
+    CredentialAdded "credential.added" {
+        /// The request.
+        request: Request,
+    }
+    /// A credential ended by itself.
+    CredentialRevoked "credential.revoked" {
+        /// The request.
+        request: Request,
+    }
     /// A person passed a training.
     CertificationRecorded "certification.recorded" {
         /// The request.
@@ -538,6 +548,8 @@ impl Body {
             Self::LogOpened(b) => Some(&b.request),
             Self::PrincipalAdded(b) => Some(&b.request),
             Self::PrincipalRevoked(b) => Some(&b.request),
+            Self::CredentialAdded(b) => Some(&b.request),
+            Self::CredentialRevoked(b) => Some(&b.request),
             Self::CertificationRecorded(b) => Some(&b.request),
             Self::LogKeyRotated(b) => Some(&b.request),
             Self::FileRecorded(b) => Some(&b.request),

@@ -14,12 +14,13 @@ use crate::{
     facts::Facts,
     freeze::Scope,
     name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
-    principal::{Duty, NewPrincipal},
+    principal::{Duty, NewPrincipal, Proof},
     release::ClauseRef,
+    signature::Signature,
     statement::{
-        ApprovalStatement, ConfirmationStatement, ErasureStatement, HoldStatement, LiftStatement,
-        PromotionStatement, ReleaseStatement, Signed, Statement, ThresholdStatement,
-        TriageStatement, UnfreezeStatement,
+        ApprovalStatement, ConfirmationStatement, CredentialStatement, ErasureStatement,
+        HoldStatement, LiftStatement, PromotionStatement, ReleaseStatement, Signed, Statement,
+        ThresholdStatement, TriageStatement, UnfreezeStatement,
     },
     subject::SubjectId,
     tagged,
@@ -49,6 +50,10 @@ pub enum Request {
     AddPrincipal(NewPrincipal),
     /// End a principal: none of its credentials counts any more.
     RevokePrincipal(RevokePrincipal),
+    /// Give a person another credential.
+    AddCredential(AddCredential),
+    /// End one credential.
+    RevokeCredential(RevokeCredential),
     /// Record that a person passed a training.
     Certify(Certify),
     /// Put a file of a release into the log.
@@ -155,6 +160,8 @@ by_type! {
     OpenLog "open_log"
     AddPrincipal "add_principal"
     RevokePrincipal "revoke_principal"
+    AddCredential "add_credential"
+    RevokeCredential "revoke_credential"
     Certify "certify"
     RecordFile "record_file"
     BuildRelease "build_release"
@@ -201,6 +208,8 @@ impl Request {
             Self::OpenLog(_)
             | Self::AddPrincipal(_)
             | Self::RevokePrincipal(_)
+            | Self::AddCredential(_)
+            | Self::RevokeCredential(_)
             | Self::Certify(_)
             | Self::RecordFile(_)
             | Self::BuildRelease(_)
@@ -224,8 +233,17 @@ impl Request {
     /// needs nobody's token.
     #[must_use]
     pub fn signer(&self) -> Option<(&PrincipalId, &CredentialId)> {
-        fn of<T: Statement>(signed: &Signed<T>) -> Option<(&PrincipalId, &CredentialId)> {
-            Some((signed.statement.signer(), signed.statement.credential()))
+        self.proved().map(|(who, with, _)| (who, with))
+    }
+
+    /// The same, with the signature.
+    #[must_use]
+    pub fn proved(&self) -> Option<(&PrincipalId, &CredentialId, &Signature)> {
+        fn of<T: Statement>(
+            signed: &Signed<T>,
+        ) -> Option<(&PrincipalId, &CredentialId, &Signature)> {
+            let s = &signed.statement;
+            Some((s.signer(), s.credential(), &signed.signature))
         }
         match self {
             Self::Approve(r) => of(r),
@@ -241,6 +259,8 @@ impl Request {
             Self::OpenLog(_)
             | Self::AddPrincipal(_)
             | Self::RevokePrincipal(_)
+            | Self::AddCredential(_)
+            | Self::RevokeCredential(_)
             | Self::Certify(_)
             | Self::RecordFile(_)
             | Self::BuildRelease(_)
@@ -277,6 +297,26 @@ pub struct OpenLog {
 pub struct RevokePrincipal {
     /// Whom.
     pub principal: PrincipalId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Another credential for a person: an admin asks, and the signature shows that the person holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddCredential {
+    /// What proves it.
+    pub proof: Proof,
+    /// Whose it is and its id, signed with the credential itself.
+    pub possession: Signed<CredentialStatement>,
+}
+
+/// End one credential: it signs nothing more, and approvals that were given with it do not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeCredential {
+    /// Which.
+    pub credential: CredentialId,
     /// Why.
     pub reason: String,
 }

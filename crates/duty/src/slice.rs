@@ -52,6 +52,18 @@ impl State {
             Request::RevokePrincipal(r) => {
                 people.insert(r.principal.clone());
             }
+            Request::AddCredential(r) => {
+                let s = &r.possession.statement;
+                people.insert(s.signer.clone());
+                pick(&self.credentials, &s.credential, &mut slice.credentials);
+                if let Some(digest) = proof_digest(&r.proof) {
+                    pick(&self.proofs, &digest, &mut slice.proofs);
+                }
+            }
+            Request::RevokeCredential(r) => {
+                pick(&self.credentials, &r.credential, &mut slice.credentials);
+                people.extend(self.credentials.get(&r.credential).cloned());
+            }
             Request::Certify(r) => {
                 people.insert(r.principal.clone());
             }

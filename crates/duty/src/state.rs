@@ -10,10 +10,11 @@ use crate::{
     facts::Facts,
     freeze::Scope,
     name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
-    principal::{Credential, Duty, PrincipalKind, Proof, PublicKey, Role},
+    principal::{Credential, Duty, PrincipalKind, Proof, Role},
     record::{Basis, CaseOutcome, ExceptionSort},
     release::Tier,
     request::{Outcome, Recommend},
+    signature::Signature,
     subject::SubjectId,
     time::Time,
 };
@@ -81,6 +82,16 @@ impl State {
     #[must_use]
     pub fn root<'a>(&'a self, id: &'a PrincipalId) -> &'a PrincipalId {
         self.line(id).last().unwrap_or(id)
+    }
+
+    /// Who said yes with a credential that is in force still.
+    pub fn standing<'a>(&'a self, approval: &'a Approval) -> impl Iterator<Item = &'a PrincipalId> {
+        let ended = |who: &PrincipalId, with: &CredentialId| {
+            let person = self.principals.get(who);
+            person.is_none_or(|p| p.ended.contains(with))
+        };
+        let standing = move |(who, with): &&'a (PrincipalId, CredentialId)| !ended(who, with);
+        approval.yes.iter().filter(standing).map(|(who, _)| who)
     }
 
     /// A principal, whom it acts for, whom that one acts for, up to the root. It ends: whoever is acted for was there first.
@@ -174,6 +185,12 @@ pub struct Principal {
     pub acts_for: Option<PrincipalId>,
     /// What it proves itself with.
     pub credentials: Vec<Credential>,
+    /// Those of its credentials that ended by themselves.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ended: BTreeSet<CredentialId>,
+    /// Signature counters of its authenticators, as far as they count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<CredentialId, u32>,
     /// Whether it ended.
     pub revoked: bool,
     /// Courses passed, each in force before its time.
@@ -181,16 +198,31 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The Ed25519 key of a credential.
+    /// What a credential signs with, where it signs at all.
     #[must_use]
-    pub fn key(&self, credential: &CredentialId) -> Option<&PublicKey> {
-        self.credentials
-            .iter()
-            .find(|c| c.id == *credential)
-            .and_then(|c| match &c.proof {
-                Proof::Ed25519 { public } => Some(public),
-                Proof::Token { .. } | Proof::Local => None,
-            })
+    pub fn key(&self, credential: &CredentialId) -> Option<&Proof> {
+        let own = self.credentials.iter().find(|c| c.id == *credential);
+        own.map(|c| &c.proof).filter(|proof| proof.signs())
+    }
+
+    /// Whether a signature's counter is beyond the last one: an authenticator that counts at all counts upwards.
+    ///
+    /// # Errors
+    /// Both counters, in words.
+    pub fn counts(&self, credential: &CredentialId, signature: &Signature) -> Result<(), String> {
+        let now = signature.counter().unwrap_or(0);
+        match self.counters.get(credential) {
+            Some(before) if now <= *before => Err(format!(
+                "the authenticator of `{credential}` says that this is its signature {now}, after signature {before}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The credentials that it signs with and that are in force.
+    pub fn signing(&self) -> impl Iterator<Item = &Credential> {
+        let in_force = |c: &&Credential| c.proof.signs() && !self.ended.contains(&c.id);
+        self.credentials.iter().filter(in_force)
     }
 
     /// Whether a course is passed and in force.

@@ -5,28 +5,32 @@ use serde::{Deserialize, Serialize};
 use crate::{
     canonical::{self, Digest},
     name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
-    principal::PublicKey,
+    principal::Proof,
+    signature::Signature,
     subject::SubjectId,
     time::Time,
 };
 
 /// A statement with its signature.
 ///
-/// The signature is Ed25519 (RFC 8032), in base64, over the canonical JSON of the statement.
+/// The signature is over the canonical JSON of the statement: an Ed25519 key's (RFC 8032), an SSH key's or a passkey's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signed<T> {
     /// What is stated.
     pub statement: T,
-    /// 64 bytes in base64.
-    pub signature: String,
+    /// By the credential that the statement names.
+    pub signature: Signature,
 }
 
 impl<T: Serialize> Signed<T> {
     /// Whether the signature is `key`'s.
-    #[must_use]
-    pub fn verifies(&self, key: &PublicKey) -> bool {
-        canonical::to_vec(&self.statement).is_ok_and(|bytes| key.verifies(&bytes, &self.signature))
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn verify(&self, key: &Proof) -> Result<(), String> {
+        let bytes = canonical::to_vec(&self.statement).map_err(|e| e.to_string())?;
+        key.verify(&bytes, &self.signature)
     }
 }
 
@@ -68,6 +72,7 @@ macro_rules! statements {
 
 statements! {
     ApprovalStatement "counterfoil/approval/v1";
+    CredentialStatement "counterfoil/credential/v1";
     ThresholdStatement "counterfoil/threshold/v1";
     TriageStatement "counterfoil/triage/v1";
     ReleaseStatement "counterfoil/release/v1";
@@ -119,6 +124,20 @@ pub struct ApprovalStatement {
     /// Who signs.
     pub signer: PrincipalId,
     /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's word that a new credential is theirs, signed with that very credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialStatement {
+    /// [`CredentialStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// The new credential, which signs.
     pub credential: CredentialId,
 }
 

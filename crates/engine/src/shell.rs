@@ -348,7 +348,8 @@ impl Engine {
             let credential = state.proofs.get(&digest)?;
             let principal = state.credentials.get(credential)?;
             let known = state.principals.get(principal)?;
-            (!known.revoked).then(|| Seat {
+            let in_force = !known.revoked && !known.ended.contains(credential);
+            in_force.then(|| Seat {
                 principal: principal.clone(),
                 credential: credential.clone(),
             })

@@ -9,7 +9,7 @@ use duty::{
     action::Action,
     canonical::Digest,
     name::{CaseId, CredentialId, ItemId, PrincipalId},
-    principal::{Duty, Proof, PublicKey},
+    principal::{Duty, Proof},
     record::{Basis, Body, Record},
     release::RuleHit,
     request::{Request, Stance},
@@ -277,7 +277,7 @@ pub fn case_story(
 struct Teller<'a> {
     case: &'a CaseId,
     records: Vec<Record>,
-    keys: HashMap<(PrincipalId, CredentialId), PublicKey>,
+    keys: HashMap<(PrincipalId, CredentialId), Proof>,
     thresholds: HashMap<(String, Digest), Vec<Signature>>,
     library: Library,
     releases: HashMap<Digest, BTreeMap<String, Digest>>,
@@ -307,6 +307,11 @@ impl<'a> Teller<'a> {
                     .for_each(|p| self.keys_of(&p.id, &p.credentials));
             }
             (_, Some(Request::AddPrincipal(r))) => self.keys_of(&r.id, &r.credentials),
+            (_, Some(Request::AddCredential(r))) => {
+                let s = &r.possession.statement;
+                let key = (s.signer.clone(), s.credential.clone());
+                self.keys.insert(key, r.proof.clone());
+            }
             (Body::ReleaseBuilt(b), Some(Request::BuildRelease(r))) => {
                 self.releases.insert(b.digest, r.files.clone());
             }
@@ -325,9 +330,11 @@ impl<'a> Teller<'a> {
 
     fn keys_of(&mut self, id: &PrincipalId, credentials: &[duty::principal::Credential]) {
         for credential in credentials {
-            if let Proof::Ed25519 { public } = &credential.proof {
-                self.keys
-                    .insert((id.clone(), credential.id.clone()), public.clone());
+            if credential.proof.signs() {
+                self.keys.insert(
+                    (id.clone(), credential.id.clone()),
+                    credential.proof.clone(),
+                );
             }
         }
     }

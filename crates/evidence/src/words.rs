@@ -2,6 +2,7 @@
 
 use duty::{
     log_key::Rotation,
+    principal::Proof,
     record::{Basis, Body, Record},
     request::Request,
     statement::Choice,
@@ -115,6 +116,22 @@ fn asked(record: &Record, request: &Request) -> String {
             Err(_) => odd(record),
         },
         Request::RevokePrincipal(r) => format!("`{}` revoked: {}", r.principal, r.reason),
+        Request::AddCredential(r) => {
+            let s = &r.possession.statement;
+            let sort = match &r.proof {
+                Proof::Passkey(passkey) => format!("a passkey for `{}`", passkey.rp()),
+                Proof::Ssh { .. } => "an SSH key".to_owned(),
+                Proof::Ed25519 { .. } => "an Ed25519 key".to_owned(),
+                Proof::Token { .. } | Proof::Local => return odd(record),
+            };
+            format!(
+                "`{}` got the credential `{}`: {sort}",
+                s.signer, s.credential
+            )
+        }
+        Request::RevokeCredential(r) => {
+            format!("credential `{}` revoked: {}", r.credential, r.reason)
+        }
         Request::Certify(r) => format!(
             "`{}` certified in `{}` until {}",
             r.principal, r.course, r.expires

@@ -23,6 +23,7 @@ use duty::{
         BuildRelease, Certify, ControlTestResult, OpenLog, RecordControlTests, RecordFile, Request,
         Submission,
     },
+    signature::Signature,
     state::State,
     statement::{PromotionStatement, ReleaseStatement, Signed, ThresholdStatement},
     time::Time,
@@ -113,7 +114,7 @@ pub(crate) fn sign<T: Serialize>(statement: T, who: &str) -> Signed<T> {
     });
     Signed {
         statement,
-        signature,
+        signature: Signature::Text(signature),
     }
 }
 

@@ -355,6 +355,6 @@ fn sign<T: Serialize>(statement: T, person: &str) -> Signed<T> {
     let signature = BASE64_STANDARD.encode(key(person).sign(&bytes).to_bytes());
     Signed {
         statement,
-        signature,
+        signature: signature.into(),
     }
 }

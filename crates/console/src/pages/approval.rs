@@ -18,9 +18,10 @@ use engine::{EngineError, Seat, Waiting};
 use evidence::{Story, story::What};
 use serde_json::{Value, json};
 
-use super::{Chrome, Signer, failed, missing, render, signer, story};
+use super::{Chrome, Signer, failed, key, missing, render, signer, story};
 use crate::{
     Desk,
+    passkeys::Passkeys,
     session::Session,
     standing::{Obstacle, obstacles},
     view::{self, Differs, Pair},
@@ -31,6 +32,7 @@ use crate::{
 struct Page {
     chrome: Chrome,
     signer: Option<Signer>,
+    passkeys: Passkeys,
     w: Waiting,
     /// The waiting request as JSON, for the script that signs.
     data: String,
@@ -124,6 +126,7 @@ pub(crate) async fn page(
     let page = Page {
         chrome: Chrome::new(&session, "inbox"),
         signer: signer(&desk, &session),
+        passkeys: key::of(&desk, &session),
         data: serde_json::to_string(&w).unwrap_or_default(),
         amount: view::amount(&w.action),
         arguments: view::arguments(&w.action),

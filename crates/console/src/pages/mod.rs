@@ -93,7 +93,7 @@ impl Paging {
     }
 }
 
-/// A person's own signing key, as the log records it.
+/// A person's own Ed25519 key, as the log records it.
 pub(crate) struct Signer {
     pub(crate) person: String,
     pub(crate) credential: String,
@@ -101,20 +101,19 @@ pub(crate) struct Signer {
     pub(crate) public: String,
 }
 
-/// The signing key of whoever is signed in.
+/// The Ed25519 key of whoever is signed in.
 pub(crate) fn signer(desk: &Desk, session: &Session) -> Option<Signer> {
     desk.engine.read(|state| {
         let person = state.principals.get(&session.person)?;
         person
-            .credentials
-            .iter()
+            .signing()
             .find_map(|credential| match &credential.proof {
                 Proof::Ed25519 { public } => Some(Signer {
                     person: session.person.to_string(),
                     credential: credential.id.to_string(),
                     public: BASE64_STANDARD.encode(public.as_bytes()),
                 }),
-                Proof::Token { .. } | Proof::Local => None,
+                Proof::Passkey(_) | Proof::Ssh { .. } | Proof::Token { .. } | Proof::Local => None,
             })
     })
 }

@@ -306,6 +306,75 @@ fn statement(signer: &str, approval: &str) -> Value {
     })
 }
 
+/// A passkey as a browser would send it, with an assertion that is none.
+fn enrolment(person: &str) -> Value {
+    // The generator of P-256: a good key, whose private half is 1.
+    let point =
+        "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU";
+    json!({
+        "id": "AAAA", "algorithm": "ES256", "public": point,
+        "possession": {
+            "statement": {
+                "statement": "counterfoil/credential/v1", "log": "log.example/console", "signer": person,
+                "credential": format!("{person}.passkey-1"),
+            },
+            "signature": {"authenticatorData": "AAAA", "clientDataJSON": "AAAA", "signature": "AAAA"},
+        },
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_needs_a_fresh_link_the_forms_secret_and_its_own_signature() {
+    let house = House::open().await;
+    let mut browser = house.signed_in().await;
+    let csrf = secret(&browser.get("/key").await);
+    let headers = [JSON, ("x-counterfoil-csrf", csrf.as_str())];
+    let path = "/key/passkeys";
+    let size = house.size();
+    let mine = enrolment("amira").to_string();
+    let without = browser.post(path, &[JSON], &mine).await;
+    assert_eq!(without.status, 403, "{}", without.body);
+    let other = browser
+        .post(path, &headers, &enrolment("bram").to_string())
+        .await;
+    assert!(
+        other.status == 403 && other.body.contains("not yours"),
+        "{}",
+        other.body
+    );
+    let mut wrong = enrolment("amira");
+    wrong["public"] = json!("AAAA");
+    let wrong = browser.post(path, &headers, &wrong.to_string()).await;
+    assert!(
+        wrong.status == 400 && wrong.body.contains("P-256"),
+        "{}",
+        wrong.body
+    );
+    assert_eq!(house.size(), size, "none of these reached the core");
+    // What does reach it is refused there: nothing shows that she holds the key.
+    let answer = browser.post(path, &headers, &mine).await;
+    let said: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(
+        (answer.status, &said["code"]),
+        (403, &json!("bad-signature"))
+    );
+    // A session that is good for reading says no more who this is.
+    house.wait(16);
+    let late = browser.post(path, &headers, &mine).await;
+    assert!(
+        late.status == 403 && late.body.contains("new sign-in link"),
+        "{}",
+        late.body
+    );
+    let page = browser.get("/key").await;
+    assert!(
+        page.status == 200 && !page.body.contains("id=\"enrol\""),
+        "{}",
+        page.body
+    );
+    assert_eq!(house.size(), size + 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_persons_own_signature_counts() {
     let house = House::open().await;

@@ -1,20 +1,24 @@
 //! `approval`: what waits for humans, and their signatures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duty::{
+    canonical::to_vec,
     name::{CredentialId, ItemId, PrincipalId},
     request::Request,
-    statement::Choice,
+    signature::Signature,
+    statement::{Choice, Signed},
 };
 use engine::Waiting;
 
 use crate::{
-    cli::{ApprovalCommand, Signing},
+    cli::{ApprovalCommand, Otherwise, Signing},
+    commands::credential::{read, with_ssh_key},
     door::{As, Door},
     fail::{Failure, named},
     keys,
     show::{self, Listing},
+    ssh,
 };
 
 pub(crate) async fn run(command: ApprovalCommand) -> Result<(), Failure> {
@@ -45,11 +49,15 @@ pub(crate) async fn run(command: ApprovalCommand) -> Result<(), Failure> {
             id,
             dir,
             sign,
+            otherwise,
             overrides,
-        } => decide(&dir.dir, &id, &sign, Choice::Approve, overrides).await,
-        ApprovalCommand::Reject { id, dir, sign } => {
-            decide(&dir.dir, &id, &sign, Choice::Reject, true).await
-        }
+        } => decide(&dir.dir, &id, &sign, &otherwise, Choice::Approve, overrides).await,
+        ApprovalCommand::Reject {
+            id,
+            dir,
+            sign,
+            otherwise,
+        } => decide(&dir.dir, &id, &sign, &otherwise, Choice::Reject, true).await,
     }
 }
 
@@ -57,15 +65,12 @@ async fn decide(
     dir: &Path,
     id: &str,
     sign: &Signing,
+    otherwise: &Otherwise,
     choice: Choice,
     overrides: bool,
 ) -> Result<(), Failure> {
     let signer: PrincipalId = named(&sign.person)?;
-    let key = sign
-        .key
-        .clone()
-        .unwrap_or_else(|| keys::person_file(dir, &signer));
-    let key = keys::signing_key(&key)?;
+    let way = Way::of(dir, &signer, sign, otherwise)?;
     let door = Door::open(dir).await?;
     let waiting = door.waiting(&named::<ItemId>(id)?)?;
     let digest = waiting.action.digest().map_err(Failure::usage)?;
@@ -80,10 +85,36 @@ async fn decide(
             "an agent recommends against this: to approve it all the same, add `--override` and `--reason`",
         ));
     }
-    let credential: CredentialId = named(&format!("{signer}.key-1"))?;
+    let credential = match &way {
+        Way::Key(_) => named(&format!("{signer}.key-1"))?,
+        Way::Ssh(file) => with_ssh_key(&super::state_of_door(&door, dir)?, &signer, file)?,
+        Way::Elsewhere(credential, _) => credential.clone(),
+    };
     let statement = waiting.statement(choice, &sign.reason, signer.clone(), credential);
     let overriding = statement.overrides;
-    let signed = keys::sign(&key, statement)?;
+    let signed = match way {
+        Way::Key(key) => keys::sign(&key, statement)?,
+        Way::Ssh(file) => {
+            let bytes = to_vec(&statement).map_err(Failure::usage)?;
+            let signature = Signature::Text(ssh::sign(&file, &bytes)?);
+            Signed {
+                statement,
+                signature,
+            }
+        }
+        Way::Elsewhere(_, Some(signature)) => Signed {
+            statement,
+            signature,
+        },
+        Way::Elsewhere(_, None) => {
+            let bytes = to_vec(&statement).map_err(Failure::usage)?;
+            println!("{}", ssh::how_to_sign(&bytes));
+            eprintln!(
+                "nothing was recorded: sign the statement, with these two commands or otherwise, then come again with the same words and `--signature statement.json.sig`"
+            );
+            return door.close();
+        }
+    };
     let records = door.submit(As::Engine, Request::Approve(signed)).await?;
     let word = match choice {
         Choice::Approve => "approved",
@@ -97,6 +128,36 @@ async fn decide(
     println!("{id} {word} by {signer}{what}: record {}", records[0].seq);
     door.go_on().await?;
     door.close()
+}
+
+/// How it is signed.
+enum Way {
+    /// Here, with a key file of ours.
+    Key(ed25519_dalek::SigningKey),
+    /// Here, with an SSH key.
+    Ssh(PathBuf),
+    /// Elsewhere; the signature, where it is made already.
+    Elsewhere(CredentialId, Option<Signature>),
+}
+
+impl Way {
+    fn of(
+        dir: &Path,
+        signer: &PrincipalId,
+        sign: &Signing,
+        otherwise: &Otherwise,
+    ) -> Result<Self, Failure> {
+        if let Some(file) = &otherwise.ssh {
+            return Ok(Self::Ssh(file.clone()));
+        }
+        if let Some(credential) = &otherwise.credential {
+            let signature = otherwise.signature.as_deref().map(read).transpose()?;
+            return Ok(Self::Elsewhere(named(credential)?, signature));
+        }
+        let key = sign.key.clone();
+        let key = key.unwrap_or_else(|| keys::person_file(dir, signer));
+        Ok(Self::Key(keys::signing_key(&key)?))
+    }
 }
 
 fn cells(w: &Waiting) -> Vec<String> {

@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod case;
 mod check;
 pub(crate) mod control;
+pub(crate) mod credential;
 pub(crate) mod erase;
 pub(crate) mod exception;
 pub(crate) mod freeze;
@@ -68,7 +69,7 @@ pub(crate) async fn serve(serve: Serve) -> Result<(), Failure> {
     let site = Site::open_with(&serve.dir.dir, serve.verify).await?;
     let ending = server::Ending::caught()?;
     println!("serving {}", server::url(&listener)?);
-    server::serve(site, &serve.dir.dir, listener, ending).await
+    server::serve(site, &serve.dir.dir, listener, serve.public_url, ending).await
 }
 
 /// `run`: opens a case if one is named, and lets agents go on.
@@ -115,12 +116,16 @@ pub(crate) fn sign_in(sign_in: SignIn) -> Result<(), Failure> {
                 )
             })?;
             let serving: Serving = serde_json::from_slice(&text).map_err(Failure::unavailable)?;
-            serving.url
+            serving.public_url.unwrap_or(serving.url)
         }
     };
     let link = console::sign_in_link(dir, &person, &url, SystemClock.now())
         .map_err(Failure::unavailable)?;
     show::line(&link);
+    if let Some(rest) = link.strip_prefix("http://127.0.0.1") {
+        // WebAuthn takes names only.
+        eprintln!("for passkeys, open it as http://localhost{rest}");
+    }
     Ok(())
 }
 

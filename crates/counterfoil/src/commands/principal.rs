@@ -33,6 +33,7 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
             list(&state, form.json);
             Ok(())
         }
+        PrincipalCommand::Key(command) => super::credential::run(command).await,
         PrincipalCommand::Revoke { id, reason, dir } => {
             let door = Door::open(&dir.dir).await?;
             let principal = named(&id)?;

@@ -6,6 +6,7 @@ mod attacks;
 mod change;
 mod console;
 mod crash;
+mod credentials;
 mod erasure;
 mod faults;
 mod fold;

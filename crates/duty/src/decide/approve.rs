@@ -108,15 +108,19 @@ impl Desk<'_> {
         }
     }
 
-    /// Who of those that said yes may still stand behind it: whoever was revoked, or is certified no more, does not count.
+    /// Who of those that said yes may still stand behind it: whoever was revoked, or is certified no more, or signed with a
+    /// credential that ended since, does not count.
     pub(super) fn standing_behind<'p>(
         &self,
         rules: &dyn Rules,
         case: &Case,
         approval: &'p Approval,
         quorum: &Quorum,
-    ) -> Vec<&'p PrincipalId> {
-        let yes = approval.yes.iter().map(|(signer, _)| signer);
+    ) -> Vec<&'p PrincipalId>
+    where
+        Self: 'p,
+    {
+        let yes = self.state.standing(approval);
         yes.filter(|signer| self.may_approve(rules, case, signer, quorum).is_ok())
             .collect()
     }

@@ -4,11 +4,12 @@ use super::{Desk, Ruled};
 use crate::{
     conflict,
     freeze::Step,
-    name::{CaseId, PrincipalId},
+    name::{CaseId, CredentialId, PrincipalId},
     principal::{Duty, PrincipalKind, Role},
     refusal::{Code, Refusal},
     release::{Agent, Rules},
     request::Request,
+    signature::Signature,
     state::{Case, Principal},
     statement::{Signed, Statement},
 };
@@ -25,6 +26,8 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         Request::OpenLog(_)
         | Request::AddPrincipal(_)
         | Request::RevokePrincipal(_)
+        | Request::AddCredential(_)
+        | Request::RevokeCredential(_)
         | Request::Certify(_)
         | Request::RecordFile(_)
         | Request::BuildRelease(_)
@@ -75,6 +78,13 @@ impl<'a> Desk<'a> {
                 Code::UnknownPrincipal,
                 format!("`{credential}` is not a credential of `{id}`"),
                 "use a credential that was recorded for this principal",
+            ));
+        }
+        if principal.ended.contains(credential) {
+            return Err(Refusal::new(
+                Code::Revoked,
+                format!("`{credential}` of `{id}` was revoked"),
+                "use a credential that is in force; `principal key list` shows them",
             ));
         }
         if principal.key(credential).is_some() && self.submission.request.signer().is_none() {
@@ -214,20 +224,31 @@ impl<'a> Desk<'a> {
             Refusal::new(
                 Code::BadSignature,
                 format!("`{}` is not a signing key", statement.credential()),
-                "sign with an Ed25519 key that is recorded for you",
+                "sign with a key that is recorded for you",
             )
         })?;
-        if signed.verifies(key) {
-            Ok(principal)
-        } else {
-            Err(Refusal::new(
+        signed.verify(key).map_err(|why| {
+            Refusal::new(
                 Code::BadSignature,
                 format!(
-                    "the signature is not that of `{}` over this statement",
+                    "the signature is not that of `{}` over this statement: {why}",
                     statement.signer()
                 ),
                 "sign the statement exactly as it is sent, with the recorded key",
-            ))
-        }
+            )
+        })?;
+        counted(principal, statement.credential(), &signed.signature)?;
+        Ok(principal)
     }
+}
+
+/// One that counts otherwise was copied, or the signature is an older one.
+fn counted(principal: &Principal, credential: &CredentialId, signature: &Signature) -> Ruled {
+    principal.counts(credential, signature).map_err(|why| {
+        Refusal::new(
+            Code::Replayed,
+            why,
+            "sign anew; if that is refused too, the authenticator may have been copied: have the credential revoked",
+        )
+    })
 }

@@ -40,6 +40,8 @@ impl Desk<'_> {
                     owner: None,
                     acts_for: None,
                     credentials: Vec::new(),
+                    ended: Default::default(),
+                    counters: Default::default(),
                     revoked: false,
                     certifications: Default::default(),
                 },
@@ -354,14 +356,14 @@ fn well_proved(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
     for (i, credential) in new.credentials.iter().enumerate() {
         let digest = proof_digest(&credential.proof);
         let fits = match (&credential.proof, new.kind) {
-            (Proof::Ed25519 { .. }, PrincipalKind::Human)
-            | (Proof::Token { .. }, PrincipalKind::Agent | PrincipalKind::Service)
+            (proof, PrincipalKind::Human) if proof.signs() => true,
+            (Proof::Token { .. }, PrincipalKind::Agent | PrincipalKind::Service)
             | (Proof::Local, PrincipalKind::Service) => true,
-            (Proof::Ed25519 { .. } | Proof::Token { .. } | Proof::Local, _) => false,
+            (_, _) => false,
         };
         if !fits {
             return Err(malformed(format!(
-                "`{id}`: humans sign with Ed25519 keys, agents come with tokens, services with tokens or locally"
+                "`{id}`: humans sign with keys of their own, agents come with tokens, services with tokens or locally"
             )));
         }
         let earlier = &new.credentials[..i];

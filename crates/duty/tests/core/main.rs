@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod conflicts;
+mod credentials;
 mod duties;
 mod erasure;
 mod foresee;

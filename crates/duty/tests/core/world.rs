@@ -52,7 +52,7 @@ pub(crate) fn sign<T: Serialize>(statement: T, person: &str) -> Signed<T> {
     let signature = key(person).sign(&bytes).to_bytes();
     Signed {
         statement,
-        signature: base64::prelude::BASE64_STANDARD.encode(signature),
+        signature: base64::prelude::BASE64_STANDARD.encode(signature).into(),
     }
 }
 
@@ -362,10 +362,14 @@ impl World {
     }
 
     pub(crate) fn submission(&self, who: &str, request: Request) -> Submission {
+        let signed = request.signer().filter(|(signer, with)| {
+            signer.as_str() == who && self.state.credentials.get(*with) == Some(*signer)
+        });
+        let credential = signed.map(|(_, with)| with.clone());
         Submission {
             clock: Time::from_millis(self.clock),
             principal: name(who),
-            credential: name(&format!("{who}-1")),
+            credential: credential.unwrap_or_else(|| name(&format!("{who}-1"))),
             request,
         }
     }

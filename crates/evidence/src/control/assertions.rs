@@ -271,7 +271,7 @@ impl Assertions {
         let human = person.is_some_and(|p| p.kind == PrincipalKind::Human);
         let good = person
             .and_then(|p| p.key(&s.credential))
-            .is_some_and(|key| signed.verifies(key));
+            .is_some_and(|key| signed.verify(key).is_ok());
         let approval = self
             .state
             .cases

@@ -24,6 +24,7 @@ use duty::{
         BuildRelease, Certify, ControlTestResult, OpenCase, OpenLog, Ranked, Recommend,
         RecordControlTests, RecordFile, Request, Retrieve, Stance, Submission, UseGrant,
     },
+    signature::Signature,
     state::State,
     statement::{
         ApprovalStatement, Choice, PromotionStatement, ReleaseStatement, Signed, ThresholdStatement,
@@ -135,7 +136,7 @@ fn key(who: &str) -> SigningKey {
 pub(super) fn sign<T: Serialize>(statement: T, who: &str) -> Lead<Signed<T>> {
     let bytes = to_vec(&statement).map_err(|e| e.to_string())?;
     Ok(Signed {
-        signature: BASE64_STANDARD.encode(key(who).sign(&bytes).to_bytes()),
+        signature: Signature::Text(BASE64_STANDARD.encode(key(who).sign(&bytes).to_bytes())),
         statement,
     })
 }

@@ -35,7 +35,7 @@ impl Teller<'_> {
             credential: s.credential().clone(),
             time: record.time,
             seq: record.seq,
-            verified: s.typed() && key.is_some_and(|key| signed.verifies(key)),
+            verified: s.typed() && key.is_some_and(|key| signed.verify(key).is_ok()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::RwLock};
 use duty::{
     canonical::Digest,
     name::{CredentialId, PrincipalId},
-    principal::PublicKey,
+    principal::Proof,
     record::{Body, Record},
     request::Request,
     statement::{Signed, Statement},
@@ -17,7 +17,7 @@ pub(super) struct Alone {
     pub(super) contained: Result<(), String>,
     /// A key under which its signature is good, where one was guessed. Whether that is the key which the log records is for
     /// whoever knows the records before it.
-    pub(super) signed_with: Option<PublicKey>,
+    pub(super) signed_with: Option<Proof>,
 }
 
 impl Alone {
@@ -31,29 +31,33 @@ impl Alone {
 
 /// Keys that were right for a credential before: guesses for the signatures that follow.
 #[derive(Default)]
-pub(super) struct Keys(RwLock<HashMap<(PrincipalId, CredentialId), PublicKey>>);
+pub(super) struct Keys(RwLock<HashMap<(PrincipalId, CredentialId), Proof>>);
 
 impl Keys {
-    pub(super) fn insert(&self, who: &PrincipalId, credential: &CredentialId, key: &PublicKey) {
+    pub(super) fn insert(&self, who: &PrincipalId, credential: &CredentialId, key: &Proof) {
         // A thread that panicked elsewhere leaves guesses as good as they were.
         let mut keys = self.0.write().unwrap_or_else(|e| e.into_inner());
         keys.insert((who.clone(), credential.clone()), key.clone());
     }
 
-    fn guess(&self, who: &PrincipalId, credential: &CredentialId) -> Option<PublicKey> {
+    fn guess(&self, who: &PrincipalId, credential: &CredentialId) -> Option<Proof> {
         let keys = self.0.read().unwrap_or_else(|e| e.into_inner());
         keys.get(&(who.clone(), credential.clone())).cloned()
     }
 }
 
-fn signed_with(record: &Record, keys: &Keys) -> Option<PublicKey> {
-    fn of<T: Statement>(signed: &Signed<T>, keys: &Keys) -> Option<PublicKey> {
+fn signed_with(record: &Record, keys: &Keys) -> Option<Proof> {
+    fn of<T: Statement>(signed: &Signed<T>, keys: &Keys) -> Option<Proof> {
         let s = &signed.statement;
         let key = keys.guess(s.signer(), s.credential())?;
-        signed.verifies(&key).then_some(key)
+        signed.verify(&key).is_ok().then_some(key)
     }
     match record.body.request()? {
         Request::Approve(signed) => of(signed, keys),
+        Request::AddCredential(r) => {
+            // Its own key comes with it: no guess is needed.
+            r.possession.verify(&r.proof).ok().map(|()| r.proof.clone())
+        }
         Request::SignThreshold(signed) => of(signed, keys),
         Request::SignRelease(signed) => of(signed, keys),
         Request::Unfreeze(signed) => of(signed, keys),

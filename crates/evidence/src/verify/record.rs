@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use duty::{
     record::{Actor, Body, Record},
-    request::Request,
+    request::{AddCredential, Request},
     state::State,
     statement::{Signed, Statement},
     time::Time,
@@ -208,6 +208,7 @@ impl Inspector {
     fn signed(&mut self, record: &Record, alone: &Alone) -> Result<(), String> {
         match record.body.request() {
             Some(Request::Approve(signed)) => self.verifies(record, signed, alone),
+            Some(Request::AddCredential(r)) => self.possessed(r, alone),
             Some(Request::SignThreshold(signed)) => self.verifies(record, signed, alone),
             Some(Request::SignRelease(signed)) => self.verifies(record, signed, alone),
             Some(Request::Unfreeze(signed)) => self.verifies(record, signed, alone),
@@ -219,6 +220,25 @@ impl Inspector {
             Some(Request::ConfirmErasure(signed)) => self.verifies(record, signed, alone),
             _ => Ok(()),
         }
+    }
+
+    /// Whoever got a credential showed that they hold it.
+    fn possessed(&mut self, request: &AddCredential, alone: &Alone) -> Result<(), String> {
+        let s = &request.possession.statement;
+        if !s.typed() || s.log != self.known.report.origin {
+            return Err("its statement is of another sort or meant for another log".to_owned());
+        }
+        if alone.signed_with.as_ref() != Some(&request.proof) {
+            let good = request.possession.verify(&request.proof);
+            good.map_err(|why| {
+                format!(
+                    "nothing shows that `{}` holds the key of `{}`: {why}",
+                    s.signer, s.credential
+                )
+            })?;
+        }
+        self.known.report.signatures += 1;
+        Ok(())
     }
 
     fn verifies<T: Statement>(
@@ -241,6 +261,7 @@ impl Inspector {
         let principal = self.known.state.principals.get(s.signer());
         let key = principal
             .filter(|p| !p.revoked)
+            .filter(|p| !p.ended.contains(s.credential()))
             .and_then(|p| p.key(s.credential()));
         let key = key.ok_or_else(|| {
             format!(
@@ -249,14 +270,15 @@ impl Inspector {
                 s.signer()
             )
         })?;
+        principal.map_or(Ok(()), |p| p.counts(s.credential(), &signed.signature))?;
         if alone.signed_with.as_ref() != Some(key) {
-            if !signed.verifies(key) {
-                return Err(format!(
-                    "the signature is not that of `{}` with the recorded key `{}`",
+            signed.verify(key).map_err(|why| {
+                format!(
+                    "the signature is not that of `{}` with the recorded key `{}`: {why}",
                     s.signer(),
                     s.credential()
-                ));
-            }
+                )
+            })?;
             self.keys.insert(s.signer(), s.credential(), key);
         }
         self.known.report.signatures += 1;

@@ -5,6 +5,7 @@
 mod again;
 mod asked;
 mod controls;
+mod credentials;
 mod erased;
 mod mirror;
 mod resume;

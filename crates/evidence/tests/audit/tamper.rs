@@ -12,7 +12,7 @@ use ledger::Signer;
 
 use crate::world::{Invoice, World, log_key, publish};
 
-fn check(dir: &Path) -> Result<VerifyReport, Fault> {
+pub(crate) fn check(dir: &Path) -> Result<VerifyReport, Fault> {
     let opened = open_at(&dir.display().to_string()).unwrap();
     let vkey = log_key().verifier().vkey();
     let snapshots = dir.join("snapshots");

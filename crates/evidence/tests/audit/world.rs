@@ -74,7 +74,7 @@ pub(crate) fn sign<T: Serialize>(statement: T, person: &str) -> Signed<T> {
     let signature = key(person).sign(&bytes).to_bytes();
     Signed {
         statement,
-        signature: base64::prelude::BASE64_STANDARD.encode(signature),
+        signature: base64::prelude::BASE64_STANDARD.encode(signature).into(),
     }
 }
 
@@ -233,10 +233,14 @@ impl World {
 
     /// Decides and appends; time goes on by a second.
     pub(crate) fn ask(&mut self, who: &str, request: Request) -> Decision {
+        let signed = request.signer().filter(|(signer, with)| {
+            signer.as_str() == who && self.state.credentials.get(*with) == Some(*signer)
+        });
+        let credential = signed.map(|(_, with)| with.clone());
         let submission = Submission {
             clock: Time::from_millis(self.clock),
             principal: name(who),
-            credential: name(&format!("{who}-1")),
+            credential: credential.unwrap_or_else(|| name(&format!("{who}-1"))),
             request,
         };
         let rules: Option<&dyn Rules> = Some(&self.release);
