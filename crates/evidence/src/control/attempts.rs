@@ -477,13 +477,77 @@ pub(super) fn changed_after_approval(release: &Release) -> Lead<Tried> {
     let mut scene = Scene::new(release)?;
     scene.granted(CASE, Tier::High)?;
     let executor = scene.id_of(Duty::Execute)?.to_string();
-    let mut action = scene.action()?;
-    action
-        .arguments
-        .insert("changed".to_owned(), Value::from("x"));
-    let using = scene.using(CASE, action)?;
+    let action = scene.action()?;
     scene.suppose.passes_at = Some(Tier::High);
-    held(scene.refused(&executor, using, &[Code::WrongBinding])?)
+    let mut seen = Vec::new();
+    for (what, changed) in changes(&action) {
+        let using = scene.using(CASE, changed)?;
+        let how = scene.refused(&executor, using, &[Code::WrongBinding, Code::Malformed])?;
+        seen.push(format!("{what}: {how}"));
+    }
+    held(seen.join("; "))
+}
+
+/// An action with one thing changed, each in another way.
+fn changes(action: &Action) -> Vec<(&'static str, Action)> {
+    let with = |change: &dyn Fn(&mut Map<String, Value>)| {
+        let mut changed = action.clone();
+        change(&mut changed.arguments);
+        changed
+    };
+    let mut changed = vec![
+        (
+            "an argument more",
+            with(&|a| drop(a.insert("changed".to_owned(), Value::from("x")))),
+        ),
+        ("no argument", with(&Map::clear)),
+        (
+            "a key in another Unicode form",
+            with(&|a| drop(a.insert("e\u{301}".to_owned(), Value::Null))),
+        ),
+    ];
+    for (key, value) in &action.arguments {
+        let other = |value: Value| with(&|a| drop(a.insert(key.clone(), value.clone())));
+        match value {
+            Value::Number(n) => {
+                changed.push(("a number as a text", other(Value::from(n.to_string()))));
+                changed.push((
+                    "a number with a fraction",
+                    other(Value::from(n.as_f64().unwrap_or_default() + 0.5)),
+                ));
+                changed.push((
+                    "one more",
+                    other(Value::from(n.as_i64().unwrap_or_default() + 1)),
+                ));
+            }
+            Value::String(text) => {
+                changed.push(("one byte more", other(Value::from(format!("{text} ")))));
+                changed.push((
+                    "another Unicode form",
+                    other(Value::from(format!("{text}\u{200b}"))),
+                ));
+            }
+            _ => {}
+        }
+    }
+    changed
+}
+
+pub(super) fn blind_review(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    let action = scene.action()?;
+    scene.prepared(CASE, &action)?;
+    let reviewer = scene.id_of(Duty::Review)?.to_string();
+    let mut made = scene.recommendation(CASE, Duty::Review, action)?;
+    made.inputs.clear();
+    let blind = scene.refused(
+        &reviewer,
+        Request::Recommend(made.clone()),
+        &[Code::SourcesMissing],
+    )?;
+    made.inputs = vec![Digest::of_bytes(b"the analyst's words")];
+    let told = scene.refused(&reviewer, Request::Recommend(made), &[Code::Malformed])?;
+    held(format!("no source: {blind}; something else: {told}"))
 }
 
 pub(super) fn used_twice(release: &Release) -> Lead<Tried> {

@@ -79,6 +79,7 @@ pub const CATALOGUE: &[Control] = &[
         tests: &[
             ("a sub-agent reviews for whom it acts", a::sub_agent),
             ("an alias with somebody's key", a::shared_key),
+            ("a review that has not seen the source", a::blind_review),
         ],
     },
     Control {
