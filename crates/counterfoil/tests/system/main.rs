@@ -15,5 +15,6 @@ mod keys;
 mod line;
 mod policy;
 mod rig;
+mod table;
 mod tamper;
 mod witness;
