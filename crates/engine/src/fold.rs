@@ -69,7 +69,7 @@ impl Folded {
         self.state.apply(&record).map_err(|e| e.to_string())
     }
 
-    /// Reads what [`to_bytes`] wrote.
+    /// Reads what [`Folded::to_bytes`] wrote.
     ///
     /// # Errors
     /// What is wrong with it.

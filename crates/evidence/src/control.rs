@@ -2,7 +2,7 @@
 //! violations that are attempted and must be refused.
 //!
 //! An assertion looks at what the records and their fold say, and never asks the core that decided: a mistake there would
-//! show here. A control test plays in a scene of its own ([`test`]), under the very release that is tested.
+//! show here. A control test plays in a scene of its own ([`test()`]), under the very release that is tested.
 
 mod assertions;
 mod attempts;

@@ -199,6 +199,7 @@ impl Moves<'_> {
         for (stance, cents) in [
             (Stance::Proceed, cents),
             (Stance::Refuse, cents),
+            (Stance::Refer, cents),
             (Stance::Proceed, cents + 1),
         ] {
             let made = self.recommendation(id, "rev", Duty::Review, stance, cents);
@@ -232,6 +233,10 @@ impl Moves<'_> {
         let Some(yes) = approval(id, case, "gus", Choice::Approve) else {
             return;
         };
+        // What is wrong with a statement is told before who else has said yes is looked at.
+        if case.approval.as_ref().is_some_and(|a| !a.yes.is_empty()) {
+            return;
+        }
         let mut other = yes.clone();
         other.action = Digest::of_bytes(b"another action");
         self.add("gus", Request::Approve(sign(other, "gus")));
