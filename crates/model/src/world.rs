@@ -213,6 +213,7 @@ impl World {
                     (Tier::Elevated, quorum(1)),
                     (Tier::High, quorum(2)),
                 ]),
+                break_glass: None,
                 disqualify: None::<Disqualify>,
                 min_confidence: 80,
                 confidence_clause: "P-1".to_owned(),
