@@ -53,6 +53,8 @@ struct Past {
     looked: BTreeSet<String>,
     prepared: Option<(String, i64, bool)>,
     reviewed: Option<(String, i64, bool)>,
+    /// Whether an agent would refuse.
+    refused: bool,
     /// Who broke the glass, over what.
     glass: BTreeMap<String, Digest>,
     /// Who said yes, to what.
@@ -259,6 +261,7 @@ impl History {
             .and_then(|a| a.integer("cents"))
             .unwrap_or_default();
         let made = Some((who.to_owned(), cents, r.stance == Stance::Proceed));
+        past.refused |= r.stance == Stance::Refuse;
         match r.duty {
             duty::principal::Duty::Prepare => past.prepared = made,
             _ => {
@@ -335,11 +338,7 @@ impl History {
                 "an emergency over what does not wait any more",
             ));
         }
-        let refused = [&past.prepared, &past.reviewed]
-            .into_iter()
-            .flatten()
-            .any(|p| !p.2);
-        if refused {
+        if past.refused {
             return Err(broken(
                 "GLASS",
                 "an emergency against an agent that would refuse",
