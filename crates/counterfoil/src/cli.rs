@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// Exceptions: list, triage.
     #[command(subcommand)]
     Exception(ExceptionCommand),
+    /// Emergencies that nobody has reviewed: list, review.
+    #[command(subcommand)]
+    Glass(GlassCommand),
     /// Controls: list, test, report.
     #[command(subcommand)]
     Control(ControlCommand),
@@ -157,6 +160,29 @@ pub(crate) struct Demo {
     /// Milliseconds that the example's bank waits around each transfer, for trying what an interruption does.
     #[arg(long, default_value_t = 0, hide = true)]
     pub(crate) treasury_delay_ms: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GlassCommand {
+    /// List emergencies that wait for their review.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Sign what was found about one; whoever broke the glass cannot.
+    Review {
+        /// The grant that was given, as `glass list` shows it.
+        grant: String,
+        /// It was not right to break it.
+        #[arg(long)]
+        unjustified: bool,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Signing,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -400,6 +426,16 @@ pub(crate) enum ApprovalCommand {
         /// Say that this knowingly goes against the agents' recommendation.
         #[arg(long = "override")]
         overrides: bool,
+    },
+    /// Let it through in an emergency: with a reason, for minutes, and reviewed afterwards by somebody else. High risk takes two
+    /// people. Only where the release has `[break_glass]`.
+    BreakGlass {
+        /// The request for approval that is passed over.
+        id: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Signing,
     },
     /// Sign a no. With `--credential` and no `--signature`, print the statement to be signed.
     Reject {

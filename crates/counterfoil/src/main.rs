@@ -61,6 +61,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => commands::serve(serve).await,
         Command::Run(run) => commands::run(run).await,
         Command::Rebuild(rebuild) => commands::rebuild(&rebuild),
+        Command::Glass(command) => commands::glass::run(command).await,
         Command::Control(command) => commands::control::run(command).await,
         Command::Freeze(freeze) => commands::freeze::freeze(&freeze).await,
         Command::Unfreeze { freeze, dir, sign } => {

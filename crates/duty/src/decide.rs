@@ -12,6 +12,7 @@ mod execute;
 mod foresee;
 mod freeze;
 mod gather;
+mod glass;
 mod keep;
 mod permit;
 mod promote;
@@ -150,6 +151,9 @@ impl<'a> Desk<'a> {
             Request::EndRetention(r) => self.end_retention(r),
             Request::Freeze(r) => self.freeze(r),
             Request::Unfreeze(r) => self.unfreeze(r),
+            Request::BreakGlass(r) => self.break_glass(r),
+            Request::ReviewGlass(r) => self.review_glass(r),
+            Request::NoteOverdue(r) => self.note_overdue(r),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     request::{Outcome, Request},
     state::{
         Approval, Asked, CallAnswer, CallState, Case, Ended, ErasureBasis, Exception, Freeze,
-        Grant, Hold, Principal, Retrieval, State, Tested, ThresholdUse,
+        Glass, Grant, Hold, Principal, Retrieval, State, Tested, ThresholdUse,
     },
     statement::Choice,
     subject::SubjectId,
@@ -224,6 +224,33 @@ impl State {
                     time: record.time,
                     env: case.env,
                 });
+                Ok(())
+            }
+            Body::GlassBroken(b) => {
+                let glass = Glass {
+                    signers: b.signers.clone(),
+                    broken: record.time,
+                    review_by: b.review_by,
+                    overdue: false,
+                };
+                self.glass.insert(b.grant.clone(), glass);
+                Ok(())
+            }
+            Body::GlassReviewed(b) => {
+                let Request::ReviewGlass(request) = &b.request else {
+                    return mismatch();
+                };
+                let reviewed = self.glass.remove(&request.statement.grant);
+                reviewed
+                    .map(|_| ())
+                    .ok_or("there is no such emergency".to_owned())
+            }
+            Body::GlassOverdue(b) => {
+                let Request::NoteOverdue(request) = &b.request else {
+                    return mismatch();
+                };
+                let glass = self.glass.get_mut(&request.grant);
+                glass.ok_or("there is no such emergency")?.overdue = true;
                 Ok(())
             }
             Body::FreezePlaced(b) => {
@@ -478,6 +505,7 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
                 humans: b.humans,
                 expires: b.expires,
                 yes: Vec::new(),
+                glass: Vec::new(),
             });
         }
         Body::ApprovalGiven(b) => {
@@ -491,6 +519,17 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
                 let signer = (s.signer.clone(), s.credential.clone());
                 approval.yes.push(signer);
             }
+        }
+        Body::GlassSigned(b) => {
+            let Request::BreakGlass(request) = &b.request else {
+                return mismatch();
+            };
+            let s = &request.statement;
+            case.parts.insert((Duty::Approve, s.signer.clone()));
+            let approval = case.approval.as_mut().ok_or("no approval was asked for")?;
+            approval
+                .glass
+                .push((s.signer.clone(), s.credential.clone()));
         }
         Body::GrantIssued(b) => {
             case.grant = Some(Grant {

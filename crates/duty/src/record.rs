@@ -528,6 +528,38 @@ bodies! {
         /// The request.
         request: Request,
     }
+    /// A human signed that an action cannot wait for its approvers.
+    GlassSigned "glass.signed" {
+        /// The request.
+        request: Request,
+        /// How many have signed so, this one included.
+        have: u32,
+        /// How many must.
+        need: u32,
+    }
+    /// An action was let through in an emergency: an alarm.
+    GlassBroken "glass.broken" {
+        /// The request for approval that was passed over.
+        approval: ItemId,
+        /// The grant that was given.
+        grant: ItemId,
+        /// Who signed.
+        signers: Vec<PrincipalId>,
+        /// Who could have approved and was not asked.
+        skipped: Vec<PrincipalId>,
+        /// When somebody else must have reviewed it.
+        review_by: Time,
+    }
+    /// A human reviewed an emergency.
+    GlassReviewed "glass.reviewed" {
+        /// The request.
+        request: Request,
+    }
+    /// Nobody reviewed an emergency in its time: an alarm.
+    GlassOverdue "glass.overdue" {
+        /// The request.
+        request: Request,
+    }
     /// A request was refused.
     RequestRefused "request.refused" {
         /// The request.
@@ -576,6 +608,9 @@ impl Body {
             Self::RetentionEnded(b) => Some(&b.request),
             Self::FreezePlaced(b) => Some(&b.request),
             Self::FreezeLifted(b) => Some(&b.request),
+            Self::GlassSigned(b) => Some(&b.request),
+            Self::GlassReviewed(b) => Some(&b.request),
+            Self::GlassOverdue(b) => Some(&b.request),
             Self::RequestRefused(b) => Some(&b.request),
             Self::VerdictReached(_)
             | Self::ThresholdApplied(_)
@@ -585,7 +620,8 @@ impl Body {
             | Self::GrantIssued(_)
             | Self::ExceptionRaised(_)
             | Self::CaseClosed(_)
-            | Self::SubjectErased(_) => None,
+            | Self::SubjectErased(_)
+            | Self::GlassBroken(_) => None,
         }
     }
 }
@@ -649,6 +685,13 @@ pub enum Basis {
         /// Who said yes.
         signers: Vec<PrincipalId>,
     },
+    /// An emergency.
+    Glass {
+        /// The request for approval that was passed over.
+        approval: ItemId,
+        /// Who signed.
+        signers: Vec<PrincipalId>,
+    },
 }
 
 /// What sort of exception.
@@ -673,6 +716,8 @@ pub enum ExceptionSort {
     OutcomeFailed,
     /// No action could be formed.
     NoAction,
+    /// An action was let through in an emergency.
+    BreakGlass,
 }
 
 impl ExceptionSort {
@@ -689,6 +734,7 @@ impl ExceptionSort {
             Self::OutcomeUnknown => "outcome-unknown",
             Self::OutcomeFailed => "outcome-failed",
             Self::NoAction => "no-action",
+            Self::BreakGlass => "break-glass",
         }
     }
 }

@@ -147,6 +147,8 @@ codes! {
     SubjectErased "subject-erased" None;
     /// No retention is over for the subject by the release in force.
     RetentionRuns "retention-runs" None;
+    /// An emergency of theirs waits for its review, or the release knows none.
+    GlassClosed "glass-closed" Some("I4");
     /// A freeze is in force.
     Frozen "frozen" Some("I11");
     /// The request is malformed.

@@ -143,6 +143,35 @@ pub struct Quorum {
     pub clause: String,
 }
 
+/// How an action may be let through in an emergency, without the quorum of its tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakGlass {
+    /// The role that whoever breaks the glass must hold.
+    pub role: Role,
+    /// The course that they must be certified in.
+    pub certification: Course,
+    /// How long the grant stands, in minutes; at most [`BreakGlass::LONGEST`].
+    pub minutes: u32,
+    /// Within how many minutes somebody else must have reviewed it.
+    pub review_minutes: u32,
+    /// The clause that allows it.
+    pub clause: String,
+}
+
+impl BreakGlass {
+    /// Minutes, not hours.
+    pub const LONGEST: u32 = 60;
+
+    /// How many people must sign: two where the risk is high, or is not known; else one, and an alarm.
+    #[must_use]
+    pub fn humans(tier: Tier) -> u32 {
+        match tier {
+            Tier::High => 2,
+            Tier::Low | Tier::Elevated => 1,
+        }
+    }
+}
+
 /// Facts that name a principal who may not approve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disqualify {
@@ -182,6 +211,8 @@ pub struct Team {
     pub conflicts: ConflictMatrix,
     /// Who must sign, per tier.
     pub approval: BTreeMap<Tier, Quorum>,
+    /// How an emergency goes; without it there is none.
+    pub break_glass: Option<BreakGlass>,
     /// Who may not.
     pub disqualify: Option<Disqualify>,
     /// Confidence, in whole percent, under which a human decides.

@@ -19,8 +19,9 @@ use crate::{
     signature::Signature,
     statement::{
         ApprovalStatement, ConfirmationStatement, CredentialStatement, ErasureStatement,
-        HoldStatement, LiftStatement, PromotionStatement, ReleaseStatement, Signed, Statement,
-        ThresholdStatement, TriageStatement, UnfreezeStatement,
+        GlassReviewStatement, GlassStatement, HoldStatement, LiftStatement, PromotionStatement,
+        ReleaseStatement, Signed, Statement, ThresholdStatement, TriageStatement,
+        UnfreezeStatement,
     },
     subject::SubjectId,
     tagged,
@@ -106,6 +107,12 @@ pub enum Request {
     Freeze(Freeze),
     /// Lift a freeze, signed.
     Unfreeze(Signed<UnfreezeStatement>),
+    /// Let an action through in an emergency, signed.
+    BreakGlass(Signed<GlassStatement>),
+    /// Say what was found about an emergency, signed.
+    ReviewGlass(Signed<GlassReviewStatement>),
+    /// Take down that an emergency was not reviewed in its time.
+    NoteOverdue(NoteOverdue),
 }
 
 struct ByType;
@@ -188,6 +195,9 @@ by_type! {
     EndRetention "end_retention"
     Freeze "freeze"
     Unfreeze "unfreeze"
+    BreakGlass "break_glass"
+    ReviewGlass "review_glass"
+    NoteOverdue "note_overdue"
 }
 
 impl Request {
@@ -201,6 +211,7 @@ impl Request {
             Self::Retrieve(r) => Some(r.case.clone()),
             Self::Recommend(r) => Some(r.case.clone()),
             Self::Approve(r) => Some(r.statement.case.clone()),
+            Self::BreakGlass(r) => Some(r.statement.case.clone()),
             Self::UseGrant(r) => r.grant.case(),
             Self::RecordOutcome(r) => r.grant.case(),
             Self::Expire(r) => Some(r.case.clone()),
@@ -225,7 +236,9 @@ impl Request {
             | Self::ConfirmErasure(_)
             | Self::EndRetention(_)
             | Self::Freeze(_)
-            | Self::Unfreeze(_) => None,
+            | Self::Unfreeze(_)
+            | Self::ReviewGlass(_)
+            | Self::NoteOverdue(_) => None,
         }
     }
 
@@ -256,6 +269,8 @@ impl Request {
             Self::RequestErasure(r) => of(r),
             Self::ConfirmErasure(r) => of(r),
             Self::Unfreeze(r) => of(r),
+            Self::BreakGlass(r) => of(r),
+            Self::ReviewGlass(r) => of(r),
             Self::OpenLog(_)
             | Self::AddPrincipal(_)
             | Self::RevokePrincipal(_)
@@ -276,7 +291,8 @@ impl Request {
             | Self::Expire(_)
             | Self::RotateLogKey(_)
             | Self::EndRetention(_)
-            | Self::Freeze(_) => None,
+            | Self::Freeze(_)
+            | Self::NoteOverdue(_) => None,
         }
     }
 }
@@ -345,6 +361,14 @@ pub struct Freeze {
     pub scope: Scope,
     /// Why.
     pub reason: String,
+}
+
+/// See [`Request::NoteOverdue`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoteOverdue {
+    /// The grant that was given in the emergency.
+    pub grant: ItemId,
 }
 
 /// A person passed a training.

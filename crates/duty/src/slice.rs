@@ -143,6 +143,17 @@ impl State {
             | Request::Expire(_)
             | Request::RotateLogKey(_)
             | Request::Freeze(_) => {}
+            // Whoever was passed over is named.
+            Request::BreakGlass(_) => {
+                slice.glass.clone_from(&self.glass);
+                people.extend(self.principals.keys().cloned());
+            }
+            Request::ReviewGlass(r) => {
+                pick(&self.glass, &r.statement.grant, &mut slice.glass);
+                let glass = self.glass.get(&r.statement.grant);
+                people.extend(glass.into_iter().flat_map(|g| g.signers.iter().cloned()));
+            }
+            Request::NoteOverdue(r) => pick(&self.glass, &r.grant, &mut slice.glass),
             Request::Unfreeze(r) => {
                 let freeze = self.freezes.get(&r.statement.freeze);
                 if let Some(Scope::Agent { agent }) = freeze.map(|f| &f.scope) {
@@ -199,7 +210,7 @@ fn people_of(case: &Case) -> impl Iterator<Item = PrincipalId> {
     let signers = case
         .approval
         .iter()
-        .flat_map(|a| a.yes.iter().map(|(p, _)| p));
+        .flat_map(|a| a.yes.iter().chain(&a.glass).map(|(p, _)| p));
     case.parts.iter().map(|(_, p)| p).chain(signers).cloned()
 }
 

@@ -62,6 +62,8 @@ pub struct State {
     pub holds: BTreeMap<SubjectId, BTreeMap<u64, Hold>>,
     /// Erasures that were asked for, and are not confirmed.
     pub asked: BTreeMap<SubjectId, Asked>,
+    /// Emergencies that nobody has reviewed, by the grant that was given.
+    pub glass: BTreeMap<ItemId, Glass>,
     /// Freezes in force, by the record that placed each.
     pub freezes: BTreeMap<u64, Freeze>,
     /// Data subjects that were erased, with the record that says so.
@@ -119,6 +121,19 @@ pub struct Ended {
     pub time: Time,
     /// In which environment.
     pub env: Environment,
+}
+
+/// An emergency that nobody has reviewed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Glass {
+    /// Who signed.
+    pub signers: Vec<PrincipalId>,
+    /// When.
+    pub broken: Time,
+    /// When somebody else must have reviewed it.
+    pub review_by: Time,
+    /// Whether that was noted to be over.
+    pub overdue: bool,
 }
 
 /// A freeze.
@@ -341,6 +356,8 @@ pub struct Approval {
     pub expires: Time,
     /// Who said yes, with which credential.
     pub yes: Vec<(PrincipalId, CredentialId)>,
+    /// Who signed that it cannot wait, with which credential.
+    pub glass: Vec<(PrincipalId, CredentialId)>,
 }
 
 /// A grant.

@@ -78,6 +78,8 @@ statements! {
     ReleaseStatement "counterfoil/release/v1";
     PromotionStatement "counterfoil/promotion/v1";
     UnfreezeStatement "counterfoil/unfreeze/v1";
+    GlassStatement "counterfoil/break-glass/v1";
+    GlassReviewStatement "counterfoil/break-glass-review/v1";
     HoldStatement "counterfoil/hold/v1";
     LiftStatement "counterfoil/hold-lift/v1";
     ErasureStatement "counterfoil/erasure/v1";
@@ -196,6 +198,54 @@ pub struct PromotionStatement {
     pub tests: Option<u64>,
     /// Why.
     pub reason: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's word that exactly this action cannot wait for its approvers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlassStatement {
+    /// [`GlassStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The request for approval that is passed over.
+    pub approval: ItemId,
+    /// The case.
+    pub case: CaseId,
+    /// Digest of the action.
+    pub action: Digest,
+    /// The release under which it was asked.
+    pub release: Digest,
+    /// The environment.
+    pub env: Environment,
+    /// When the request for approval expires.
+    pub expires: Time,
+    /// Why it cannot wait.
+    pub reason: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A second human's finding on an emergency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlassReviewStatement {
+    /// [`GlassReviewStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The grant that was given.
+    pub grant: ItemId,
+    /// Whether it was right to break the glass.
+    pub justified: bool,
+    /// What was found.
+    pub finding: String,
     /// Who signs.
     pub signer: PrincipalId,
     /// With which credential.

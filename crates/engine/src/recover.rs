@@ -2,7 +2,7 @@
 
 use duty::{
     name::{CaseId, ItemId},
-    request::{Expire, FoundBy, Outcome, Request},
+    request::{Expire, FoundBy, NoteOverdue, Outcome, Request},
     state::State,
 };
 
@@ -46,7 +46,8 @@ impl Engine {
         Ok(done)
     }
 
-    /// Ends approvals and grants whose time is over; returns how many cases it ended.
+    /// Ends approvals and grants whose time is over, and notes emergencies that nobody reviewed in time; returns how many cases
+    /// it ended.
     ///
     /// # Errors
     /// [`EngineError`] where an expiry could not be recorded.
@@ -61,6 +62,23 @@ impl Engine {
             let due = state.cases.iter().filter(|(_, case)| over(case));
             due.map(|(id, _)| id.clone()).collect()
         });
+        let over: Vec<ItemId> = self.read(|state| {
+            let due = state
+                .glass
+                .iter()
+                .filter(|(_, g)| !g.overdue && now >= g.review_by);
+            due.map(|(grant, _)| grant.clone()).collect()
+        });
+        for grant in over {
+            match self
+                .submit(&Seat::engine(), Request::NoteOverdue(NoteOverdue { grant }))
+                .await
+            {
+                // Reviewed in the meantime, or stopped: the refusal is in the log.
+                Ok(_) | Err(EngineError::Refused(_)) => {}
+                Err(e) => return Err(e),
+            }
+        }
         let mut ended = 0;
         for case in due {
             match self

@@ -76,6 +76,17 @@ pub fn describe(record: &Record) -> String {
             Request::UseGrant(r) => format!("`{who}` uses {} to call {}", r.grant, r.action.tool),
             _ => odd(record),
         },
+        Body::GlassBroken(b) => {
+            let by: Vec<_> = b.signers.iter().map(|p| format!("`{p}`")).collect();
+            let skipped: Vec<_> = b.skipped.iter().map(|p| p.as_str()).collect();
+            format!(
+                "the glass is broken over {} by {}; not asked: {}; to be reviewed by {}",
+                b.approval,
+                by.join(" and "),
+                list(&skipped),
+                b.review_by
+            )
+        }
         Body::SubjectErased(b) => {
             let by: Vec<_> = b.by.iter().map(|p| format!("`{p}`")).collect();
             let by = match &by[..] {
@@ -143,6 +154,26 @@ fn asked(record: &Record, request: &Request) -> String {
             r.environment,
             r.release.short()
         ),
+        Request::BreakGlass(r) => format!(
+            "`{}` breaks the glass over {}{}",
+            r.statement.signer,
+            r.statement.approval,
+            reason(&r.statement.reason)
+        ),
+        Request::ReviewGlass(r) => format!(
+            "`{}` reviewed the emergency of {} and found it {}{}",
+            r.statement.signer,
+            r.statement.grant,
+            if r.statement.justified {
+                "justified"
+            } else {
+                "not justified"
+            },
+            reason(&r.statement.finding)
+        ),
+        Request::NoteOverdue(r) => {
+            format!("the emergency of {} was not reviewed in its time", r.grant)
+        }
         Request::Freeze(r) => format!("`{who}` froze {}{}", r.scope, reason(&r.reason)),
         Request::Unfreeze(r) => format!(
             "`{}` lifted the freeze of record {}{}",
@@ -250,6 +281,13 @@ pub(crate) fn choice(choice: Choice) -> &'static str {
 pub(crate) fn basis(basis: &Basis) -> String {
     match basis {
         Basis::Threshold { threshold, .. } => format!("threshold `{threshold}`"),
+        Basis::Glass { approval, signers } => {
+            let signers: Vec<_> = signers.iter().map(|s| format!("`{s}`")).collect();
+            format!(
+                "an emergency, over {approval}, signed by {}",
+                signers.join(", ")
+            )
+        }
         Basis::Approval { approval, signers } => {
             let signers: Vec<_> = signers.iter().map(|s| format!("`{s}`")).collect();
             format!("approval {approval} signed by {}", signers.join(", "))

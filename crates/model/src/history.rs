@@ -39,6 +39,8 @@ pub(crate) struct History {
     signers: BTreeSet<String>,
     /// Room taken under the threshold: case, moment, cents.
     reserved: Vec<(String, Time, i64)>,
+    /// Emergencies that nobody has reviewed: who signed, by case.
+    open_glass: BTreeMap<String, BTreeSet<String>>,
     revoked: BTreeSet<String>,
     frozen: bool,
     in_force: usize,
@@ -51,6 +53,10 @@ struct Past {
     looked: BTreeSet<String>,
     prepared: Option<(String, i64, bool)>,
     reviewed: Option<(String, i64, bool)>,
+    /// Whether an agent would refuse.
+    refused: bool,
+    /// Who broke the glass, over what.
+    glass: BTreeMap<String, Digest>,
     /// Who said yes, to what.
     yes: BTreeMap<String, Digest>,
     asked_until: Option<Time>,
@@ -150,6 +156,30 @@ impl History {
                 }
                 self.approved(&r.statement, who, now)?;
             }
+            Request::BreakGlass(r) => {
+                if sign(r.statement.clone(), who).signature != r.signature {
+                    return Err(broken(
+                        "I4",
+                        format!("the signature is not that of `{who}`"),
+                    ));
+                }
+                self.glass(&r.statement, who, now)?;
+            }
+            Request::ReviewGlass(r) => {
+                let case = r
+                    .statement
+                    .grant
+                    .case()
+                    .map(|c| c.to_string())
+                    .unwrap_or_default();
+                let signers = self.open_glass.remove(&case).unwrap_or_default();
+                if signers.contains(who) {
+                    return Err(broken(
+                        "GLASS",
+                        format!("`{who}` reviewed their own emergency"),
+                    ));
+                }
+            }
             Request::UseGrant(r) => {
                 let case = r.grant.case().map(|c| c.to_string()).unwrap_or_default();
                 let cents = r.action.integer("cents").unwrap_or_default();
@@ -231,6 +261,7 @@ impl History {
             .and_then(|a| a.integer("cents"))
             .unwrap_or_default();
         let made = Some((who.to_owned(), cents, r.stance == Stance::Proceed));
+        past.refused |= r.stance == Stance::Refuse;
         match r.duty {
             duty::principal::Duty::Prepare => past.prepared = made,
             _ => {
@@ -278,6 +309,45 @@ impl History {
         Ok(())
     }
 
+    /// An emergency is held to what an approval is held to, and there is one at a time.
+    fn glass(
+        &mut self,
+        s: &duty::statement::GlassStatement,
+        who: &str,
+        now: Time,
+    ) -> Result<(), Broken> {
+        if self
+            .open_glass
+            .values()
+            .any(|signers| signers.contains(who))
+        {
+            return Err(broken(
+                "GLASS",
+                format!("`{who}` has an emergency that nobody reviewed"),
+            ));
+        }
+        if !certified(who, now) || OWNED.iter().any(|agent| owner(agent) == Some(who)) {
+            return Err(broken("I4", format!("`{who}` may not break the glass")));
+        }
+        let in_force = self.in_force;
+        let past = self.past(&s.case);
+        let over = past.asked_until.is_none_or(|until| now >= until);
+        if past.edition != in_force || over || past.granted.is_some() {
+            return Err(broken(
+                "I3",
+                "an emergency over what does not wait any more",
+            ));
+        }
+        if past.refused {
+            return Err(broken(
+                "GLASS",
+                "an emergency against an agent that would refuse",
+            ));
+        }
+        past.glass.insert(who.to_owned(), s.action);
+        Ok(())
+    }
+
     fn consequence(&mut self, record: &Record, now: Time) -> Result<(), Broken> {
         let case = record
             .case
@@ -292,6 +362,10 @@ impl History {
             }
             Body::ThresholdReleased(_) => self.reserved.retain(|(c, ..)| *c != case),
             Body::GrantIssued(b) => self.granted(&case, &b.basis, b.expires, now)?,
+            Body::GlassBroken(b) => {
+                let signers = b.signers.iter().map(ToString::to_string).collect();
+                self.open_glass.insert(case, signers);
+            }
             Body::CaseClosed(_) => self.past(&case).ended = true,
             _ => {}
         }
@@ -363,8 +437,20 @@ impl History {
         let digest = pay(cents).digest().ok();
         let revoked = self.revoked.clone();
         let past = self.past(case);
-        if past.yes.values().any(|d| Some(*d) != digest) {
+        if past
+            .yes
+            .values()
+            .chain(past.glass.values())
+            .any(|d| Some(*d) != digest)
+        {
             return Err(broken("I3", "approved is another action than was prepared"));
+        }
+        let broken_by = past
+            .glass
+            .keys()
+            .filter(|who| certified(who, now) && !revoked.contains(*who));
+        if broken_by.count() >= need {
+            return Ok(());
         }
         let standing = past
             .yes
@@ -409,7 +495,8 @@ impl History {
             return Err(broken("I3", "executed is another action than was approved"));
         }
         let mut parts = vec![prepared.0, reviewed.0, who.to_owned()];
-        parts.extend(past.yes.keys().cloned());
+        let approvers: BTreeSet<_> = past.yes.keys().chain(past.glass.keys()).cloned().collect();
+        parts.extend(approvers);
         let roots: BTreeSet<_> = parts
             .iter()
             .map(|p| root(&p.parse().expect("INVARIANT: a name")).to_owned())

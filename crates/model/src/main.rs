@@ -28,7 +28,7 @@ struct Options {
     /// Amounts that may be recommended: `low`, `elevated`, `high`, `forbidden`.
     #[arg(long, default_value = "low,high")]
     amounts: String,
-    /// What else happens: `releases`, `revocations`, `freezes`, `signatures`.
+    /// What else happens: `releases`, `revocations`, `freezes`, `signatures`, `glass`.
     #[arg(long, default_value = "")]
     with: String,
     /// Stop after so many states.
@@ -52,9 +52,10 @@ fn main() -> ExitCode {
         releases: with("releases"),
         revocations: with("revocations"),
         freezes: with("freezes"),
+        glass: with("glass"),
         signatures: with("signatures"),
     };
-    let world = world::World::new();
+    let world = world::World::new(bound.glass);
     let since = Instant::now();
     let done = explore::explore(&world, &bound, options.most, options.threads.max(1));
     let took = since.elapsed().as_secs_f64();

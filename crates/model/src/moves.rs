@@ -8,17 +8,20 @@ use duty::{
     freeze::Scope,
     name::{CaseId, ItemId},
     principal::Duty,
+    release::Tier,
     request::{
-        Call, Expire, FoundBy, Freeze, OpenCase, Outcome, Promote, Ranked, Recommend,
+        Call, Expire, FoundBy, Freeze, NoteOverdue, OpenCase, Outcome, Promote, Ranked, Recommend,
         RecordOutcome, Request, Retrieve, RevokePrincipal, Stance, UseGrant,
     },
     state::{Case, State},
-    statement::{ApprovalStatement, Choice, UnfreezeStatement},
+    statement::{
+        ApprovalStatement, Choice, GlassReviewStatement, GlassStatement, UnfreezeStatement,
+    },
 };
 
 use crate::world::{
     APPROVERS, ELEVATED, ENV, FORBIDDEN, HIGH, LOW, ORIGIN, SIGNERS, World, credential, name, pay,
-    promotion, sign, tested, threshold_signature,
+    promotion, sign, tested, threshold_signature, tier,
 };
 
 /// How large the world is.
@@ -36,6 +39,8 @@ pub(crate) struct Bound {
     pub(crate) revocations: bool,
     /// Whether freezes are placed and lifted.
     pub(crate) freezes: bool,
+    /// Whether the glass is broken.
+    pub(crate) glass: bool,
     /// Whether the threshold's signatures come in any order, rather than being there.
     pub(crate) signatures: bool,
 }
@@ -132,6 +137,9 @@ impl Moves<'_> {
             self.add("rev", Request::Recommend(again));
         }
         if case.approval.is_some() && case.grant.is_none() {
+            if bound.glass {
+                self.breaking(id, case);
+            }
             self.approving(id, case);
         } else if let Some(late) = approval(id, case, "gus", Choice::Approve) {
             self.add("gus", Request::Approve(sign(late, "gus")));
@@ -199,13 +207,17 @@ impl Moves<'_> {
         for (stance, cents) in [
             (Stance::Proceed, cents),
             (Stance::Refuse, cents),
-            (Stance::Refer, cents),
             (Stance::Proceed, cents + 1),
         ] {
             let made = self.recommendation(id, "rev", Duty::Review, stance, cents);
             self.add("rev", Request::Recommend(made));
         }
         let made = self.recommendation(id, "rev", Duty::Review, Stance::Proceed, cents);
+        // Where it is high alone: it makes no difference to what follows elsewhere, but many more states.
+        if tier(cents) == Tier::High {
+            let made = self.recommendation(id, "rev", Duty::Review, Stance::Refer, cents);
+            self.add("rev", Request::Recommend(made));
+        }
         // Each as the release wants it of whom it pretends to be.
         for (who, as_whom) in [
             ("ana", "ana"),
@@ -250,7 +262,40 @@ impl Moves<'_> {
         }
     }
 
+    fn breaking(&mut self, id: &'static str, case: &Case) {
+        for who in ["bob", "gus", "una", "olivia"] {
+            let Some(asked) = approval(id, case, who, Choice::Approve) else {
+                return;
+            };
+            let statement = GlassStatement {
+                statement: GlassStatement::TYPE.to_owned(),
+                log: asked.log,
+                approval: asked.approval,
+                case: asked.case,
+                action: asked.action,
+                release: asked.release,
+                env: asked.env,
+                expires: asked.expires,
+                reason: asked.reason,
+                signer: asked.signer,
+                credential: asked.credential,
+            };
+            self.add(who, Request::BreakGlass(sign(statement, who)));
+        }
+    }
+
     fn others(&mut self, bound: &Bound) {
+        if bound.glass {
+            for (grant, glass) in &self.state.glass {
+                for who in ["bob", "dmitri"] {
+                    self.add(who, reviewing(grant, who));
+                }
+                if !glass.overdue {
+                    let grant = grant.clone();
+                    self.add("engine", Request::NoteOverdue(NoteOverdue { grant }));
+                }
+            }
+        }
         if bound.signatures {
             for who in SIGNERS {
                 self.add(who, threshold_signature(self.world, who));
@@ -360,6 +405,21 @@ fn outcome(id: &str, outcome: Outcome, found_by: FoundBy) -> Request {
         detail: "so it is".to_owned(),
         snapshot: None,
     })
+}
+
+fn reviewing(grant: &ItemId, who: &str) -> Request {
+    Request::ReviewGlass(sign(
+        GlassReviewStatement {
+            statement: GlassReviewStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            grant: grant.clone(),
+            justified: true,
+            finding: "it was right".to_owned(),
+            signer: name(who),
+            credential: credential(who),
+        },
+        who,
+    ))
 }
 
 fn lifting(freeze: u64, who: &str) -> Request {

@@ -15,8 +15,8 @@ use duty::{
     name::{CredentialId, PrincipalId},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     release::{
-        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Near, Permission, Quorum, RiskFinding,
-        RuleHit, Rules, Team, Threshold, Tier, Tool,
+        Agent, Ask, BreakGlass, Cap, Caps, ClauseRef, Disqualify, Near, Permission, Quorum,
+        RiskFinding, RuleHit, Rules, Team, Threshold, Tier, Tool,
     },
     release_for,
     request::{
@@ -144,7 +144,8 @@ fn files(edition: usize) -> BTreeMap<String, Digest> {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    /// With `glass`, the release knows emergencies.
+    pub(crate) fn new(glass: bool) -> Self {
         let agent = |id: &str, duty, model: Option<&str>| Agent {
             id: name(id),
             duty,
@@ -213,6 +214,13 @@ impl World {
                     (Tier::Elevated, quorum(1)),
                     (Tier::High, quorum(2)),
                 ]),
+                break_glass: glass.then(|| BreakGlass {
+                    role: Role::Approver,
+                    certification: name("pay"),
+                    minutes: 5,
+                    review_minutes: 60,
+                    clause: "P-1".to_owned(),
+                }),
                 disqualify: None::<Disqualify>,
                 min_confidence: 80,
                 confidence_clause: "P-1".to_owned(),

@@ -209,6 +209,41 @@ impl Diff {
                 Direction::Open,
             );
         }
+        match (&a.break_glass, &b.break_glass) {
+            (None, Some(new)) => self.add(
+                "break-glass",
+                format!(
+                    "new: whoever is {} may break the glass for {} minutes",
+                    new.role.word(),
+                    new.minutes
+                ),
+                Direction::Loosens,
+            ),
+            (Some(_), None) => self.add("break-glass", "gone", Direction::Tightens),
+            (Some(old), Some(new)) => {
+                self.word("break-glass", "role", old.role.word(), new.role.word());
+                self.word(
+                    "break-glass",
+                    "certification",
+                    &old.certification,
+                    &new.certification,
+                );
+                self.word("break-glass", "clause", &old.clause, &new.clause);
+                self.number(
+                    "break-glass",
+                    "minutes that its grant stands",
+                    (old.minutes, new.minutes),
+                    Direction::Loosens,
+                );
+                self.number(
+                    "break-glass",
+                    "minutes until its review",
+                    (old.review_minutes, new.review_minutes),
+                    Direction::Loosens,
+                );
+            }
+            (None, None) => {}
+        }
         if a.retention != b.retention {
             let days = |r: &Option<duty::release::Retention>| {
                 r.as_ref()

@@ -7,7 +7,7 @@ use duty::{
     conflict::{self, Apart, Conflict, ConflictMatrix},
     name::{Course, PrincipalId},
     principal::{Duty, Role},
-    release::{Agent, Disqualify, Level, Quorum, Retention, Team, Tier, Tool},
+    release::{Agent, BreakGlass, Disqualify, Level, Quorum, Retention, Team, Tier, Tool},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -58,6 +58,17 @@ struct Written {
     retention: Option<WrittenRetention>,
     #[serde(default)]
     conflict: Vec<WrittenConflict>,
+    break_glass: Option<WrittenGlass>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenGlass {
+    role: Role,
+    certification: Course,
+    minutes: u32,
+    review_minutes: u32,
+    clause: String,
 }
 
 #[derive(Deserialize)]
@@ -209,6 +220,7 @@ impl Check<'_> {
                 tools,
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::new(),
+                break_glass: None,
                 disqualify: None,
                 min_confidence: written.recommendation.min_confidence,
                 confidence_clause: written.recommendation.clause,
@@ -254,6 +266,9 @@ impl Check<'_> {
         }
         if file.team.grant_minutes == 0 {
             self.wrong("[grant]", "`expires_minutes` is at least 1".to_owned());
+        }
+        if let Some(g) = written.break_glass {
+            self.glass(g, &mut file.team);
         }
         if let Some(r) = written.retention {
             if r.snapshot_days == 0 {
@@ -402,6 +417,39 @@ impl Check<'_> {
                 action,
             },
         );
+    }
+
+    fn glass(&mut self, g: WrittenGlass, team: &mut Team) {
+        let place = "[break_glass]";
+        if !(1..=BreakGlass::LONGEST).contains(&g.minutes) {
+            self.wrong(
+                place,
+                format!(
+                    "`minutes` is 1 to {}: an emergency is short",
+                    BreakGlass::LONGEST
+                ),
+            );
+        }
+        if g.review_minutes == 0 {
+            self.wrong(place, "`review_minutes` is at least 1".to_owned());
+        }
+        if !matches!(g.role, Role::Approver | Role::Owner) {
+            self.wrong(
+                place,
+                format!(
+                    "`{}` signs nothing; humans who approve or own do",
+                    g.role.word()
+                ),
+            );
+        }
+        self.clause(place, &g.clause);
+        team.break_glass = Some(BreakGlass {
+            role: g.role,
+            certification: g.certification,
+            minutes: g.minutes,
+            review_minutes: g.review_minutes,
+            clause: g.clause,
+        });
     }
 
     /// The matrix, and whether the team can work under it at all.

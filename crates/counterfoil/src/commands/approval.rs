@@ -52,6 +52,9 @@ pub(crate) async fn run(command: ApprovalCommand) -> Result<(), Failure> {
             otherwise,
             overrides,
         } => decide(&dir.dir, &id, &sign, &otherwise, Choice::Approve, overrides).await,
+        ApprovalCommand::BreakGlass { id, dir, sign } => {
+            super::glass::break_it(&dir.dir, &id, &sign).await
+        }
         ApprovalCommand::Reject {
             id,
             dir,

@@ -10,6 +10,7 @@ pub(crate) mod credential;
 pub(crate) mod erase;
 pub(crate) mod exception;
 pub(crate) mod freeze;
+pub(crate) mod glass;
 pub(crate) mod log;
 pub(crate) mod log_key;
 pub(crate) mod principal;

@@ -11,6 +11,7 @@ mod erasure;
 mod faults;
 mod fold;
 mod freeze;
+mod glass;
 mod keys;
 mod line;
 mod policy;

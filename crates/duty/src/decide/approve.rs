@@ -19,7 +19,7 @@ impl Desk<'_> {
         self.signed(request)?;
         let s = &request.statement;
         let case = self.case(&s.case)?;
-        let approval = waiting(case, s)?;
+        let approval = waiting(case, &s.approval)?;
         bound(case, approval, s)?;
         let rules = self.rules_in_force(case)?;
         if self.now >= approval.expires {
@@ -306,15 +306,15 @@ fn stances(case: &Case) -> String {
     words.join("/")
 }
 
-fn waiting<'c>(case: &'c Case, s: &ApprovalStatement) -> Result<&'c Approval, Refusal> {
+pub(super) fn waiting<'c>(case: &'c Case, asked: &ItemId) -> Result<&'c Approval, Refusal> {
     let approval = case
         .approval
         .as_ref()
-        .filter(|a| a.id == s.approval)
+        .filter(|a| a.id == *asked)
         .ok_or_else(|| {
             Refusal::new(
                 Code::WrongState,
-                format!("nobody asked for approval `{}`", s.approval),
+                format!("nobody asked for approval `{asked}`"),
                 "name a request that waits; `approval list` shows them",
             )
         })?;

@@ -48,7 +48,10 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::RequestErasure(_)
         | Request::ConfirmErasure(_)
         | Request::EndRetention(_)
-        | Request::Unfreeze(_) => true,
+        | Request::Unfreeze(_)
+        | Request::BreakGlass(_)
+        | Request::ReviewGlass(_)
+        | Request::NoteOverdue(_) => true,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         OutcomeRecorded, ThresholdReleased,
     },
     refusal::{Code, Refusal},
-    release::{Heard, Rules},
+    release::{BreakGlass, Heard, Rules},
     request::{Expire, FoundBy, Outcome, RecordOutcome, UseGrant},
     state::{Case, Grant},
 };
@@ -99,6 +99,23 @@ impl Desk<'_> {
                 self.standing()
                     .in_force(rules, found, *digest)
                     .map_err(closed)
+            }
+            Basis::Glass { .. } => {
+                let missing = || {
+                    Refusal::new(
+                        Code::QuorumMissing,
+                        "not enough humans stand behind the emergency any more",
+                        "have it approved",
+                    )
+                };
+                let way = rules.team().break_glass.as_ref().ok_or_else(missing)?;
+                let approval = case.approval.as_ref().ok_or_else(missing)?;
+                let standing = self.behind_glass(rules, case, approval, way);
+                let have = u32::try_from(standing.len()).unwrap_or(u32::MAX);
+                if have >= BreakGlass::humans(approval.tier) {
+                    return Ok(());
+                }
+                Err(missing())
             }
             Basis::Approval { .. } => {
                 let missing = || {

@@ -195,11 +195,24 @@ impl<'a> Desk<'a> {
         digest: Digest,
         basis: Basis,
     ) {
+        let minutes = rules.team().grant_minutes;
+        self.issue_grant_for(id, case, digest, basis, minutes);
+    }
+
+    /// As [`Desk::issue_grant`], for so many minutes.
+    pub(super) fn issue_grant_for(
+        &mut self,
+        id: &CaseId,
+        case: &Case,
+        digest: Digest,
+        basis: Basis,
+        minutes: u32,
+    ) {
         let body = GrantIssued {
             grant: ItemId::of(id, 'g', 1),
             digest,
             basis,
-            expires: self.now.plus_minutes(rules.team().grant_minutes),
+            expires: self.now.plus_minutes(minutes),
         };
         self.write(Place::case(id, case), None, Vec::new(), body);
     }

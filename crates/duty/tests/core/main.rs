@@ -7,6 +7,7 @@ mod duties;
 mod erasure;
 mod foresee;
 mod freezes;
+mod glass;
 mod keys;
 mod laws;
 mod promotion;

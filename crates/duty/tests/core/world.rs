@@ -143,6 +143,7 @@ impl TestRules {
                     (Tier::Elevated, quorum(1)),
                     (Tier::High, quorum(2)),
                 ]),
+                break_glass: None,
                 disqualify: Some(Disqualify {
                     facts: vec!["vendor.related".to_owned()],
                     clause: "P-1".to_owned(),

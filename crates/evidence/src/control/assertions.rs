@@ -155,6 +155,45 @@ impl Assertions {
                     );
                 }
             }
+            (Body::GlassBroken(body), _) => {
+                let known = self.state.cases.get(&case(record)?);
+                let need = match known.and_then(|c| c.tier) {
+                    Some(Tier::Low | Tier::Elevated) => 1,
+                    Some(Tier::High) | None => 2,
+                };
+                let distinct: BTreeSet<&PrincipalId> = body.signers.iter().collect();
+                let few = distinct.len() < need;
+                self.note(
+                    "HUM-02",
+                    seq,
+                    few.then(|| {
+                        format!(
+                            "an emergency signed by {} where {need} must",
+                            distinct.len()
+                        )
+                    }),
+                );
+            }
+            (Body::GlassOverdue(_), _) => {
+                self.note(
+                    "HUM-02",
+                    seq,
+                    Some("an emergency was not reviewed in its time".to_owned()),
+                );
+            }
+            (Body::GlassReviewed(_), Some(Request::ReviewGlass(r))) => {
+                let s = &r.statement;
+                let own = self
+                    .state
+                    .glass
+                    .get(&s.grant)
+                    .is_none_or(|g| g.signers.contains(&s.signer));
+                self.note(
+                    "HUM-02",
+                    seq,
+                    own.then(|| format!("`{}` reviewed an emergency of their own", s.signer)),
+                );
+            }
             (Body::SubjectErased(body), _) => {
                 let held = self.state.holds.contains_key(&body.subject);
                 let alone = body.by.len() == 2 && body.by[0] == body.by[1] || body.by.len() == 1;

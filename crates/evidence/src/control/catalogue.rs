@@ -208,8 +208,8 @@ pub const CATALOGUE: &[Control] = &[
     },
     Control {
         id: "HUM-02",
-        title: "Override and stop",
-        asserts: "every override has its reason, and no grant was used while a freeze stood against it",
+        title: "Override, stop, break-glass",
+        asserts: "every override has its reason, no grant was used while a freeze stood against it, and every emergency had its signers and was reviewed by somebody else in its time",
         criteria: &["SOC2 CC7.4", "EUAIA 14", "EUAIA 26"],
         tests: &[
             ("a freeze holds", a::frozen),

@@ -61,6 +61,8 @@ fn signed_with(record: &Record, keys: &Keys) -> Option<Proof> {
         Request::SignThreshold(signed) => of(signed, keys),
         Request::SignRelease(signed) => of(signed, keys),
         Request::Unfreeze(signed) => of(signed, keys),
+        Request::BreakGlass(signed) => of(signed, keys),
+        Request::ReviewGlass(signed) => of(signed, keys),
         Request::PromoteSigned(signed) => of(signed, keys),
         Request::Triage(signed) => of(signed, keys),
         Request::PlaceHold(signed) => of(signed, keys),

@@ -212,6 +212,8 @@ impl Inspector {
             Some(Request::SignThreshold(signed)) => self.verifies(record, signed, alone),
             Some(Request::SignRelease(signed)) => self.verifies(record, signed, alone),
             Some(Request::Unfreeze(signed)) => self.verifies(record, signed, alone),
+            Some(Request::BreakGlass(signed)) => self.verifies(record, signed, alone),
+            Some(Request::ReviewGlass(signed)) => self.verifies(record, signed, alone),
             Some(Request::PromoteSigned(signed)) => self.verifies(record, signed, alone),
             Some(Request::Triage(signed)) => self.verifies(record, signed, alone),
             Some(Request::PlaceHold(signed)) => self.verifies(record, signed, alone),
