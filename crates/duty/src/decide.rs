@@ -14,6 +14,7 @@ mod freeze;
 mod gather;
 mod glass;
 mod keep;
+mod pace;
 mod permit;
 mod promote;
 mod recommend;

@@ -109,6 +109,10 @@ codes! {
     ReleaseMoved "release-moved" Some("I3");
     /// No certification in force.
     NotCertified "not-certified" Some("I4");
+    /// A yes that came sooner than it can have been read.
+    TooSoon "too-soon" Some("I4");
+    /// The person has signed as much within the hour as the release lets one person sign.
+    TooMany "too-many" Some("I4");
     /// The quorum is not complete.
     QuorumMissing "quorum-missing" Some("I4");
     /// The threshold is not signed, not in force, or has no room.

@@ -526,7 +526,13 @@ impl<'r> Scene<'r> {
             .iter()
             .any(|r| r.body.kind() == "approval.requested")
         {
-            true => Ok(()),
+            true => {
+                // As long as the release gives people to read.
+                let quorum = self.release.team().approval.get(&tier);
+                let pace = quorum.and_then(|q| q.pace).map_or(0, |p| p.seconds);
+                self.clock += 1_000 * i64::from(pace);
+                Ok(())
+            }
             false => Err("the case does not wait for humans".to_owned()),
         }
     }
