@@ -8,7 +8,7 @@ use ledger::Source;
 
 use crate::world::{Invoice, World, log_key, name};
 
-fn source(dir: &Path) -> Box<dyn Source + Send + Sync> {
+pub(crate) fn source(dir: &Path) -> Box<dyn Source + Send + Sync> {
     open(&dir.display().to_string()).unwrap()
 }
 

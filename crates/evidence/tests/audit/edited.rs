@@ -5,7 +5,10 @@ use std::path::Path;
 use evidence::{CaseFilter, Index, Query, Reliance, approvers};
 use rusqlite::Connection;
 
-use crate::world::{World, log_key, source};
+use crate::{
+    asked::source,
+    world::{World, log_key},
+};
 
 /// Edits of `index.db`, each as an attacker with SQLite at hand would make it.
 const EDITS: &[(&str, &str)] = &[

@@ -1,0 +1,188 @@
+//! Time: what was in force when it was signed and is not when it is used, and a clock that is set back.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use duty::time::Time;
+use serde_json::{Value, json};
+
+use super::hand::{by_hand, judged};
+use crate::rig::{
+    Example, Server, copy, expect, expected, of_kind, other_release, paid, records, run_case,
+    signed, unseat, wait_for,
+};
+
+/// A moment so many minutes from now.
+fn in_minutes(minutes: u32) -> Time {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Time::from_millis(i64::try_from(now.as_millis()).unwrap()).plus_minutes(minutes)
+}
+
+fn using(case: &str, action: &Value) -> Value {
+    json!({"type": "use_grant", "grant": format!("{case}.g1"), "action": action})
+}
+
+/// What waits under a case.
+fn waits(server: &Server, case: &str) -> Value {
+    let waiting = server.waiting();
+    let found = waiting.into_iter().find(|w| w["case"] == case);
+    found.unwrap_or_else(|| panic!("{case} does not wait"))
+}
+
+#[test]
+fn what_lapsed_between_signing_and_use_lets_nothing_happen_and_a_clock_goes_only_on() {
+    let example = Example::new(5);
+    let (dir, arg) = (example.dir(), example.arg());
+    let expires = in_minutes(120).to_string();
+    other_release(&example, |path, text| {
+        match path {
+        // Requests and grants stand for days, so that what lapses is what is tried.
+        "team.toml" => {
+            text.replace("expires_minutes = 1440", "expires_minutes = 14400")
+                .replace("expires_minutes = 10\n", "expires_minutes = 14400\n")
+                + "\n[break_glass]\nrole = \"approver\"\ncertification = \"payment-approval\"\nminutes = 15\nreview_minutes = 30\nclause = \"PAY-3.9\"\n"
+        }
+        "policies/payment-authority.md" => text.replacen(
+            "## 4. Thresholds",
+            "### PAY-3.9 Emergencies\n\nWhere harm would come of waiting, one approver may release an elevated payment, and two a high one.\n\n## 4. Thresholds",
+            1,
+        ),
+        "thresholds/small-invoices.toml" => text
+            .replace("2027-12-31T00:00:00.000Z", &expires)
+            .replace("count = 400", "count = 2"),
+        _ => text,
+    }
+    });
+    for person in ["carla", "dmitri"] {
+        let sign = [
+            "threshold",
+            "sign",
+            "small-invoices",
+            "--as",
+            person,
+            "--dir",
+            &arg,
+        ];
+        expect(0, &sign);
+    }
+    let elevated = of_kind(&example, "elevated");
+    for (case, subject) in ["signed", "later", "glass"].into_iter().zip(&elevated) {
+        run_case(&example, case, subject);
+    }
+    let small = expected(&example, "auto");
+    let executor = unseat(&dir, "executor");
+
+    // Now: `amira` is certified for an hour more, signs one, and breaks the glass over another.
+    let server = Server::start(&dir);
+    let certify = json!({"type": "certify", "principal": "amira", "course": "payment-approval",
+        "expires": in_minutes(60).to_string()});
+    assert_eq!(
+        server.post_as(&server.local(), Some("admin"), &certify).0,
+        200
+    );
+    let first = waits(&server, "signed");
+    let (status, answer) = server.post("", &signed(&server, &first, "amira", "approve"));
+    assert_eq!(status, 200, "{answer}");
+    let glass = [
+        "approval",
+        "break-glass",
+        "glass.a1",
+        "--as",
+        "amira",
+        "--reason",
+        "the plant stops",
+        "--dir",
+        &arg,
+    ];
+    expect(0, &glass);
+    let late = waits(&server, "later");
+    // Split into small ones, under the threshold: two have room, and the third goes before people.
+    for (n, subject) in small[10..12].iter().enumerate() {
+        let kinds = judged(&server, &format!("split-{n}"), subject);
+        assert!(kinds.contains(&"threshold.applied".to_owned()), "{kinds:?}");
+    }
+    let kinds = judged(&server, "split-2", &small[12]);
+    assert!(
+        kinds.contains(&"approval.requested".to_owned()),
+        "{kinds:?}"
+    );
+    let split = by_hand(&server, "split-3", &small[13])["action"].clone();
+    let before = paid(&dir);
+    server.stop();
+
+    // An hour and a minute later: the certification is over, for a new signature and for one that was given.
+    let server = Server::start_at(&dir, 61);
+    server.refused(
+        "",
+        &signed(&server, &late, "amira", "approve"),
+        "not-certified",
+    );
+    server.refused(
+        &executor,
+        &using("signed", &first["action"]),
+        "not-certified",
+    );
+    // The emergency was not reviewed in its time: that is an alarm of its own, and there is no other one till it is.
+    wait_for("the alarm", || {
+        records(&dir)
+            .iter()
+            .any(|r| r["kind"] == "glass.overdue")
+            .then_some(())
+    });
+    server.stop();
+
+    // Two hours and a minute later the threshold is over: for what it covered, and for what comes.
+    let server = Server::start_at(&dir, 121);
+    let covered = records(&dir)
+        .iter()
+        .find(|r| r["kind"] == "recommendation.made" && r["case"] == "split-0")
+        .unwrap()["body"]["request"]["action"]
+        .clone();
+    server.refused(&executor, &using("split-0", &covered), "threshold-closed");
+    let kinds = judged(&server, "over", &small[14]);
+    assert!(
+        kinds.contains(&"approval.requested".to_owned()),
+        "{kinds:?}"
+    );
+    let all = records(&dir);
+    let verdict = all
+        .iter()
+        .find(|r| r["kind"] == "verdict.reached" && r["case"] == "over");
+    let reasons = verdict.unwrap()["body"]["reasons"].to_string();
+    assert!(reasons.contains("it is in force from"), "{reasons}");
+    server.stop();
+
+    // The clock set back by two hours: nothing that lets something happen, whoever asks.
+    let server = Server::start(&dir);
+    let opening = json!({"type": "open_case", "case": "back", "environment": "staging", "subject": small[15],
+        "snapshot": "0".repeat(64)});
+    server.refused_as(&server.local(), Some("engine"), &opening, "clock-behind");
+    server.refused(
+        "",
+        &signed(&server, &late, "bram", "approve"),
+        "clock-behind",
+    );
+    server.refused(
+        &executor,
+        &using("signed", &first["action"]),
+        "clock-behind",
+    );
+    let refused = records(&dir);
+    let refused = refused.last().unwrap();
+    assert!(
+        refused["body"]["clock"].as_str().unwrap() < refused["time"].as_str().unwrap(),
+        "{refused}"
+    );
+    assert_eq!(paid(&dir), before, "{split}");
+    server.stop();
+
+    // What the log says, and what its controls say: the emergency that nobody reviewed is a violation.
+    let bare = example.home.path().join("bare");
+    copy(&dir.join("log"), &bare);
+    expect(
+        0,
+        &["log", "verify", &arg, "--vkey", &format!("{arg}/log.vkey")],
+    );
+    expect(0, &["audit", "reperform", bare.to_str().unwrap()]);
+    let (out, err) = expect(1, &["control", "report", "--dir", &arg]);
+    assert!(format!("{out}{err}").contains("HUM-02"), "{out}{err}");
+}
