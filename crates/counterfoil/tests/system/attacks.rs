@@ -10,14 +10,13 @@ mod time;
 
 use std::process::{Command, Stdio};
 
-use duty::release::Rules as _;
 use serde_json::{Value, json};
 
 use hand::{by_hand, model, open, prompt};
 
 use crate::rig::{
     Example, Server, approve, copy, expect, expected, key, other_release, records, run_case, sign,
-    sound, statement, token, wait_for,
+    sound, statement, token, unseat_all, wait_for,
 };
 
 #[test]
@@ -185,8 +184,10 @@ fn approvals_expire_and_old_releases_cannot_be_approved() {
         &key(&dir, "amira"),
         &statement(soon, "amira", "approve", ""),
     ));
-    // The server's own loop would end the case at its expiry; whichever comes first, the signature comes too late.
-    std::thread::sleep(std::time::Duration::from_secs(61));
+    server.stop();
+    // Two minutes later. The server's own loop would end the case at its expiry; whichever comes first, the signature comes
+    // too late.
+    let server = Server::start_at(&dir, 2);
     let (status, answer) = server.post("", &signed);
     assert_eq!(status, 403, "{answer}");
     assert!(
@@ -307,6 +308,7 @@ fn two_processes_race_for_the_last_slot_of_a_threshold() {
         );
     }
     let subjects = expected(&example, "auto");
+    unseat_all(&example.dir());
     let server = Server::start(&example.dir());
     let mut racing = Vec::new();
     let reviews: Vec<Value> = [&subjects[10], &subjects[20]]

@@ -247,8 +247,9 @@ fn agent() -> ureq::Agent {
 }
 
 pub(crate) fn token(dir: &Path, agent: &str) -> String {
-    let file = dir.join(format!("keys/agents/{agent}.token"));
-    fs::read_to_string(file).unwrap().trim().to_owned()
+    let file = |name: &str| dir.join(format!("keys/agents/{agent}.{name}"));
+    let text = fs::read_to_string(file("token")).or_else(|_| fs::read_to_string(file("away")));
+    text.unwrap().trim().to_owned()
 }
 
 /// The library that gives a program another clock; `./test` installs it.
@@ -263,8 +264,17 @@ fn faketime() -> PathBuf {
 /// Takes an agent's token from where the server looks for it, so that this agent acts by HTTP alone; answers the token.
 pub(crate) fn unseat(dir: &Path, agent: &str) -> String {
     let token = token(dir, agent);
-    fs::remove_file(dir.join(format!("keys/agents/{agent}.token"))).unwrap();
+    let file = |name: &str| dir.join(format!("keys/agents/{agent}.{name}"));
+    fs::rename(file("token"), file("away")).unwrap();
     token
+}
+
+/// As [`unseat`], for every agent of the team: the built-in team takes no step. Answers the executor's token.
+pub(crate) fn unseat_all(dir: &Path) -> String {
+    for agent in ["analyst", "reviewer"] {
+        unseat(dir, agent);
+    }
+    unseat(dir, "executor")
 }
 
 /// How many transfers the bank's own books have.

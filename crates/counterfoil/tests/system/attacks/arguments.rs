@@ -5,7 +5,9 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::hand::by_hand_with;
-use crate::rig::{Example, Server, expected, paid, records, signed, sound, unseat, wait_for};
+use crate::rig::{
+    Example, Server, expected, paid, records, signed, sound, unseat, unseat_all, wait_for,
+};
 
 /// The first request for approval that waits for one human and goes against nobody, signed by `amira`: what was approved.
 fn approved(server: &Server, not: &[&str]) -> Value {
@@ -105,9 +107,9 @@ fn arguments_swapped_after_approval_pay_nothing_in_any_spelling() {
         "{answer}"
     );
     assert_eq!(paid(&dir), before + 1);
-    // And that was all of it.
+    // And that was all of it: the case has ended, and there is no such grant any more.
     let (status, answer) = server.post(&executor, &using(case, &one["action"]));
-    assert_eq!(status, 403, "{answer}");
+    assert_eq!(status, 404, "{answer}");
     assert_eq!(paid(&dir), before + 1);
     server.stop();
     sound(&dir);
@@ -117,7 +119,7 @@ fn arguments_swapped_after_approval_pay_nothing_in_any_spelling() {
 fn the_same_letters_in_another_unicode_form_are_another_action() {
     let example = Example::new(5);
     let dir = example.dir();
-    let executor = unseat(&dir, "executor");
+    let executor = unseat_all(&dir);
     let server = Server::start(&dir);
     let subject = expected(&example, "auto")[20].clone();
     let (composed, decomposed) = ("Caf\u{e9}", "Cafe\u{301}");

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::hand::judged;
 use crate::rig::{
-    Example, Server, copy, expect, of_kind, other_release, paid, records, signed, unseat,
+    Example, Server, copy, expect, of_kind, other_release, paid, records, signed, unseat_all,
+    wait_for,
 };
 
 #[test]
 fn hasty_approvals_tired_people_and_floods_are_held_up() {
-    let example = Example::new(5);
+    let example = Example::new(0);
     let (dir, arg) = (example.dir(), example.arg());
     other_release(&example, |path, text| {
         match path {
@@ -23,7 +24,7 @@ fn hasty_approvals_tired_people_and_floods_are_held_up() {
         _ => text,
     }
     });
-    unseat(&dir, "executor");
+    unseat_all(&dir);
     let server = Server::start(&dir);
     let before = paid(&dir);
     let (elevated, high) = (of_kind(&example, "elevated"), of_kind(&example, "high"));
@@ -46,7 +47,11 @@ fn hasty_approvals_tired_people_and_floods_are_held_up() {
             "case.closed"
         ]
     );
-    let all = records(&dir);
+    let all = wait_for("the case's end", || {
+        let all = records(&dir);
+        let ended = |r: &Value| r["case"] == case(5) && r["kind"] == "case.closed";
+        all.iter().any(ended).then_some(all)
+    });
     let of = |case: &str, kind: &str| -> Value {
         let found = all.iter().find(|r| r["case"] == case && r["kind"] == kind);
         found.unwrap_or_else(|| panic!("{kind} of {case}"))["body"].clone()

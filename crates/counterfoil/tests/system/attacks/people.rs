@@ -6,7 +6,9 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 
 use super::hand::{by_hand, open};
-use crate::rig::{Example, Server, approve, expect, expected, key, paid, records, sign, statement};
+use crate::rig::{
+    Example, Server, approve, expect, expected, key, paid, records, sign, statement, unseat_all,
+};
 
 /// How a principal was added, to be added again under another name.
 fn added(server: &Server, id: &str) -> Value {
@@ -26,6 +28,7 @@ fn token_of(id: &str, token: &str) -> Value {
 fn an_alias_a_sub_agent_and_a_named_approver_are_nobody_else() {
     let example = Example::new(40);
     let dir = example.dir();
+    unseat_all(&dir);
     let server = Server::start(&dir);
     let (local, before) = (server.local(), paid(&dir));
     let admin = Some("admin");
@@ -193,7 +196,7 @@ fn a_passkey_that_is_forged_rewound_or_of_another_page_signs_nothing() {
     let rewound = approve(
         json!({"statement": two, "signature": assertion(&key, &other, rp, origin, get, 5)}),
     );
-    server.refused("", &rewound, "bad-signature");
+    server.refused("", &rewound, "replayed");
     server.stop();
 }
 

@@ -58,7 +58,7 @@ fn a_server_whose_disk_is_full_refuses_and_pays_nothing() {
         echo $n > "$HERE/taken"
         send opening "$LOCAL"; send yes none; send use "$EXECUTOR"
         kill -9 $server; wait $server
-        rm -f "$HERE/small/filler" "$HERE/small/filler2"; cp -a "$HERE/small/data" "$HERE/after"
+        rm -f "$HERE/small/filler" "$HERE/small/filler2" "$HERE/small/data/serve.json"; cp -a "$HERE/small/data" "$HERE/after"
     "#).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
