@@ -161,7 +161,7 @@ fn both(
     ] {
         let sql = format!("{} EXCEPT {} LIMIT {NAMED}", rows(here), rows(there));
         let mut find = db.prepare(&sql)?;
-        let columns: Vec<String> = find.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = find.column_names().map(str::to_owned).collect();
         let mut rows = find.query([])?;
         while let Some(row) = rows.next()? {
             let mut cells = Vec::new();

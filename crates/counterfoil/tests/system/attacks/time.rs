@@ -1,6 +1,6 @@
 //! Time: what was in force when it was signed and is not when it is used, and a clock that is set back.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::Path;
 
 use duty::time::Time;
 use serde_json::{Value, json};
@@ -11,10 +11,15 @@ use crate::rig::{
     signed, unseat_all, wait_for,
 };
 
-/// A moment so many minutes from now.
-fn in_minutes(minutes: u32) -> Time {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Time::from_millis(i64::try_from(now.as_millis()).unwrap()).plus_minutes(minutes)
+/// A moment so many minutes after the last record, which is now.
+fn in_minutes(dir: &Path, minutes: u32) -> Time {
+    let all = records(dir);
+    let last: Time = all.last().unwrap()["time"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    last.plus_minutes(minutes)
 }
 
 fn using(case: &str, action: &Value) -> Value {
@@ -32,7 +37,7 @@ fn waits(server: &Server, case: &str) -> Value {
 fn what_lapsed_between_signing_and_use_lets_nothing_happen_and_a_clock_goes_only_on() {
     let example = Example::new(0);
     let (dir, arg) = (example.dir(), example.arg());
-    let expires = in_minutes(120).to_string();
+    let expires = in_minutes(&dir, 120).to_string();
     other_release(&example, |path, text| {
         match path {
         // Requests and grants stand for days, so that what lapses is what is tried.
@@ -74,7 +79,7 @@ fn what_lapsed_between_signing_and_use_lets_nothing_happen_and_a_clock_goes_only
     // Now: `amira` is certified for an hour more, signs one, and breaks the glass over another.
     let server = Server::start(&dir);
     let certify = json!({"type": "certify", "principal": "amira", "course": "payment-approval",
-        "expires": in_minutes(60).to_string()});
+        "expires": in_minutes(&dir, 60).to_string()});
     assert_eq!(
         server.post_as(&server.local(), Some("admin"), &certify).0,
         200
