@@ -604,14 +604,14 @@ pub(crate) struct PolicyCheck {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ThresholdCommand {
-    /// List thresholds with their signatures and use.
+    /// List thresholds: signatures, use, what is left, and when they end, in each environment that runs the release.
     List {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         form: Form,
     },
-    /// Show one threshold.
+    /// Show one threshold, with use and headroom by key.
     Show {
         /// Its id.
         id: String,

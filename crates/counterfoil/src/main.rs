@@ -71,7 +71,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Approval(command) => commands::approval::run(command).await,
         Command::Release(command) => commands::release::run(command).await,
         Command::Policy(command) => commands::release::policy(command),
-        Command::Threshold(command) => commands::release::threshold(command).await,
+        Command::Threshold(command) => commands::threshold::run(command).await,
         Command::Exception(command) => commands::exception::run(command).await,
         Command::Hold(command) => commands::erase::hold(command).await,
         Command::Erase(command) => commands::erase::erase(command).await,

@@ -13,16 +13,21 @@ mod foresee;
 mod freeze;
 mod gather;
 mod glass;
+mod headroom;
 mod keep;
+mod near;
 mod permit;
 mod promote;
 mod recommend;
+mod split;
 mod threshold;
 mod triage;
 mod verdict;
 
 pub use approve::{differs, may_sign};
 pub use foresee::{Foresight, Outlook, Room, Signing, foresee};
+pub use headroom::{Headroom, Line, Share, Signature, headroom};
+pub use near::ending;
 
 use crate::{
     canonical::Digest,
@@ -75,6 +80,7 @@ pub fn release_for(state: &State, request: &Request) -> Option<Digest> {
     match request {
         Request::OpenCase(r) => state.environments.get(&r.environment).copied(),
         Request::SignThreshold(_) => None,
+        Request::NoteEnding(r) => state.environments.get(&r.environment).copied(),
         Request::EndRetention(r) => {
             let last = state.subjects.get(&r.subject)?.last.as_ref()?;
             state.environments.get(&last.env).copied()
@@ -154,6 +160,7 @@ impl<'a> Desk<'a> {
             Request::BreakGlass(r) => self.break_glass(r),
             Request::ReviewGlass(r) => self.review_glass(r),
             Request::NoteOverdue(r) => self.note_overdue(r),
+            Request::NoteEnding(r) => self.note_ending(r),
         }
     }
 
@@ -315,6 +322,19 @@ impl<'a> Desk<'a> {
             text,
         };
         self.write(place, role, Vec::new(), body);
+    }
+}
+
+impl Desk<'_> {
+    /// As [`Desk::raise`], where no case is concerned.
+    fn raise_outside(&mut self, place: Place<'_>, sort: ExceptionSort, text: String) {
+        let seq = self.state.size + self.records.len() as u64;
+        let body = ExceptionRaised {
+            exception: ItemId::outside(seq),
+            sort,
+            text,
+        };
+        self.write(place, Some(Role::Service), Vec::new(), body);
     }
 }
 

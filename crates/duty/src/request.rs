@@ -13,7 +13,7 @@ use crate::{
     canonical::Digest,
     facts::Facts,
     freeze::Scope,
-    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
+    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
     principal::{Duty, NewPrincipal, Proof},
     release::ClauseRef,
     signature::Signature,
@@ -113,6 +113,8 @@ pub enum Request {
     ReviewGlass(Signed<GlassReviewStatement>),
     /// Take down that an emergency was not reviewed in its time.
     NoteOverdue(NoteOverdue),
+    /// Take down that a threshold of a release in force ends soon.
+    NoteEnding(NoteEnding),
 }
 
 struct ByType;
@@ -198,6 +200,7 @@ by_type! {
     BreakGlass "break_glass"
     ReviewGlass "review_glass"
     NoteOverdue "note_overdue"
+    NoteEnding "note_ending"
 }
 
 impl Request {
@@ -238,7 +241,8 @@ impl Request {
             | Self::Freeze(_)
             | Self::Unfreeze(_)
             | Self::ReviewGlass(_)
-            | Self::NoteOverdue(_) => None,
+            | Self::NoteOverdue(_)
+            | Self::NoteEnding(_) => None,
         }
     }
 
@@ -292,7 +296,8 @@ impl Request {
             | Self::RotateLogKey(_)
             | Self::EndRetention(_)
             | Self::Freeze(_)
-            | Self::NoteOverdue(_) => None,
+            | Self::NoteOverdue(_)
+            | Self::NoteEnding(_) => None,
         }
     }
 }
@@ -369,6 +374,16 @@ pub struct Freeze {
 pub struct NoteOverdue {
     /// The grant that was given in the emergency.
     pub grant: ItemId,
+}
+
+/// See [`Request::NoteEnding`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoteEnding {
+    /// The environment whose release holds the threshold.
+    pub environment: Environment,
+    /// Which.
+    pub threshold: ThresholdId,
 }
 
 /// A person passed a training.

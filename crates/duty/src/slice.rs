@@ -154,6 +154,10 @@ impl State {
                 people.extend(glass.into_iter().flat_map(|g| g.signers.iter().cloned()));
             }
             Request::NoteOverdue(r) => pick(&self.glass, &r.grant, &mut slice.glass),
+            Request::NoteEnding(r) => {
+                pick(&self.environments, &r.environment, &mut slice.environments);
+                pick(&self.thresholds, &r.threshold, &mut slice.thresholds);
+            }
             Request::Unfreeze(r) => {
                 let freeze = self.freezes.get(&r.statement.freeze);
                 if let Some(Scope::Agent { agent }) = freeze.map(|f| &f.scope) {
@@ -162,7 +166,8 @@ impl State {
             }
         }
         for threshold in slice.thresholds.values() {
-            people.extend(threshold.signers.values().flatten().cloned());
+            let signers = threshold.signers.values().flat_map(|s| s.keys());
+            people.extend(signers.cloned());
         }
         for id in people {
             for id in self.line(&id) {

@@ -11,7 +11,7 @@ use crate::{
     freeze::Scope,
     name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
     principal::{Credential, Duty, PrincipalKind, Proof, Role},
-    record::{Basis, CaseOutcome, ExceptionSort},
+    record::{Basis, CapLine, CaseOutcome, ExceptionSort},
     release::Tier,
     request::{Outcome, Recommend},
     signature::Signature,
@@ -88,12 +88,15 @@ impl State {
 
     /// Who said yes with a credential that is in force still.
     pub fn standing<'a>(&'a self, approval: &'a Approval) -> impl Iterator<Item = &'a PrincipalId> {
-        let ended = |who: &PrincipalId, with: &CredentialId| {
-            let person = self.principals.get(who);
-            person.is_none_or(|p| p.ended.contains(with))
-        };
-        let standing = move |(who, with): &&'a (PrincipalId, CredentialId)| !ended(who, with);
+        let standing = move |(who, with): &&'a (PrincipalId, CredentialId)| self.stands(who, with);
         approval.yes.iter().filter(standing).map(|(who, _)| who)
+    }
+
+    /// Whether what somebody signed with a credential counts still: it did not end by itself since.
+    #[must_use]
+    pub fn stands(&self, who: &PrincipalId, with: &CredentialId) -> bool {
+        let person = self.principals.get(who);
+        person.is_some_and(|p| !p.ended.contains(with))
     }
 
     /// A principal, whom it acts for, whom that one acts for, up to the root. It ends: whoever is acted for was there first.
@@ -252,10 +255,47 @@ impl Principal {
 /// What is known of a threshold: its signers and its use. The document itself is in the release.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThresholdState {
-    /// Who signed, by the digest they signed.
-    pub signers: BTreeMap<Digest, BTreeSet<PrincipalId>>,
+    /// Who signed and with which credential, by the digest they signed.
+    pub signers: BTreeMap<Digest, BTreeMap<PrincipalId, CredentialId>>,
     /// Reservations, oldest first.
     pub uses: Vec<ThresholdUse>,
+    /// What was asked for, oldest first, as far back as splitting is looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<ThresholdAsk>,
+    /// Caps that were told to be near, oldest first, as far back as their windows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<ThresholdTold>,
+    /// Digests whose end was told.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ending: BTreeSet<Digest>,
+}
+
+/// An action that somebody asked for, covered or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThresholdAsk {
+    /// When.
+    pub time: Time,
+    /// How much.
+    pub amount: i64,
+    /// Under which key.
+    pub key: String,
+    /// In which case.
+    pub case: CaseId,
+    /// In which environment.
+    pub env: Environment,
+}
+
+/// A cap that was told to be near.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThresholdTold {
+    /// When.
+    pub time: Time,
+    /// Which.
+    pub line: CapLine,
+    /// Of which key, for one per key.
+    pub key: Option<String>,
+    /// In which environment.
+    pub env: Environment,
 }
 
 /// One reservation under a threshold.

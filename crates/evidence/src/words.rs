@@ -30,6 +30,12 @@ pub fn describe(record: &Record) -> String {
             "threshold `{}` covers {}: {} of {} reserved, {} in all",
             b.threshold, b.grant, b.amount, b.key, b.used.all_sum
         ),
+        Body::ThresholdEnding(b) => match &b.request {
+            Request::NoteEnding(r) => {
+                format!("threshold `{}` ends at {}", r.threshold, b.expires)
+            }
+            _ => odd(record),
+        },
         Body::ThresholdReleased(b) => {
             format!("room under `{}` for {} is free again", b.threshold, b.grant)
         }
@@ -174,6 +180,10 @@ fn asked(record: &Record, request: &Request) -> String {
         Request::NoteOverdue(r) => {
             format!("the emergency of {} was not reviewed in its time", r.grant)
         }
+        Request::NoteEnding(r) => format!(
+            "threshold `{}` of the release in `{}` ends soon, or has ended",
+            r.threshold, r.environment
+        ),
         Request::Freeze(r) => format!("`{who}` froze {}{}", r.scope, reason(&r.reason)),
         Request::Unfreeze(r) => format!(
             "`{}` lifted the freeze of record {}{}",

@@ -13,7 +13,7 @@ use cedar_policy::{Effect, PolicySet};
 use duty::{
     conflict::Conflict,
     principal::Duty,
-    release::{Agent, Quorum, Rules, Threshold, Tier, Tool},
+    release::{Agent, Quorum, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
 use serde::Serialize;
 use similar::TextDiff;
@@ -552,6 +552,16 @@ impl Diff {
                 Tightens,
             );
         }
+        self.split(about, old, new);
+        self.number(
+            about,
+            "days before its end at which that is told",
+            (
+                old.warn_days.unwrap_or(WARN_DAYS),
+                new.warn_days.unwrap_or(WARN_DAYS),
+            ),
+            Tightens,
+        );
         self.word(about, "begins", old.starts, new.starts);
         self.number(about, "expires", (old.expires, new.expires), Loosens);
         self.word(about, "owner", &old.owner, &new.owner);
@@ -564,6 +574,64 @@ impl Diff {
         );
         self.text(about, "its scope changed", &old.scope, &new.scope);
         self.word(about, "clause", &old.clause, &new.clause);
+    }
+
+    fn split(&mut self, about: &str, old: &Threshold, new: &Threshold) {
+        use Direction::{Loosens, Tightens};
+        let (a, b) = match (old.split, new.split) {
+            (None, None) => return,
+            (None, Some(_)) => {
+                return self.add(
+                    about,
+                    "actions split to pass under it are found now",
+                    Tightens,
+                );
+            }
+            (Some(_), None) => {
+                return self.add(
+                    about,
+                    "actions split to pass under it are found no more",
+                    Loosens,
+                );
+            }
+            (Some(a), Some(b)) => (a, b),
+        };
+        self.number(
+            about,
+            "window over which parts are added up, minutes",
+            (a.window_minutes, b.window_minutes),
+            Tightens,
+        );
+        self.number(
+            about,
+            "sum that parts may come to",
+            (
+                a.sum.unwrap_or(old.single_limit),
+                b.sum.unwrap_or(new.single_limit),
+            ),
+            Loosens,
+        );
+        let most = |count: Option<u32>| count.unwrap_or(u32::MAX);
+        if most(a.count) == u32::MAX || most(b.count) == u32::MAX {
+            let words = |c: Option<u32>| c.map_or("any number".to_owned(), |c| c.to_string());
+            let direction = match most(b.count).cmp(&most(a.count)) {
+                std::cmp::Ordering::Equal => return,
+                std::cmp::Ordering::Less => Tightens,
+                std::cmp::Ordering::Greater => Loosens,
+            };
+            let what = format!(
+                "how many parts there may be: {} → {}",
+                words(a.count),
+                words(b.count)
+            );
+            return self.add(about, what, direction);
+        }
+        self.number(
+            about,
+            "how many parts there may be",
+            (most(a.count), most(b.count)),
+            Loosens,
+        );
     }
 
     fn clauses(&mut self, from: &Release, to: &Release) {

@@ -17,6 +17,7 @@ pub(crate) mod principal;
 pub(crate) mod promote;
 mod rebuild;
 pub(crate) mod release;
+pub(crate) mod threshold;
 pub(crate) mod trail;
 mod verify;
 pub(crate) mod witness;

@@ -15,7 +15,7 @@ use store::{DataDir, secret};
 
 use crate::{
     cli::{Demo, Signing},
-    commands::{control, promote, release as releases},
+    commands::{control, promote, release as releases, threshold},
     door::Door,
     fail::{Failure, named},
     keys::{self, Author},
@@ -204,24 +204,17 @@ async fn release(site: &mut Site, dir: &Path) -> Result<(), Failure> {
     let door = Door::Here(Box::new(site.share()));
     let state = crate::commands::state_of_door(&door, dir)?;
     releases::build(&door, &state, &release).await?;
-    for (threshold, digest) in release.thresholds() {
+    for (one, digest) in release.thresholds() {
         for person in ["carla", "dmitri"] {
             let signer: PrincipalId = named(person)?;
             let signed = state
                 .thresholds
-                .get(&threshold.id)
+                .get(&one.id)
                 .and_then(|t| t.signers.get(digest));
-            if signed.is_none_or(|s| !s.contains(&signer)) {
+            if signed.is_none_or(|s| !s.contains_key(&signer)) {
                 let key = keys::signing_key(&keys::person_file(dir, &signer))?;
-                releases::sign_threshold(
-                    &door,
-                    &state,
-                    &release,
-                    threshold.id.as_str(),
-                    &signer,
-                    &key,
-                )
-                .await?;
+                threshold::sign_threshold(&door, &state, &release, one.id.as_str(), &signer, &key)
+                    .await?;
             }
         }
     }

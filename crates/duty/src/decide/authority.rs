@@ -51,7 +51,8 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::Unfreeze(_)
         | Request::BreakGlass(_)
         | Request::ReviewGlass(_)
-        | Request::NoteOverdue(_) => true,
+        | Request::NoteOverdue(_)
+        | Request::NoteEnding(_) => true,
     }
 }
 

@@ -217,7 +217,8 @@ impl Desk<'_> {
         let s = &request.statement;
         let signed = self.state.thresholds.get(&s.threshold);
         let before = signed.and_then(|t| t.signers.get(&s.digest));
-        if before.is_some_and(|signers| signers.contains(&s.signer)) {
+        let before = before.and_then(|signers| signers.get(&s.signer));
+        if before.is_some_and(|with| self.state.stands(&s.signer, with)) {
             return Err(Refusal::new(
                 Code::Replayed,
                 format!(

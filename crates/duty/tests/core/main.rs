@@ -12,4 +12,5 @@ mod keys;
 mod laws;
 mod promotion;
 mod reading;
+mod thresholds;
 mod world;

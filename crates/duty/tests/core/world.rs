@@ -117,6 +117,8 @@ impl TestRules {
                 all: cap(3, 250),
                 per_key: cap(2, 150),
             },
+            split: None,
+            warn_days: None,
         };
         let threshold_digest = Digest::of(&threshold).unwrap();
         let clause = |id: &str| ClauseRef {
@@ -250,7 +252,15 @@ pub(crate) struct World {
 impl World {
     /// A log with everybody in it, a release in force and its threshold signed.
     pub(crate) fn new() -> Self {
+        Self::with_threshold(|_| {})
+    }
+
+    /// As [`World::new`], with another threshold.
+    pub(crate) fn with_threshold(change: impl FnOnce(&mut Threshold)) -> Self {
         let mut world = Self::bare();
+        let (threshold, digest) = &mut world.rules.thresholds[0];
+        change(threshold);
+        *digest = Digest::of(threshold).unwrap();
         for person in ["carla", "dmitri"] {
             let signed = world.threshold_signature(person);
             world.must(person, Request::SignThreshold(signed));

@@ -383,10 +383,11 @@ impl Assertions {
             Some((t, digest)) => {
                 let known = self.state.thresholds.get(&t.id);
                 let signers = known.and_then(|k| k.signers.get(digest));
-                let good = signers.into_iter().flatten().filter(|who| {
+                let good = signers.into_iter().flatten().filter(|(who, with)| {
                     let person = self.state.principals.get(*who);
                     let owns = release.team().agents.iter().any(|a| a.owner == **who);
                     !owns
+                        && self.state.stands(who, with)
                         && person.is_some_and(|p| {
                             p.kind == PrincipalKind::Human
                                 && !p.revoked
