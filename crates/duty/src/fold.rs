@@ -1,5 +1,7 @@
 //! The fold: records into state. It judges nothing; it only takes down what the records say.
 
+mod course;
+mod group;
 mod threshold;
 
 use crate::{
@@ -98,14 +100,11 @@ impl State {
                 Ok(())
             }
             Body::CredentialAdded(_) | Body::CredentialRevoked(_) => self.take_credential(record),
-            Body::CertificationRecorded(b) => {
-                let Request::Certify(request) = &b.request else {
-                    return mismatch();
-                };
-                let principal = self.principals.get_mut(&request.principal);
-                let certifications = &mut principal.ok_or("nobody by that id")?.certifications;
-                certifications.insert(request.course.clone(), request.expires);
-                Ok(())
+            Body::CertificationRecorded(_)
+            | Body::CertificationEnded(_)
+            | Body::CertificationExpiring(_) => self.take_of_course(record),
+            Body::GroupCreated(_) | Body::GroupJoined(_) | Body::GroupLeft(_) => {
+                self.take_of_group(record)
             }
             Body::FileRecorded(b) => {
                 self.files.insert(b.digest, record.seq);
@@ -409,6 +408,9 @@ impl State {
                 counters: Default::default(),
                 revoked: false,
                 certifications: Default::default(),
+                own: None,
+                groups: Default::default(),
+                told: Default::default(),
             },
         );
     }

@@ -7,6 +7,7 @@
 pub mod action;
 pub mod canonical;
 pub mod conflict;
+pub mod course;
 mod decide;
 pub mod facts;
 mod fold;

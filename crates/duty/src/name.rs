@@ -75,6 +75,8 @@ names! {
     ItemId "item id";
     /// Names a training course.
     Course "course";
+    /// Names a group of principals.
+    GroupId "group id";
     /// Names a threshold.
     ThresholdId "threshold id";
 }

@@ -278,6 +278,33 @@ bodies! {
         /// The request.
         request: Request,
     }
+    /// What a person passed of a course does not count any more.
+    CertificationEnded "certification.ended" {
+        /// The request.
+        request: Request,
+    }
+    /// A certification is over soon, or was over.
+    CertificationExpiring "certification.expiring" {
+        /// The request.
+        request: Request,
+        /// When.
+        expires: Time,
+    }
+    /// A group was made.
+    GroupCreated "group.created" {
+        /// The request.
+        request: Request,
+    }
+    /// A principal joined a group.
+    GroupJoined "group.joined" {
+        /// The request.
+        request: Request,
+    }
+    /// A principal left a group.
+    GroupLeft "group.left" {
+        /// The request.
+        request: Request,
+    }
     /// Another key took over from the log's.
     LogKeyRotated "log.key.rotated" {
         /// The request.
@@ -598,6 +625,11 @@ impl Body {
             Self::CredentialAdded(b) => Some(&b.request),
             Self::CredentialRevoked(b) => Some(&b.request),
             Self::CertificationRecorded(b) => Some(&b.request),
+            Self::CertificationEnded(b) => Some(&b.request),
+            Self::CertificationExpiring(b) => Some(&b.request),
+            Self::GroupCreated(b) => Some(&b.request),
+            Self::GroupJoined(b) => Some(&b.request),
+            Self::GroupLeft(b) => Some(&b.request),
             Self::LogKeyRotated(b) => Some(&b.request),
             Self::FileRecorded(b) => Some(&b.request),
             Self::ReleaseBuilt(b) => Some(&b.request),
@@ -746,6 +778,8 @@ pub enum ExceptionSort {
     ThresholdNear,
     /// A threshold ends soon, or has ended.
     ThresholdEnding,
+    /// A person's certification is over soon, or was over.
+    CertificationExpiring,
     /// Actions that may be parts of one, split to pass under a limit.
     SplitSuspected,
     /// No room under a threshold's caps.
@@ -775,6 +809,7 @@ impl ExceptionSort {
         match self {
             Self::ThresholdNear => "threshold-near",
             Self::ThresholdEnding => "threshold-ending",
+            Self::CertificationExpiring => "certification-expiring",
             Self::SplitSuspected => "split-suspected",
             Self::ThresholdFull => "threshold-full",
             Self::AgentsDisagree => "agents-disagree",

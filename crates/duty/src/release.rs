@@ -11,6 +11,7 @@ use crate::{
     action::Action,
     canonical::Digest,
     conflict::ConflictMatrix,
+    course::CourseRule,
     facts::Facts,
     name::{Course, Environment, PrincipalId, ThresholdId},
     principal::{Duty, Role},
@@ -207,6 +208,8 @@ pub struct Team {
     pub agents: Vec<Agent>,
     /// The tools by name.
     pub tools: BTreeMap<String, Tool>,
+    /// Courses that people must have passed, in order of id.
+    pub courses: Vec<CourseRule>,
     /// Incompatible duties, beyond the floor.
     pub conflicts: ConflictMatrix,
     /// Who must sign, per tier.

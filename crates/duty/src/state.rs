@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     action::Action,
     canonical::Digest,
+    course::Passed,
     facts::Facts,
     freeze::Scope,
-    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
+    name::{CaseId, Course, CredentialId, Environment, GroupId, ItemId, PrincipalId, ThresholdId},
     principal::{Credential, Duty, PrincipalKind, Proof, Role},
     record::{Basis, CapLine, CaseOutcome, ExceptionSort},
     release::Tier,
@@ -32,6 +33,9 @@ pub struct State {
     pub log_key: Option<String>,
     /// Principals by id.
     pub principals: BTreeMap<PrincipalId, Principal>,
+    /// Groups by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<GroupId, Group>,
     /// Whose credential.
     pub credentials: BTreeMap<CredentialId, PrincipalId>,
     /// Digests of public keys and tokens in use, so that none is shared.
@@ -194,8 +198,14 @@ pub enum ErasureBasis {
 pub struct Principal {
     /// What sort.
     pub kind: PrincipalKind,
-    /// What it may take part as.
+    /// What it may take part as: its own roles and those of its groups.
     pub roles: BTreeSet<Role>,
+    /// Its own, where it has others from groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<BTreeSet<Role>>,
+    /// The groups that it is in, with their roles.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<GroupId, BTreeSet<Role>>,
     /// The human answerable for it.
     pub owner: Option<PrincipalId>,
     /// The agent that it acts for.
@@ -211,8 +221,11 @@ pub struct Principal {
     pub counters: BTreeMap<CredentialId, u32>,
     /// Whether it ended.
     pub revoked: bool,
-    /// Courses passed, each in force before its time.
-    pub certifications: BTreeMap<Course, Time>,
+    /// Completions by course, of each content the last.
+    pub certifications: BTreeMap<Course, Vec<Passed>>,
+    /// Ends of certifications that were told ahead.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<Course, Time>,
 }
 
 impl Principal {
@@ -243,13 +256,18 @@ impl Principal {
         self.credentials.iter().filter(in_force)
     }
 
-    /// Whether a course is passed and in force.
+    /// The roles that it holds by itself.
     #[must_use]
-    pub fn is_certified(&self, course: &Course, now: Time) -> bool {
-        self.certifications
-            .get(course)
-            .is_some_and(|until| now < *until)
+    pub fn own_roles(&self) -> &BTreeSet<Role> {
+        self.own.as_ref().unwrap_or(&self.roles)
     }
+}
+
+/// A group: roles that several hold together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The roles, which stay.
+    pub roles: BTreeSet<Role>,
 }
 
 /// What is known of a threshold: its signers and its use. The document itself is in the release.

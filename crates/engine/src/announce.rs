@@ -1,9 +1,10 @@
 //! What ends soon: asked of the core, and noted in the log, once each.
 
 use duty::{
+    course,
     name::Environment,
     release::Rules,
-    request::{NoteEnding, Request},
+    request::{NoteEnding, NoteExpiring, Request},
 };
 
 use crate::{Engine, EngineError, Seat};
@@ -45,7 +46,15 @@ impl Engine {
                     threshold,
                 })
             });
-            ending.collect()
+            let expiring = course::expiring(state, rules, now).into_iter();
+            let expiring = expiring.map(|(principal, course)| {
+                Request::NoteExpiring(NoteExpiring {
+                    environment: environment.clone(),
+                    principal,
+                    course,
+                })
+            });
+            ending.chain(expiring).collect()
         })
     }
 }

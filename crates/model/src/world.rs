@@ -210,6 +210,7 @@ impl World {
                         lookup: None,
                     },
                 )]),
+                courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::from([
                     (Tier::Low, quorum(1)),

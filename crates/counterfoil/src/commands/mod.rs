@@ -4,6 +4,7 @@ pub(crate) mod approval;
 mod archive;
 pub(crate) mod audit;
 pub(crate) mod case;
+pub(crate) mod certification;
 mod check;
 pub(crate) mod control;
 pub(crate) mod credential;

@@ -124,10 +124,9 @@ fn signed(h: &Headroom) -> String {
 
 fn show(id: &str, w: &Which, as_json: bool) -> Result<(), Failure> {
     let (release, found) = standing(w)?;
-    let document = release.thresholds().iter();
-    let (threshold, digest) = document
-        .filter(|(t, _)| t.id.as_str() == id)
-        .next()
+    let mut documents = release.thresholds().iter();
+    let (threshold, digest) = documents
+        .find(|(t, _)| t.id.as_str() == id)
         .ok_or_else(|| no_threshold(id))?;
     let found: Vec<_> = found
         .into_iter()

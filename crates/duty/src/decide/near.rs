@@ -114,12 +114,11 @@ impl Desk<'_> {
     pub(super) fn note_ending(&mut self, request: &NoteEnding) -> Ruled {
         self.holds(Role::Service)?;
         let env = &request.environment;
-        let release = self.state.environments.get(env).copied();
-        let release = release
-            .ok_or_else(|| malformed(format!("environment `{env}` points at no release")))?;
-        let rules = self.rules(release)?;
-        let found = rules.thresholds().iter();
-        let found = found.filter(|(t, _)| t.id == request.threshold).next();
+        let (release, rules) = self.rules_of(env)?;
+        let found = rules
+            .thresholds()
+            .iter()
+            .find(|(t, _)| t.id == request.threshold);
         let (threshold, digest) = found.ok_or_else(|| {
             malformed(format!(
                 "the release in `{env}` has no threshold `{}`",

@@ -4,6 +4,7 @@ use super::Desk;
 use crate::{
     action::Action,
     canonical::Digest,
+    course,
     name::{CredentialId, Environment, PrincipalId},
     principal::{PrincipalKind, Role},
     record::Usage,
@@ -190,7 +191,14 @@ impl Standing<'_> {
         if !person.roles.contains(&Role::Owner) {
             return Some(format!("`{signer}` is no owner"));
         }
-        let owned = rules.team().agents.iter().find(|a| a.owner == *signer);
+        let team = rules.team();
+        let lack = team
+            .courses_of(Role::Owner)
+            .find_map(|course| course::lack(self.state, team, signer, course, self.now));
+        if let Some(lack) = lack {
+            return Some(lack.why);
+        }
+        let owned = team.agents.iter().find(|a| a.owner == *signer);
         owned.map(|agent| format!("`{signer}` owns `{}`, an agent of the team", agent.id))
     }
 

@@ -139,6 +139,7 @@ impl TestRules {
                     .into_iter()
                     .map(|t| (t.name.clone(), t))
                     .collect(),
+                courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::from([
                     (Tier::Low, quorum(1)),
@@ -440,16 +441,20 @@ impl World {
         self.must("engine", Request::OpenCase(request));
     }
 
-    /// A call to read the vendor, answered; `related` names a principal with an interest.
-    pub(crate) fn read(&mut self, id: &str, agent: &str, related: &str) {
-        let call = Call {
+    /// A call to read the vendor.
+    pub(crate) fn call(&self, id: &str) -> Request {
+        Request::Call(Call {
             case: name(id),
             action: Action {
                 tool: "books.vendor".to_owned(),
                 arguments: Map::new(),
             },
-        };
-        let records = self.must(agent, Request::Call(call));
+        })
+    }
+
+    /// A call to read the vendor, answered; `related` names a principal with an interest.
+    pub(crate) fn read(&mut self, id: &str, agent: &str, related: &str) {
+        let records = self.must(agent, self.call(id));
         let Body::CallPermitted(permitted) = &records[0].body else {
             panic!("not permitted")
         };
