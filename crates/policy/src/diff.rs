@@ -3,6 +3,9 @@
 //! Each change says what it is about, and, where that can be told, whether it lets agents do more with fewer people
 //! ([`Direction::Loosens`]). Two releases that differ have at least one change.
 
+mod course;
+mod split;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -12,7 +15,6 @@ use std::{
 use cedar_policy::{Effect, PolicySet};
 use duty::{
     conflict::Conflict,
-    course::CourseRule,
     principal::Duty,
     release::{Agent, Quorum, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
@@ -463,111 +465,6 @@ impl Diff {
         self.word(about, "clause", &old.clause, &new.clause);
     }
 
-    fn courses(&mut self, from: &Release, to: &Release) {
-        let all = |r: &Release| -> BTreeMap<_, _> {
-            let courses = r.team().courses.iter();
-            courses.map(|c| (c.id.clone(), c.clone())).collect()
-        };
-        for (id, old, new) in both(all(from), all(to)) {
-            let about = format!("course {id}");
-            match (old, new) {
-                (Some(old), Some(new)) => self.course(&about, &old, &new),
-                (None, Some(new)) => self.add(
-                    &about,
-                    format!(
-                        "new: nobody acts as {} without it",
-                        words(new.roles.iter().map(|r| r.word()))
-                    ),
-                    Direction::Tightens,
-                ),
-                (Some(_), None) => self.add(
-                    &about,
-                    "gone: whoever needed it needs it no more, and a certification by that name is held to nothing but its end",
-                    Direction::Loosens,
-                ),
-                (None, None) => {}
-            }
-        }
-    }
-
-    fn course(&mut self, about: &str, old: &CourseRule, new: &CourseRule) {
-        use Direction::{Loosens, Tightens};
-        self.word(about, "title", &old.title, &new.title);
-        if old.content != new.content {
-            let counts = new.accepts.contains(&old.content);
-            let (what, direction) = if counts {
-                (
-                    "other content; completions of the one before count still",
-                    Loosens,
-                )
-            } else {
-                ("other content: everybody must pass it anew", Tightens)
-            };
-            self.add(about, what, direction);
-        }
-        for gone in old.accepts.difference(&new.accepts) {
-            self.add(
-                about,
-                format!("completions of content {} count no more", gone.short()),
-                Tightens,
-            );
-        }
-        for more in new.accepts.difference(&old.accepts) {
-            self.add(
-                about,
-                format!("completions of content {} count as well", more.short()),
-                Loosens,
-            );
-        }
-        self.number(
-            about,
-            "days that it counts",
-            (old.valid_days, new.valid_days),
-            Loosens,
-        );
-        self.number(
-            about,
-            "days before its end at which that is told",
-            (old.warn_days, new.warn_days),
-            Tightens,
-        );
-        for (role, direction) in [
-            (&old.roles, &new.roles, Loosens),
-            (&new.roles, &old.roles, Tightens),
-        ]
-        .into_iter()
-        .flat_map(|(a, b, d)| a.difference(b).map(move |r| (r, d)))
-        {
-            let what = match direction {
-                Loosens => format!("whoever acts as {} needs it no more", role.word()),
-                _ => format!("whoever acts as {} needs it now", role.word()),
-            };
-            self.add(about, what, direction);
-        }
-        for (role, direction) in [
-            (&new.assessors, &old.assessors, Loosens),
-            (&old.assessors, &new.assessors, Tightens),
-        ]
-        .into_iter()
-        .flat_map(|(a, b, d)| a.difference(b).map(move |r| (r, d)))
-        {
-            let what = match direction {
-                Loosens => format!("whoever is {} may assess it now", role.word()),
-                _ => format!("whoever is {} assesses it no more", role.word()),
-            };
-            self.add(about, what, direction);
-        }
-        if old.signed != new.signed {
-            let (what, direction) = if new.signed {
-                ("its assessor must sign now", Tightens)
-            } else {
-                ("its assessor need not sign any more", Loosens)
-            };
-            self.add(about, what, direction);
-        }
-        self.word(about, "clause", &old.clause, &new.clause);
-    }
-
     fn conflicts(&mut self, from: &Release, to: &Release) {
         let lines = |r: &Release| -> BTreeSet<String> {
             r.team().conflicts.lines.iter().map(conflict).collect()
@@ -683,64 +580,6 @@ impl Diff {
         self.word(about, "clause", &old.clause, &new.clause);
     }
 
-    fn split(&mut self, about: &str, old: &Threshold, new: &Threshold) {
-        use Direction::{Loosens, Tightens};
-        let (a, b) = match (old.split, new.split) {
-            (None, None) => return,
-            (None, Some(_)) => {
-                return self.add(
-                    about,
-                    "actions split to pass under it are found now",
-                    Tightens,
-                );
-            }
-            (Some(_), None) => {
-                return self.add(
-                    about,
-                    "actions split to pass under it are found no more",
-                    Loosens,
-                );
-            }
-            (Some(a), Some(b)) => (a, b),
-        };
-        self.number(
-            about,
-            "window over which parts are added up, minutes",
-            (a.window_minutes, b.window_minutes),
-            Tightens,
-        );
-        self.number(
-            about,
-            "sum that parts may come to",
-            (
-                a.sum.unwrap_or(old.single_limit),
-                b.sum.unwrap_or(new.single_limit),
-            ),
-            Loosens,
-        );
-        let most = |count: Option<u32>| count.unwrap_or(u32::MAX);
-        if most(a.count) == u32::MAX || most(b.count) == u32::MAX {
-            let words = |c: Option<u32>| c.map_or("any number".to_owned(), |c| c.to_string());
-            let direction = match most(b.count).cmp(&most(a.count)) {
-                std::cmp::Ordering::Equal => return,
-                std::cmp::Ordering::Less => Tightens,
-                std::cmp::Ordering::Greater => Loosens,
-            };
-            let what = format!(
-                "how many parts there may be: {} → {}",
-                words(a.count),
-                words(b.count)
-            );
-            return self.add(about, what, direction);
-        }
-        self.number(
-            about,
-            "how many parts there may be",
-            (most(a.count), most(b.count)),
-            Loosens,
-        );
-    }
-
     fn clauses(&mut self, from: &Release, to: &Release) {
         let all = |r: &Release| -> BTreeMap<String, (String, String)> {
             let text = |c: &crate::Clause| format!("{}\n{}", c.title, c.text);
@@ -806,10 +645,6 @@ fn opposite(direction: Direction) -> Direction {
         Direction::Tightens => Direction::Loosens,
         Direction::Open => Direction::Open,
     }
-}
-
-fn words<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.collect::<Vec<_>>().join(" or ")
 }
 
 fn model(agent: &Agent) -> String {
