@@ -113,6 +113,8 @@ codes! {
     TooSoon "too-soon" Some("I4");
     /// The person has signed as much within the hour as the release lets one person sign.
     TooMany "too-many" Some("I4");
+    /// Whoever answers for the agent was revoked, or is not certified as the release asks of an owner.
+    OwnerLapsed "owner-lapsed" Some("I4");
     /// The quorum is not complete.
     QuorumMissing "quorum-missing" Some("I4");
     /// The threshold is not signed, not in force, or has no room.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
+    course::{WrittenCourse, courses},
     problem::{Problems, read_toml},
     schema::{Fields, ToolTypes},
     template::Template,
@@ -62,6 +63,8 @@ struct Written {
     conflict: Vec<WrittenConflict>,
     break_glass: Option<WrittenGlass>,
     attention: Option<WrittenAttention>,
+    #[serde(default)]
+    course: Vec<WrittenCourse>,
 }
 
 #[derive(Deserialize)]
@@ -239,6 +242,7 @@ impl Check<'_> {
                 name: written.name,
                 agents: Vec::new(),
                 tools,
+                courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::new(),
                 attention: None,
@@ -278,6 +282,13 @@ impl Check<'_> {
                 );
             }
         }
+        let problems = &mut *self.problems;
+        file.team.courses = courses(
+            written.course,
+            self.files,
+            self.has_clause,
+            &mut |place, what| problems.add(format!("{TEAM} {place}"), what),
+        );
         self.conflicts(written.conflict, &mut file.team);
         self.limits(written.approval, &mut file.team);
         if file.team.min_confidence > 100 {

@@ -154,9 +154,11 @@ fn a_passkey_that_is_forged_rewound_or_of_another_page_signs_nothing() {
         0,
         &[
             "certification",
-            "add",
+            "assess",
             "pia",
             "payment-approval",
+            "--as",
+            "carla",
             "--dir",
             &arg,
         ],

@@ -26,6 +26,9 @@ fn using(case: &str, action: &Value) -> Value {
     json!({"type": "use_grant", "grant": format!("{case}.g1"), "action": action})
 }
 
+/// Minutes.
+const DAY: u32 = 24 * 60;
+
 /// What waits under a case.
 fn waits(server: &Server, case: &str) -> Value {
     let waiting = server.waiting();
@@ -37,13 +40,14 @@ fn waits(server: &Server, case: &str) -> Value {
 fn what_lapsed_between_signing_and_use_lets_nothing_happen_and_a_clock_goes_only_on() {
     let example = Example::new(0);
     let (dir, arg) = (example.dir(), example.arg());
-    let expires = in_minutes(&dir, 120).to_string();
+    let expires = in_minutes(&dir, 4 * DAY).to_string();
     other_release(&example, |path, text| {
         match path {
         // Requests and grants stand for days, so that what lapses is what is tried.
         "team.toml" => {
             text.replace("expires_minutes = 1440", "expires_minutes = 14400")
                 .replace("expires_minutes = 10\n", "expires_minutes = 14400\n")
+                .replacen("valid_days = 366\nwarn_days = 30", "valid_days = 2\nwarn_days = 1", 1)
                 + "\n[break_glass]\nrole = \"approver\"\ncertification = \"payment-approval\"\nminutes = 15\nreview_minutes = 30\nclause = \"PAY-3.9\"\n"
         }
         "policies/payment-authority.md" => text.replacen(
@@ -76,14 +80,8 @@ fn what_lapsed_between_signing_and_use_lets_nothing_happen_and_a_clock_goes_only
     let small = expected(&example, "auto");
     let executor = unseat_all(&dir);
 
-    // Now: `amira` is certified for an hour more, signs one, and breaks the glass over another.
+    // Now: `amira`, who is certified for two days, signs one, and breaks the glass over another.
     let server = Server::start(&dir);
-    let certify = json!({"type": "certify", "principal": "amira", "course": "payment-approval",
-        "expires": in_minutes(&dir, 60).to_string()});
-    assert_eq!(
-        server.post_as(&server.local(), Some("admin"), &certify).0,
-        200
-    );
     let first = waits(&server, "signed");
     let (status, answer) = server.post("", &signed(&server, &first, "amira", "approve"));
     assert_eq!(status, 200, "{answer}");
@@ -114,8 +112,8 @@ fn what_lapsed_between_signing_and_use_lets_nothing_happen_and_a_clock_goes_only
     let before = paid(&dir);
     server.stop();
 
-    // An hour and a minute later: the certification is over, for a new signature and for one that was given.
-    let server = Server::start_at(&dir, 61);
+    // Three days later: the certification is over, for a new signature and for one that was given.
+    let server = Server::start_at(&dir, 3 * i64::from(DAY));
     server.refused(
         "",
         &signed(&server, &late, "amira", "approve"),
@@ -135,8 +133,8 @@ fn what_lapsed_between_signing_and_use_lets_nothing_happen_and_a_clock_goes_only
     });
     server.stop();
 
-    // Two hours and a minute later the threshold is over: for what it covered, and for what comes.
-    let server = Server::start_at(&dir, 121);
+    // Another day and a minute later the threshold is over: for what it covered, and for what comes.
+    let server = Server::start_at(&dir, 4 * i64::from(DAY) + 1);
     let covered = records(&dir)
         .iter()
         .find(|r| r["kind"] == "recommendation.made" && r["case"] == "split-0")
@@ -158,7 +156,7 @@ fn what_lapsed_between_signing_and_use_lets_nothing_happen_and_a_clock_goes_only
     assert!(reasons.contains("it is in force from"), "{reasons}");
     server.stop();
 
-    // The clock set back by two hours: nothing that lets something happen, whoever asks.
+    // The clock set back by four days: nothing that lets something happen, whoever asks.
     let server = Server::start(&dir);
     let opening = json!({"type": "open_case", "case": "back", "environment": "staging", "subject": small[15],
         "snapshot": "0".repeat(64)});
@@ -192,4 +190,64 @@ fn what_lapsed_between_signing_and_use_lets_nothing_happen_and_a_clock_goes_only
     expect(0, &["audit", "reperform", bare.to_str().unwrap()]);
     let (out, err) = expect(1, &["control", "report", "--dir", &arg]);
     assert!(format!("{out}{err}").contains("HUM-02"), "{out}{err}");
+}
+
+#[test]
+fn a_threshold_covers_no_parts_and_ends_with_the_keys_that_signed_it() {
+    let example = Example::new(0);
+    let (dir, arg) = (example.dir(), example.arg());
+    other_release(&example, |path, text| match path {
+        "thresholds/small-invoices.toml" => text.replace("count = 20\n", "count = 1\n"),
+        _ => text,
+    });
+    for person in ["carla", "dmitri"] {
+        let sign = ["threshold", "sign", "small-invoices", "--as", person];
+        expect(0, &[&sign[..], &["--dir", &arg]].concat());
+    }
+    // Three small invoices, of which two are of one vendor.
+    let books = std::fs::read_to_string(dir.join("targets/books/invoices.csv")).unwrap();
+    let vendor = |subject: &String| -> String {
+        let row = books.lines().find(|l| l.starts_with(subject.as_str()));
+        row.unwrap().split(',').nth(2).unwrap().to_owned()
+    };
+    let small = of_kind(&example, "small");
+    let pair = small.iter().enumerate().find_map(|(i, one)| {
+        let other = small[i + 1..].iter().find(|o| vendor(o) == vendor(one));
+        other.map(|other| (one.clone(), other.clone()))
+    });
+    let (one, two) = pair.unwrap();
+    let third = small.iter().find(|s| vendor(s) != vendor(&one)).unwrap();
+    unseat_all(&dir);
+    let server = Server::start(&dir);
+    let before = paid(&dir);
+    let covered = |kinds: &[String]| {
+        let has = |kind: &str| kinds.iter().any(|k| k == kind);
+        assert_ne!(
+            has("threshold.applied"),
+            has("approval.requested"),
+            "{kinds:?}"
+        );
+        has("threshold.applied")
+    };
+    assert!(covered(&judged(&server, "part-1", &one)));
+    assert!(!covered(&judged(&server, "part-2", &two)));
+    let raised = wait_for("the exception", || {
+        let all = records(&dir);
+        let of_case = |r: &&Value| r["case"] == "part-2" && r["kind"] == "exception.raised";
+        all.iter().find(of_case).map(|r| r["body"]["sort"].clone())
+    });
+    assert_eq!(raised, "split-suspected");
+    // The key of one of its two signers is revoked: it covers nothing any more.
+    let revoke = [
+        "principal",
+        "key",
+        "revoke",
+        "carla.key-1",
+        "--reason",
+        "lost",
+    ];
+    expect(0, &[&revoke[..], &["--dir", &arg]].concat());
+    assert!(!covered(&judged(&server, "later", third)));
+    assert_eq!(paid(&dir), before);
+    server.stop();
 }
