@@ -594,6 +594,8 @@ impl<'r> Scene<'r> {
     /// A case that waits for humans; thresholds that nobody signed cover nothing.
     pub(super) fn waiting(&mut self, case: &str, tier: Tier) -> Lead {
         let action = self.action()?;
+        // Supposed: that the release lets one more wait.
+        self.state.waiting.clear();
         let records = self.judged(case, action, tier)?;
         match records
             .iter()
