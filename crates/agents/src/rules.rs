@@ -2,13 +2,13 @@
 //!
 //! Deterministic and offline, so that a decision can be re-performed from its snapshots.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use duty::{
     action::Action,
     facts::Facts,
     name::PrincipalId,
-    release::{ClauseRef, Rules},
+    release::{Ask, ClauseRef, Rules},
 };
 use engine::target::BoxFuture;
 use policy::{AgentPlan, Release};
@@ -58,17 +58,30 @@ impl RuleModel {
             Some((query, found)) if *query == verdict.query => found,
             _ => return Ok(Step::Retrieve(verdict.query)),
         };
-        let clauses = cited(&verdict.cite, found);
+        let action = plan
+            .action
+            .as_ref()
+            .and_then(|a| a.fill(&view.subject, &facts));
+        let bound = action.as_ref().map(|action| {
+            let ask = Ask {
+                principal: &self.agent,
+                action,
+                case: view.case.as_str(),
+                subject: &view.subject,
+                environment: &view.environment,
+                facts: &facts,
+            };
+            let bound = self.release.bound(&ask).into_iter();
+            bound.filter_map(|hit| hit.clause).collect()
+        });
+        let clauses = cited(&verdict.cite, &bound.unwrap_or_default(), found);
         let rationale = match &verdict.problem {
             None => verdict.rationale,
             Some(problem) => format!("{} ({problem})", verdict.rationale),
         };
         Ok(Step::Recommend {
             stance: verdict.stance,
-            action: plan
-                .action
-                .as_ref()
-                .and_then(|a| a.fill(&view.subject, &facts)),
+            action,
             confidence: verdict.confidence,
             rationale,
             clauses,
@@ -114,16 +127,12 @@ fn next_read(plan: &AgentPlan, view: &View, facts: &Facts) -> Option<Action> {
 }
 
 /// The clauses of the row that retrieval found; where it found none of them, the best that it did find, so that a human
-/// sees at least what the question was about.
-fn cited(wanted: &[String], found: &[ClauseRef]) -> Vec<ClauseRef> {
-    let cited: Vec<_> = found
+/// sees at least what the question was about. Then those that the release binds to the action.
+fn cited(wanted: &[String], bound: &BTreeSet<String>, found: &[ClauseRef]) -> Vec<ClauseRef> {
+    let of_row = |c: &&ClauseRef| wanted.contains(&c.id);
+    let best = found.first().filter(|_| !found.iter().any(|c| of_row(&c)));
+    let cited = found
         .iter()
-        .filter(|c| wanted.contains(&c.id))
-        .cloned()
-        .collect();
-    if cited.is_empty() {
-        found.first().cloned().into_iter().collect()
-    } else {
-        cited
-    }
+        .filter(|c| of_row(c) || best == Some(c) || bound.contains(&c.id));
+    cited.cloned().collect()
 }

@@ -209,6 +209,7 @@ impl Runner {
                         confidence,
                         rationale,
                         clauses,
+                        quotes: Vec::new(),
                         model: model.id().to_owned(),
                         prompt: release.team().agent(&seat.principal).map(|a| a.prompt),
                         row,
@@ -341,6 +342,6 @@ fn last_found(
     let clauses = last
         .clauses
         .iter()
-        .filter_map(|id| release.clause(id).cloned());
+        .filter_map(|id| release.clause(id, last.at).cloned());
     Some((last.query.clone(), clauses.collect()))
 }

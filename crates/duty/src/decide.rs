@@ -6,6 +6,7 @@
 
 mod approve;
 mod authority;
+mod cite;
 mod credential;
 mod erase;
 mod execute;
@@ -28,6 +29,7 @@ mod triage;
 mod verdict;
 
 pub use approve::{differs, may_sign};
+pub use cite::says;
 pub use foresee::{Foresight, Outlook, Room, Signing, foresee};
 pub use headroom::{Headroom, Line, Share, Signature, headroom};
 pub use near::ending;
@@ -322,7 +324,7 @@ impl<'a> Desk<'a> {
         };
         let mut clauses: Vec<_> = ids
             .into_iter()
-            .filter_map(|id| rules.clause(id).cloned())
+            .filter_map(|id| rules.clause(id, self.now).cloned())
             .collect();
         clauses.sort();
         clauses.dedup();

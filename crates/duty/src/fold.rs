@@ -511,6 +511,7 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
             let retrievals = case.retrieved.entry(actor.clone()).or_default();
             retrievals.push(Retrieval {
                 query: request.query.clone(),
+                at: request.as_of.unwrap_or(record.time),
                 clauses: request
                     .ranking
                     .iter()

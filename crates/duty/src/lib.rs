@@ -9,6 +9,7 @@ pub mod canonical;
 pub mod conflict;
 pub mod course;
 mod decide;
+pub mod edition;
 pub mod facts;
 mod fold;
 pub mod freeze;
@@ -32,10 +33,10 @@ pub mod time;
 
 pub use decide::{
     Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, decide, differs,
-    ending, foresee, headroom, may_sign, release_for,
+    ending, foresee, headroom, may_sign, release_for, says,
 };
 pub use fold::FoldError;
 
 /// Version of the fold. A state that was written down is read again by this version alone: the number is raised whenever
 /// the same records would come to another [`State`](state::State), or the same state to other bytes.
-pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 4");
+pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 5");

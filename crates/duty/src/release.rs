@@ -12,6 +12,7 @@ use crate::{
     canonical::Digest,
     conflict::ConflictMatrix,
     course::CourseRule,
+    edition::Edition,
     facts::Facts,
     name::{Course, Environment, PrincipalId, ThresholdId},
     principal::{Duty, Role},
@@ -483,8 +484,18 @@ pub trait Rules: Send + Sync {
     fn team(&self) -> &Team;
     /// The thresholds with their digests, in order of id.
     fn thresholds(&self) -> &[(Threshold, Digest)];
-    /// The clause of this id.
-    fn clause(&self, id: &str) -> Option<&ClauseRef>;
+    /// The editions of the clause of this id, the earliest first; no two of them are in force at one time.
+    fn editions(&self, id: &str) -> &[Edition];
+    /// The clause of this id in the edition that is in force at a moment.
+    fn clause(&self, id: &str, at: Time) -> Option<&ClauseRef> {
+        let edition = self.editions(id).iter().find(|e| e.in_force(at));
+        edition.map(|e| &e.clause)
+    }
+    /// The exact text of a clause that the release has.
+    fn text_of(&self, cited: &ClauseRef) -> Option<&str>;
+    /// The clauses that the release binds to this action: a recommendation of it cites each of them. One whose condition
+    /// cannot be evaluated is bound, and its `why` says so.
+    fn bound(&self, ask: &Ask<'_>) -> Vec<RuleHit>;
     /// Whether the asking agent's permission set permits the call.
     fn permission(&self, ask: &Ask<'_>) -> Permission;
     /// The risk tier of the action.

@@ -609,7 +609,14 @@ pub struct Retrieve {
     pub case: CaseId,
     /// What was looked for.
     pub query: String,
-    /// What was found, best first.
+    /// The query's vector, where the release ranks by meaning too: base64 of one signed byte per dimension. With it the
+    /// ranking can be made again without the model that embedded the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<String>,
+    /// The moment whose clauses in force were searched; none where that is the record's own time, or all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Time>,
+    /// What was found, best first; then what the release binds to an action and was not among the best.
     pub ranking: Vec<Ranked>,
 }
 
@@ -619,7 +626,7 @@ pub struct Retrieve {
 pub struct Ranked {
     /// The clause.
     pub clause: ClauseRef,
-    /// Its BM25 score in thousandths; larger is better.
+    /// Its score in thousandths, in the measure of the release's retrieval; larger is better.
     pub score_milli: i64,
 }
 
@@ -666,6 +673,9 @@ pub struct Recommend {
     pub rationale: String,
     /// The clauses relied on, each found by retrieval in this case.
     pub clauses: Vec<ClauseRef>,
+    /// Words of those clauses on which it rests; each must stand in its clause's text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotes: Vec<Quote>,
     /// The model that decided, like `rules/<digest>`.
     pub model: String,
     /// SHA-256 of the prompt that the agent ran on; not needed where effects are simulated.
@@ -676,6 +686,17 @@ pub struct Recommend {
     pub row: Option<String>,
     /// Commitments to everything the agent saw.
     pub inputs: Vec<Digest>,
+}
+
+/// Words quoted from a clause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quote {
+    /// Id of a clause that the recommendation cites.
+    pub clause: String,
+    /// Words that follow each other in its text. Blanks, line ends, the form of quotation marks and dashes and Unicode's
+    /// compatible forms do not count; case does.
+    pub words: String,
 }
 
 /// Use a grant.

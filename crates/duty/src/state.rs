@@ -380,6 +380,8 @@ pub struct Case {
 pub struct Retrieval {
     /// What was looked for.
     pub query: String,
+    /// The moment whose clauses were searched: it says in which editions they were found.
+    pub at: Time,
     /// Ids of the clauses found, best first.
     pub clauses: Vec<String>,
 }

@@ -13,7 +13,7 @@ use duty::{
     state::Case,
     subject::SubjectId,
 };
-use policy::Release;
+use policy::{Query, Release, Vector};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -253,12 +253,21 @@ impl Engine {
             Some(digest) => self.release(digest)?,
             None => None,
         };
-        let found = match release {
-            Some(release) => release
-                .search(query, FOUND)
-                .map_err(EngineError::Retrieval)?,
-            None => Vec::new(),
-        };
+        let (mut found, mut vector, mut as_of) = (Vec::new(), None, None);
+        if let Some(release) = release {
+            let at = self.read(|state| state.time).max(self.now());
+            vector = self.vector_of(&release, query).await?;
+            let asked = Query {
+                text: query,
+                vector: vector.as_ref(),
+                at,
+            };
+            found = release
+                .search(&asked, FOUND)
+                .map_err(EngineError::Retrieval)?;
+            // Where no edition will change any more, the record's own time finds the same.
+            as_of = release.next_change(at).map(|_| at);
+        }
         let ranked = found.into_iter().map(|f| Ranked {
             clause: f.clause,
             score_milli: f.score_milli,
@@ -267,10 +276,49 @@ impl Engine {
         let request = Request::Retrieve(Retrieve {
             case: case.clone(),
             query: query.to_owned(),
+            vector: vector.map(|v| v.written()),
+            as_of,
             ranking: ranking.clone(),
         });
         self.submit(seat, request).await?;
         Ok(ranking)
+    }
+
+    /// The vector of a query, where the release ranks by meaning and does not hold it.
+    async fn vector_of(
+        &self,
+        release: &Release,
+        query: &str,
+    ) -> Result<Option<Vector>, EngineError> {
+        let Some(wanted) = release.embedder() else {
+            return Ok(None);
+        };
+        if release.vector_of(query).is_some() {
+            return Ok(None);
+        }
+        let away = |why: String| EngineError::Embedder(format!("`{wanted}` {why}"));
+        let embedder = match self.embedder() {
+            Some(embedder) if embedder.name() == wanted => Arc::clone(embedder),
+            Some(other) => {
+                let why = format!(
+                    "is wanted by the release, and `{}` is configured",
+                    other.name()
+                );
+                return Err(away(why));
+            }
+            None => {
+                return Err(away(
+                    "is wanted by the release, and none is configured".to_owned(),
+                ));
+            }
+        };
+        let text = query.to_owned();
+        let made = tokio::task::spawn_blocking(move || embedder.embed(&[&text])).await;
+        let made = match made {
+            Ok(made) => made.map_err(away)?,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        Ok(made.into_iter().next())
     }
 
     /// Keeps bytes as a snapshot, sealed with the key of whom they are about: the subject of their case, which has one also

@@ -70,6 +70,9 @@ pub enum EngineError {
     /// The index over the clauses fails.
     #[error("retrieval failed: {0}")]
     Retrieval(String),
+    /// The model that makes vectors of queries does not; nothing was recorded, and nothing is ranked without it.
+    #[error("the embedder {0}; configure it, or release policies without one")]
+    Embedder(String),
     /// A change of the log's key that did not take place.
     #[error(
         "the log's key did not change so; change it with `counterfoil log key rotate` while no server runs, which takes it down by itself"

@@ -17,7 +17,7 @@ use duty::{
     state::State,
 };
 use ledger::rotation::Act;
-use policy::Release;
+use policy::{Embedder, Release};
 use store::{Cosign, DataDir, Folds, Journal, NewKey, Passphrase, Snapshots, StoreError};
 use tokio::sync::watch;
 
@@ -42,6 +42,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Target systems by the name of their server, as in `<server>.<tool>`.
     pub targets: HashMap<String, Arc<dyn Target>>,
+    /// Makes vectors of queries, for releases that rank by meaning.
+    pub embedder: Option<Arc<dyn Embedder>>,
     /// Where this machine keeps its logs' guards: outside every data directory, and in no backup of one.
     pub guards: PathBuf,
     /// Has published checkpoints cosigned, where there are witnesses.
@@ -63,6 +65,7 @@ impl Options {
         Self {
             clock: Arc::new(SystemClock),
             targets: HashMap::new(),
+            embedder: None,
             guards: guards.to_owned(),
             witnesses: None,
             unlock: None,
@@ -82,6 +85,7 @@ pub struct Engine {
     snapshots: Snapshots,
     clock: Arc<dyn Clock>,
     targets: HashMap<String, Arc<dyn Target>>,
+    embedder: Option<Arc<dyn Embedder>>,
     size: watch::Sender<u64>,
     keeper: Keeper,
     dir: DataDir,
@@ -161,6 +165,7 @@ impl Engine {
             snapshots: Snapshots::of(dir.path()),
             clock: options.clock,
             targets: options.targets,
+            embedder: options.embedder,
             size,
             keeper,
             dir,
@@ -361,6 +366,10 @@ impl Engine {
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<u64> {
         self.size.subscribe()
+    }
+
+    pub(crate) fn embedder(&self) -> Option<&Arc<dyn Embedder>> {
+        self.embedder.as_ref()
     }
 
     /// The clock's reading.

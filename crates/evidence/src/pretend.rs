@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use duty::{
     canonical::Digest,
-    release::{Ask, ClauseRef, Hearing, Near, Permission, RiskFinding, Rules, Team, Threshold},
+    edition::Edition,
+    release::{
+        Ask, ClauseRef, Hearing, Near, Permission, RiskFinding, RuleHit, Rules, Team, Threshold,
+    },
 };
 use policy::Release;
 
@@ -18,7 +21,8 @@ pub(crate) struct Pretend<'a> {
     digest: Digest,
     team: Team,
     thresholds: Vec<(Threshold, Digest)>,
-    clauses: BTreeMap<String, ClauseRef>,
+    clauses: BTreeMap<String, Vec<Edition>>,
+    texts: BTreeMap<Digest, String>,
 }
 
 impl<'a> Pretend<'a> {
@@ -40,10 +44,13 @@ impl<'a> Pretend<'a> {
                 was.map_or(*digest, |(_, digest)| *digest),
             )
         });
-        let clauses = rules.clauses().iter().filter_map(|clause| {
+        let clauses = rules.clauses().iter().map(|clause| {
             let id = clause.id.as_str();
-            let known = recorded.clause(id).or_else(|| rules.clause(id))?;
-            Some((id.to_owned(), known.clone()))
+            let known = match recorded.editions(id) {
+                [] => rules.editions(id),
+                known => known,
+            };
+            (id.to_owned(), known.to_vec())
         });
         Self {
             rules,
@@ -51,6 +58,11 @@ impl<'a> Pretend<'a> {
             team,
             thresholds: thresholds.collect(),
             clauses: clauses.collect(),
+            texts: recorded
+                .clauses()
+                .iter()
+                .map(|c| (c.digest, c.text.clone()))
+                .collect(),
         }
     }
 }
@@ -65,8 +77,14 @@ impl Rules for Pretend<'_> {
     fn thresholds(&self) -> &[(Threshold, Digest)] {
         &self.thresholds
     }
-    fn clause(&self, id: &str) -> Option<&ClauseRef> {
-        self.clauses.get(id)
+    fn editions(&self, id: &str) -> &[Edition] {
+        self.clauses.get(id).map_or(&[], Vec::as_slice)
+    }
+    fn text_of(&self, cited: &ClauseRef) -> Option<&str> {
+        self.texts.get(&cited.digest).map(String::as_str)
+    }
+    fn bound(&self, ask: &Ask<'_>) -> Vec<RuleHit> {
+        self.rules.bound(ask)
     }
     fn permission(&self, ask: &Ask<'_>) -> Permission {
         self.rules.permission(ask)

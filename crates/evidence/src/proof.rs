@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use duty::{
     canonical::{self, Digest},
     record::{Body, Record},
+    release::ClauseRef,
     request::Request,
 };
 use ledger::{
@@ -220,14 +221,17 @@ fn clauses(source: &dyn Source, cites: &Record) -> Result<Vec<ProvedClause>, Pro
     cites
         .clauses
         .iter()
-        .map(|cited| proved(&release, &cited.id))
+        .map(|cited| proved(&release, cited))
         .collect()
 }
 
-fn proved(release: &Release, id: &str) -> Result<ProvedClause, ProofFailure> {
-    let clause = release
-        .clause_text(id)
-        .ok_or_else(|| ProofFailure::Wrong(format!("the release has no clause {id}")))?;
+fn proved(release: &Release, cited: &ClauseRef) -> Result<ProvedClause, ProofFailure> {
+    let clause = release.cited(cited).ok_or_else(|| {
+        let ClauseRef { id, version, .. } = cited;
+        ProofFailure::Wrong(format!(
+            "the release has no clause {id}, version {version}, of this digest"
+        ))
+    })?;
     Ok(ProvedClause {
         id: clause.id.clone(),
         version: clause.version.clone(),

@@ -265,7 +265,7 @@ impl Performer<'_> {
                 self.rerunner
                     .recommendation(release, &head.actor.id, case, r)?
             }
-            Some(Request::Retrieve(r)) => self.rerunner.retrieval(release, r),
+            Some(Request::Retrieve(r)) => self.rerunner.retrieval(release, r, head.time),
             _ => return Ok(()),
         };
         match (what, &result) {

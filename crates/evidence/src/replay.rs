@@ -185,7 +185,7 @@ fn agent(
     let release = group.library.release(group.before, case.release)?;
     let result = match request {
         Request::Recommend(r) => rerunner.recommendation(&release, &head.actor.id, case, r)?,
-        Request::Retrieve(r) => rerunner.retrieval(&release, r),
+        Request::Retrieve(r) => rerunner.retrieval(&release, r, head.time),
         _ => return Ok(None),
     };
     Ok(Some(match result {

@@ -10,11 +10,12 @@ use duty::{
     canonical::Digest,
     facts::Facts,
     name::{CaseId, PrincipalId},
-    release::Rules,
+    release::{Ask, Rules},
     request::{Recommend, Retrieve},
     state::{CallAnswer, Case},
+    time::Time,
 };
-use policy::{Release, TableVerdict};
+use policy::{Query, Release, TableVerdict, Vector};
 use serde_json::{Value, json};
 
 use crate::{EvidenceError, Kept, Vault};
@@ -68,7 +69,16 @@ type Ranking = Vec<(String, i64)>;
 /// Runs steps again.
 pub(crate) struct Rerunner<'a> {
     vault: Option<&'a Vault>,
-    found: RefCell<HashMap<(Digest, String), Rc<Ranking>>>,
+    found: RefCell<HashMap<Asked, Rc<Ranking>>>,
+}
+
+/// What a ranking depends on.
+#[derive(PartialEq, Eq, Hash)]
+struct Asked {
+    release: Digest,
+    query: String,
+    vector: Option<String>,
+    until: Option<Time>,
 }
 
 impl<'a> Rerunner<'a> {
@@ -103,12 +113,25 @@ impl<'a> Rerunner<'a> {
         };
         let plan = release.agent(agent).and_then(|plan| plan.action.as_ref());
         let action = plan.and_then(|template| template.fill(&case.subject, &facts));
+        let bound = action.as_ref().map(|action| {
+            let ask = Ask {
+                principal: agent,
+                action,
+                case: recorded.case.as_str(),
+                subject: &case.subject,
+                environment: &case.env,
+                facts: &facts,
+            };
+            let bound = release.bound(&ask).into_iter();
+            bound.filter_map(|hit| hit.clause).collect()
+        });
+        let bound: BTreeSet<String> = bound.unwrap_or_default();
         let same = recorded.stance == verdict.stance
             && recorded.confidence == verdict.confidence
             && recorded.row.as_deref() == Some(verdict.row.as_str())
             && recorded.rationale == rationale(&verdict)
             && recorded.action == action
-            && well_cited(agent, case, recorded, &verdict);
+            && well_cited(agent, case, recorded, &verdict, &bound);
         if same {
             return Ok(Rerun::Same);
         }
@@ -124,15 +147,16 @@ impl<'a> Rerunner<'a> {
         Ok(differs(recorded, again, &facts))
     }
 
-    /// One retrieval, over the clauses of the release.
-    pub(crate) fn retrieval(&self, release: &Release, recorded: &Retrieve) -> Rerun {
+    /// One retrieval that was recorded at a moment, over the clauses of the release that were in force. The query's vector is
+    /// taken as it was recorded: no model is asked again.
+    pub(crate) fn retrieval(&self, release: &Release, recorded: &Retrieve, time: Time) -> Rerun {
         let was: Vec<_> = recorded
             .ranking
             .iter()
             .map(|r| (r.clause.id.clone(), r.score_milli))
             .collect();
         let inputs = json!({ "query": recorded.query, "release": release.digest() });
-        match self.search(release, &recorded.query) {
+        match self.search(release, recorded, recorded.as_of.unwrap_or(time)) {
             Ok(found) if *found == was => Rerun::Same,
             Ok(found) => Rerun::differs(json!(was), json!(*found), inputs),
             Err(why) => {
@@ -142,12 +166,29 @@ impl<'a> Rerunner<'a> {
         }
     }
 
-    fn search(&self, release: &Release, query: &str) -> Result<Rc<Ranking>, String> {
-        let key = (release.digest(), query.to_owned());
+    fn search(
+        &self,
+        release: &Release,
+        recorded: &Retrieve,
+        at: Time,
+    ) -> Result<Rc<Ranking>, String> {
+        let vector = recorded.vector.as_deref().map(Vector::read).transpose()?;
+        let key = Asked {
+            release: release.digest(),
+            query: recorded.query.clone(),
+            vector: recorded.vector.clone(),
+            // Between two changes of editions every moment finds the same.
+            until: release.next_change(at),
+        };
         if let Some(found) = self.found.borrow().get(&key) {
             return Ok(Rc::clone(found));
         }
-        let found = release.search(query, FOUND)?;
+        let query = Query {
+            text: &recorded.query,
+            vector: vector.as_ref(),
+            at,
+        };
+        let found = release.search(&query, FOUND)?;
         let found = found.into_iter().map(|f| (f.clause.id, f.score_milli));
         let found: Rc<Ranking> = Rc::new(found.collect());
         let mut cache = self.found.borrow_mut();
@@ -197,28 +238,25 @@ fn rationale(verdict: &TableVerdict) -> String {
     }
 }
 
-/// The agent looked for what the row says, and cites of what it found only what the row says, or else the best found.
+/// The agent looked for what the row says, and cites of what it found only what the row says, or else the best found, and
+/// what the release binds to the action.
 fn well_cited(
     agent: &PrincipalId,
     case: &Case,
     recorded: &Recommend,
     verdict: &TableVerdict,
+    bound: &BTreeSet<String>,
 ) -> bool {
     let Some(last) = case.retrieved.get(agent).and_then(|r| r.last()) else {
         return false;
     };
-    let wanted: BTreeSet<_> = verdict
-        .cite
-        .iter()
-        .filter(|id| last.clauses.contains(id))
-        .collect();
+    let of_row = |id: &String| verdict.cite.contains(id);
+    let best = last.clauses.first();
+    let best = best.filter(|_| !last.clauses.iter().any(of_row));
     last.query == verdict.query
         && recorded.clauses.iter().all(|cited| {
-            if wanted.is_empty() {
-                last.clauses.first() == Some(&cited.id)
-            } else {
-                wanted.contains(&cited.id)
-            }
+            last.clauses.contains(&cited.id)
+                && (of_row(&cited.id) || best == Some(&cited.id) || bound.contains(&cited.id))
         })
 }
 

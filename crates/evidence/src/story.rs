@@ -360,8 +360,8 @@ impl<'a> Teller<'a> {
         let rules = self.library.made_of(release, paths)?;
         let events: Vec<_> = self.records.iter().map(|r| self.event(r)).collect();
         let mut clauses = BTreeMap::new();
-        for clause in events.iter().flat_map(|e| &e.clauses) {
-            if let Some(c) = rules.clause_text(clause) {
+        for cited in self.records.iter().flat_map(|r| &r.clauses) {
+            if let Some(c) = rules.cited(cited) {
                 let text = ClauseText {
                     version: c.version.clone(),
                     digest: c.digest,
@@ -369,7 +369,7 @@ impl<'a> Teller<'a> {
                     title: c.title.clone(),
                     text: c.text.clone(),
                 };
-                clauses.insert(clause.clone(), text);
+                clauses.insert(cited.id.clone(), text);
             }
         }
         let outcome = self.records.iter().find_map(|r| match &r.body {

@@ -206,6 +206,7 @@ impl From<EngineError> for Problem {
             | EngineError::Unreleased { .. }
             | EngineError::NotErased { .. }
             | EngineError::Stop { .. }
+            | EngineError::Embedder(_)
             | EngineError::Retrieval(_)
             | EngineError::Release { .. }
             | EngineError::Fold(_)

@@ -349,6 +349,8 @@ impl Moves<'_> {
         Request::Retrieve(Retrieve {
             case: name(id),
             query: "small".to_owned(),
+            vector: None,
+            as_of: None,
             ranking: vec![Ranked {
                 clause: self.world.clause().clone(),
                 score_milli: 1,
@@ -373,6 +375,7 @@ impl Moves<'_> {
             confidence: 90,
             rationale: "it fits".to_owned(),
             clauses: vec![self.world.clause().clone()],
+            quotes: Vec::new(),
             model: agent.and_then(|a| a.model.clone()).unwrap_or_default(),
             prompt: agent.map(|a| a.prompt),
             row: None,

@@ -122,7 +122,7 @@ pub(crate) fn sign<T: Serialize>(statement: T, who: &str) -> Signed<T> {
 pub(crate) struct World {
     team: Team,
     thresholds: Vec<(Threshold, Digest)>,
-    clause: ClauseRef,
+    clause: duty::edition::Edition,
     editions: [Digest; 2],
 }
 
@@ -234,10 +234,14 @@ impl World {
                 retention: None,
             },
             thresholds: vec![(threshold, digest)],
-            clause: ClauseRef {
-                id: "P-1".to_owned(),
-                version: "1".to_owned(),
-                digest: Digest::of_bytes(b"P-1"),
+            clause: duty::edition::Edition {
+                clause: ClauseRef {
+                    id: "P-1".to_owned(),
+                    version: "1".to_owned(),
+                    digest: Digest::of_bytes(b"P-1"),
+                },
+                from: Time::EPOCH,
+                until: None,
             },
             editions: [edition(0), edition(1)],
         }
@@ -252,7 +256,7 @@ impl World {
     }
 
     pub(crate) fn clause(&self) -> &ClauseRef {
-        &self.clause
+        &self.clause.clause
     }
 
     pub(crate) fn agent(&self, id: &str) -> Option<&Agent> {
@@ -516,8 +520,18 @@ impl Rules for Edition<'_> {
     fn thresholds(&self) -> &[(Threshold, Digest)] {
         &self.world.thresholds
     }
-    fn clause(&self, id: &str) -> Option<&ClauseRef> {
-        (id == self.world.clause.id).then_some(&self.world.clause)
+    fn editions(&self, id: &str) -> &[duty::edition::Edition] {
+        if id == self.world.clause.clause.id {
+            std::slice::from_ref(&self.world.clause)
+        } else {
+            &[]
+        }
+    }
+    fn bound(&self, _: &Ask<'_>) -> Vec<RuleHit> {
+        Vec::new()
+    }
+    fn text_of(&self, _: &ClauseRef) -> Option<&str> {
+        None
     }
     fn permission(&self, ask: &Ask<'_>) -> Permission {
         let hit = |rule: &str| RuleHit {

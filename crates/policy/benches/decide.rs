@@ -21,6 +21,7 @@ use duty::{
     action::Action,
     canonical::Digest,
     decide,
+    edition::Edition,
     facts::{Facts, Scalar},
     name::{Environment, PrincipalId},
     principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
@@ -385,8 +386,14 @@ impl Rules for Scan<'_> {
     fn thresholds(&self) -> &[(Threshold, Digest)] {
         self.release.thresholds()
     }
-    fn clause(&self, id: &str) -> Option<&ClauseRef> {
-        self.release.clause(id)
+    fn editions(&self, id: &str) -> &[Edition] {
+        self.release.editions(id)
+    }
+    fn bound(&self, ask: &Ask<'_>) -> Vec<RuleHit> {
+        self.release.bound(ask)
+    }
+    fn text_of(&self, cited: &ClauseRef) -> Option<&str> {
+        self.release.text_of(cited)
     }
     fn permission(&self, ask: &Ask<'_>) -> Permission {
         let uid = |kind: &str, id: &str| {

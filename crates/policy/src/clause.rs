@@ -1,14 +1,14 @@
 //! Policy documents in Markdown into clauses with stable ids.
 //!
 //! A clause is a heading `### <ID> <Title>` with the text up to the next heading. Its version is the edition that the
-//! document's comment states: `<!-- document: PAY, edition: 3, effective: 2026-01-01, owner: … -->`.
+//! document's comment states, see [`crate::header`].
 
 use std::collections::BTreeMap;
 
-use duty::{canonical::Digest, release::ClauseRef};
+use duty::{canonical::Digest, edition::Edition, release::ClauseRef, time::Time};
 use serde_json::json;
 
-use crate::problem::Problems;
+use crate::{edition::Documents, header::Header, problem::Problems};
 
 /// A clause of a policy document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct Clause {
     pub document: String,
     /// The section's heading.
     pub section: String,
+    /// Its edition is in force from here.
+    pub from: Time,
+    /// Its edition is in force before here; none where no end is known.
+    pub until: Option<Time>,
     /// SHA-256 over the canonical JSON of `{"id", "text", "title", "version"}`.
     pub digest: Digest,
 }
@@ -34,6 +38,22 @@ impl Clause {
     #[must_use]
     pub fn digest_of(id: &str, version: &str, title: &str, text: &str) -> Digest {
         digest(id, version, title, text)
+    }
+
+    /// Whether its edition is in force at a moment.
+    #[must_use]
+    pub fn in_force(&self, at: Time) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+
+    /// What records cite, with its time.
+    #[must_use]
+    pub fn edition(&self) -> Edition {
+        Edition {
+            clause: self.reference(),
+            from: self.from,
+            until: self.until,
+        }
     }
 
     /// What records cite.
@@ -52,22 +72,42 @@ pub(crate) fn parse_all<'a>(
     files: impl Iterator<Item = (&'a String, &'a String)>,
     problems: &mut Problems,
 ) -> Vec<Clause> {
-    let mut clauses = Vec::new();
-    let mut places: BTreeMap<String, String> = BTreeMap::new();
+    let mut documents = Documents::default();
+    let mut read = Vec::new();
     for (path, text) in files {
-        for (line, clause) in parse(path, text, problems) {
+        let (header, found) = parse(path, text, problems);
+        documents.take(path, &header, problems);
+        read.push((path, header, found));
+    }
+    let periods = documents.periods(problems);
+    let mut clauses = Vec::new();
+    // The document of an id, and where each edition of it is.
+    let mut places: BTreeMap<String, (String, BTreeMap<String, String>)> = BTreeMap::new();
+    for (path, header, found) in read {
+        let period = periods.get(&(header.document.as_str(), header.edition.as_str()));
+        for (line, mut clause) in found {
             let place = format!("{path}:{line}");
-            if let Some(first) = places.get(&clause.id) {
+            let (document, editions) = places
+                .entry(clause.id.clone())
+                .or_insert_with(|| (header.document.clone(), BTreeMap::new()));
+            let elsewhere = match editions.get(&header.edition) {
+                _ if *document != header.document => editions.values().next(),
+                same => same,
+            };
+            if let Some(first) = elsewhere {
                 problems.add(
                     place,
                     format!(
-                        "clause `{}` is at {first} too; ids are unique across all documents, give one of them another",
+                        "clause `{}` is at {first} too; ids are unique across all documents, and within an edition of one, give one of them another",
                         clause.id
                     ),
                 );
                 continue;
             }
-            places.insert(clause.id.clone(), place);
+            editions.insert(header.edition.clone(), place);
+            if let Some(period) = period {
+                (clause.from, clause.until) = (period.from, period.until);
+            }
             clauses.push(clause);
         }
     }
@@ -80,9 +120,10 @@ pub(crate) fn parse_all<'a>(
     clauses
 }
 
-fn parse(path: &str, text: &str, problems: &mut Problems) -> Vec<(usize, Clause)> {
+fn parse(path: &str, text: &str, problems: &mut Problems) -> (Header, Vec<(usize, Clause)>) {
     let text = text.replace("\r\n", "\n");
-    let (mut document, mut section, mut edition) = (String::new(), String::new(), None);
+    let header = Header::read(path, head(&text), problems);
+    let (mut document, mut section) = (String::new(), String::new());
     let mut open: Option<Open<'_>> = None;
     let mut found = Vec::new();
     let mut fence = None;
@@ -92,9 +133,8 @@ fn parse(path: &str, text: &str, problems: &mut Problems) -> Vec<(usize, Clause)
         }
         let heading = fence.is_none().then(|| heading(line)).flatten();
         let Some((level, words)) = heading else {
-            match &mut open {
-                Some(open) => open.lines.push(line),
-                None => edition = edition.or_else(|| edition_in(line)),
+            if let Some(open) = &mut open {
+                open.lines.push(line);
             }
             continue;
         };
@@ -133,13 +173,6 @@ fn parse(path: &str, text: &str, problems: &mut Problems) -> Vec<(usize, Clause)
             "a code fence that is never closed",
         );
     }
-    let version = edition.unwrap_or_else(|| {
-        problems.add(
-            path,
-            "no edition; add a comment like `<!-- document: PAY, edition: 3, effective: 2026-01-01, owner: CFO -->` under the title",
-        );
-        String::new()
-    });
     if document.is_empty() {
         problems.add(path, "no title; begin with a heading of the first level");
     }
@@ -149,19 +182,30 @@ fn parse(path: &str, text: &str, problems: &mut Problems) -> Vec<(usize, Clause)
             let place = format!("{path}:{}", open.line);
             problems.add(place, format!("clause `{}` has no text", open.id));
         }
-        let digest = digest(&open.id, &version, &open.title, &text);
+        let digest = digest(&open.id, &header.edition, &open.title, &text);
         let clause = Clause {
             id: open.id,
-            version: version.clone(),
+            version: header.edition.clone(),
             title: open.title,
             text,
             document: document.clone(),
             section: open.section,
+            from: header.from,
+            until: header.until,
             digest,
         };
         (open.line, clause)
     });
-    clauses.collect()
+    let clauses = clauses.collect();
+    (header, clauses)
+}
+
+/// What stands before the first section or clause.
+fn head(text: &str) -> &str {
+    let end = ["\n## ", "\n### "]
+        .iter()
+        .filter_map(|mark| text.find(mark));
+    &text[..end.min().unwrap_or(text.len())]
 }
 
 /// A clause whose text is still being read.
@@ -184,16 +228,8 @@ fn heading(line: &str) -> Option<(usize, &str)> {
     (level > 0 && words.starts_with(' ')).then(|| (level, words.trim()))
 }
 
-fn edition_in(line: &str) -> Option<String> {
-    let inner = line.trim().strip_prefix("<!--")?.strip_suffix("-->")?;
-    inner.split(',').find_map(|part| {
-        let (key, value) = part.split_once(':')?;
-        (key.trim() == "edition" && !value.trim().is_empty()).then(|| value.trim().to_owned())
-    })
-}
-
 /// Letters, a dash, numbers with points between: `PAY-2.1`.
-fn is_clause_id(id: &str) -> bool {
+pub(crate) fn is_clause_id(id: &str) -> bool {
     id.split_once('-').is_some_and(|(letters, numbers)| {
         !letters.is_empty()
             && letters.bytes().all(|b| b.is_ascii_uppercase())

@@ -21,7 +21,11 @@ use duty::{
 use serde::Serialize;
 use similar::TextDiff;
 
-use crate::{Release, team::TEAM};
+use crate::{
+    Release,
+    compare::{Fate, compare},
+    team::TEAM,
+};
 
 /// Whether a change lets agents do more, or less, with fewer people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,7 +48,8 @@ pub struct Change {
     pub what: String,
     /// Whether it loosens.
     pub direction: Direction,
-    /// The lines that differ, `-` before and `+` after, where it is text.
+    /// The lines that differ, `-` before and `+` after, where it is text; of a clause its words, `[-…-]` before and `{+…+}`
+    /// after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lines: Option<String>,
 }
@@ -78,7 +83,6 @@ enum Kind {
 /// A rule of a file, by its id.
 struct Rule {
     forbids: bool,
-    clause: Option<String>,
     text: String,
 }
 
@@ -94,7 +98,6 @@ fn books(release: &Release) -> BTreeMap<String, Book> {
             let note = |name: &str| policy.annotation(name).map(str::to_owned);
             let rule = Rule {
                 forbids: policy.effect() == Effect::Forbid,
-                clause: note("clause"),
                 text: policy.to_string(),
             };
             (note("id").unwrap_or_default(), rule)
@@ -632,33 +635,43 @@ impl Diff {
     }
 
     fn clauses(&mut self, from: &Release, to: &Release) {
-        let all = |r: &Release| -> BTreeMap<String, (String, String)> {
-            let text = |c: &crate::Clause| format!("{}\n{}", c.title, c.text);
-            r.clauses()
-                .iter()
-                .map(|c| (c.id.clone(), (c.version.clone(), text(c))))
-                .collect()
-        };
-        for (id, old, new) in both(all(from), all(to)) {
-            let about = format!("clause {id}");
-            match (old, new) {
-                (Some((before, old)), Some((after, new))) => {
-                    if old == new {
-                        self.word(&about, "the same text in another edition", before, after);
-                    } else {
-                        let what = format!(
-                            "new text, edition {before} → {after}; used by {}",
-                            used(to, &id)
-                        );
-                        self.text(&about, &what, &old, &new);
-                    }
+        let releases = (Some(from), Some(to));
+        for change in compare(from.clauses(), to.clauses(), releases) {
+            let about = format!("clause {}", change.id);
+            let edition = |e: &Option<String>| e.clone().unwrap_or_default();
+            let (before, after) = (edition(&change.from), edition(&change.to));
+            let used = match &change.touches[..] {
+                [] => "used by no rule".to_owned(),
+                touches => {
+                    let places: Vec<_> = touches.iter().map(|t| t.place.as_str()).collect();
+                    format!("used by {}", places.join(", "))
                 }
-                (None, Some((version, _))) => {
-                    self.add(&about, format!("new in edition {version}"), Direction::Open)
+            };
+            let what = match change.fate {
+                Fate::Added => format!("new in edition {after}; {used}"),
+                Fate::Removed => format!("gone; {used}"),
+                Fate::Renumbered { to } => format!("the same words are {to} now; {used}"),
+                Fate::Reissued => {
+                    self.word(&about, "the same text in another edition", before, after);
+                    continue;
                 }
-                (Some(_), None) => self.add(&about, "gone", Direction::Open),
-                (None, None) => {}
-            }
+                Fate::Reworded { title, text } => {
+                    self.changes.push(Change {
+                        about,
+                        what: format!("new text, edition {before} → {after}; {used}"),
+                        direction: Direction::Open,
+                        lines: Some(
+                            [title, text]
+                                .into_iter()
+                                .flatten()
+                                .collect::<Vec<_>>()
+                                .join("\n"),
+                        ),
+                    });
+                    continue;
+                }
+            };
+            self.add(&about, what, Direction::Open);
         }
     }
 
@@ -714,42 +727,6 @@ fn conflict(line: &Conflict) -> String {
         tiers.join(", "),
         line.clause
     )
-}
-
-/// What of a release rests on a clause.
-fn used(release: &Release, clause: &str) -> String {
-    let mut by = BTreeSet::new();
-    for (path, book) in books(release) {
-        let rests = book
-            .iter()
-            .filter(|(_, rule)| rule.clause.as_deref() == Some(clause));
-        by.extend(rests.map(|(id, _)| format!("{path}#{id}")));
-    }
-    if let Some(attention) = &release.team().attention
-        && attention.clause == clause
-    {
-        by.insert("what is asked of people at once".to_owned());
-    }
-    for (tier, quorum) in &release.team().approval {
-        if quorum.clause == clause {
-            by.insert(format!("approval of a {} risk", tier.word()));
-        }
-    }
-    for course in &release.team().courses {
-        if course.clause == clause {
-            by.insert(format!("course {}", course.id));
-        }
-    }
-    for (threshold, _) in release.thresholds() {
-        if threshold.clause == clause {
-            by.insert(format!("threshold {}", threshold.id));
-        }
-    }
-    if by.is_empty() {
-        "no rule".to_owned()
-    } else {
-        by.into_iter().collect::<Vec<_>>().join(", ")
-    }
 }
 
 /// What is in either, in order of key.

@@ -4,12 +4,16 @@
 //! [`Release::from_dir`] reads files.
 
 mod ask;
+mod bind;
 mod cedar;
 mod clause;
+mod compare;
 mod course;
 mod diff;
+mod edition;
 mod explain;
 mod files;
+mod header;
 mod index;
 mod lint;
 mod plain;
@@ -21,14 +25,19 @@ mod table;
 mod team;
 mod template;
 mod threshold;
+mod touches;
 
 pub use clause::Clause;
+pub use compare::{ClauseChange, Fate, clauses_of, compare};
 pub use diff::{Change, Direction, diff};
 pub use index::{Answer, Indexed};
 pub use lint::{Finding, lint};
 pub use problem::{Problem, ReleaseErrors};
-pub use release::Release;
-pub use retrieval::Found;
+pub use release::{Release, ToEmbed};
+pub use retrieval::{
+    Counts, Embedder, Found, Place, Query, TermMatch, Vector, embedded_text, vector_files,
+};
 pub use table::TableVerdict;
 pub use team::AgentPlan;
 pub use template::Template;
+pub use touches::{Touch, touches};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use duty::{principal::Duty, release::Rules};
+use duty::{principal::Duty, release::Rules, time::Time};
 
-use crate::Release;
+use crate::{Query, Release};
 
 /// Something to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +23,24 @@ const TOP: usize = 8;
 #[must_use]
 pub fn lint(release: &Release) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let at = settled(release);
     for agent in &release.team().agents {
         for row in release.rows(&agent.id) {
-            let found = release.search(&row.query, TOP).unwrap_or_default();
+            let query = Query {
+                text: &row.query,
+                vector: None,
+                at,
+            };
+            let found = match release.search(&query, TOP) {
+                Ok(found) => found,
+                Err(why) => {
+                    findings.push(Finding(format!(
+                        "the query of row `{}` of `{}` cannot be searched: {why}; run `policy embed`",
+                        row.row, agent.id
+                    )));
+                    continue;
+                }
+            };
             for cited in &row.cite {
                 if !found.iter().any(|f| f.clause.id == *cited) {
                     findings.push(Finding(format!(
@@ -56,6 +71,12 @@ pub fn lint(release: &Release) -> Vec<Finding> {
     }
     findings.extend(permitted(release));
     findings
+}
+
+/// A moment at which the newest edition of every document is in force that ever will be.
+fn settled(release: &Release) -> Time {
+    let starts = release.clauses().iter().map(|c| c.from);
+    starts.max().unwrap_or(Time::EPOCH)
 }
 
 /// Permission sets against duties: who is permitted what nobody of that duty can use, and what nobody is permitted.

@@ -7,6 +7,7 @@ use std::{
 
 use duty::{
     canonical::Digest,
+    edition::Edition,
     facts::Facts,
     name::{CaseId, Environment, PrincipalId, ThresholdId},
     principal::Duty,
@@ -14,17 +15,19 @@ use duty::{
         Ask, ClauseRef, Hearing, Near, Permission, RiskFinding, RuleHit, Rules, Team, Threshold,
         Tier,
     },
+    time::Time,
 };
 use serde_json::Map;
 
 use crate::{
     ask::Question,
+    bind::Bind,
     cedar::{Known, RuleBook, condition},
     clause::{self, Clause},
-    explain, files,
+    edition, explain, files,
     index::{Answer, Indexed, Posed},
     problem::{Problems, ReleaseErrors},
-    retrieval::{Found, Index},
+    retrieval::{Book, FOLDER, Found, Index, Matrix, Query, TermMatch, Vector, embedded_text},
     schema::{self, ToolTypes},
     table::{self, Table, TableVerdict},
     team::{self, AgentPlan, TeamFile},
@@ -38,8 +41,15 @@ pub struct Release {
     files: BTreeMap<String, String>,
     digest: Digest,
     clauses: Vec<Clause>,
-    references: BTreeMap<String, (usize, ClauseRef)>,
+    editions: BTreeMap<String, Vec<Edition>>,
+    /// Places of clauses by digest.
+    places: HashMap<Digest, usize>,
     index: Index,
+    /// Files of rules by agent.
+    rule_files: BTreeMap<PrincipalId, BTreeSet<String>>,
+    vectors: Book,
+    embedder: Option<String>,
+    binds: Vec<Bind>,
     team: Team,
     plans: BTreeMap<PrincipalId, AgentPlan>,
     permissions: HashMap<PrincipalId, RuleBook>,
@@ -48,6 +58,15 @@ pub struct Release {
     thresholds: Vec<(Threshold, Digest)>,
     scopes: HashMap<ThresholdId, Indexed>,
     types: BTreeMap<String, ToolTypes>,
+}
+
+/// Texts whose vectors a release needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToEmbed {
+    /// Whose vectors.
+    pub embedder: String,
+    /// The texts: of clauses, and of the queries of decision tables.
+    pub texts: Vec<String>,
 }
 
 impl std::fmt::Debug for Release {
@@ -62,12 +81,17 @@ impl Release {
     /// # Errors
     /// All that is wrong with them, each with its place.
     pub fn from_files(files: BTreeMap<String, String>) -> Result<Self, ReleaseErrors> {
+        Self::load(files, true)
+    }
+
+    /// With `meaning`, an embedder's vectors must be there.
+    fn load(files: BTreeMap<String, String>, meaning: bool) -> Result<Self, ReleaseErrors> {
         let mut problems = Problems::default();
         for (path, text) in &files {
             if !files::belongs(path) {
                 problems.add(
                     path,
-                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md, courses/*.md",
+                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md, courses/*.md, vectors/*.txt",
                 );
             }
             if text.len() > files::LONGEST {
@@ -85,31 +109,38 @@ impl Release {
             .iter()
             .filter(|(path, _)| path.starts_with("policies/"));
         let clauses = clause::parse_all(policies, &mut problems);
-        let references: BTreeMap<_, _> = clauses
-            .iter()
-            .enumerate()
-            .map(|(i, c)| (c.id.clone(), (i, c.reference())))
-            .collect();
-        let has_clause = |id: &str| references.contains_key(id);
-        let Some(team) = team::parse(&files, &has_clause, &mut problems) else {
+        let editions = edition::by_id(&clauses);
+        let places = clauses.iter().enumerate().map(|(i, c)| (c.digest, i));
+        let places = places.collect();
+        let has_clause = |id: &str| editions.contains_key(id);
+        let Some(mut team) = team::parse(&files, &has_clause, &mut problems) else {
             problems.finish()?;
             unreachable!("INVARIANT: a team that cannot be read is a problem");
         };
-        let parts = Parts::load(&files, &team, &has_clause, &mut problems);
-        let index = Index::new(&clauses)
-            .map_err(|why| problems.add("policies/", format!("cannot be indexed: {why}")));
-        problems.finish()?;
-        let Ok(index) = index else {
-            unreachable!("INVARIANT: an index that cannot be built is a problem");
+        let parts = Parts::load(&files, &mut team, &has_clause, &mut problems);
+        let embedder = team.retrieval.embedder.clone();
+        let vectors = Book::read(&files, embedder.as_deref(), &mut problems);
+        let meanings = match &embedder {
+            Some(_) if meaning && problems.is_empty() => {
+                Matrix::new(&clauses, &vectors, &mut problems)
+            }
+            _ => None,
         };
+        problems.finish()?;
+        let index = Index::new(&clauses, &team.retrieval, meanings);
         let digest = Digest::of(&manifest(&files))
             .expect("INVARIANT: paths and digests have a canonical form");
         Ok(Self {
             files,
             digest,
             clauses,
-            references,
+            editions,
+            places,
             index,
+            rule_files: rule_files(&team.permission_sets, &team.tables),
+            vectors,
+            embedder,
+            binds: parts.binds,
             team: team.team,
             plans: team.plans,
             permissions: parts.permissions,
@@ -121,12 +152,45 @@ impl Release {
         })
     }
 
+    /// What has to be embedded before a release of these files ranks by meaning. Vectors that are there do not count.
+    ///
+    /// # Errors
+    /// All that is wrong with the files otherwise, and that `team.toml` names no embedder.
+    pub fn to_embed(mut files: BTreeMap<String, String>) -> Result<ToEmbed, ReleaseErrors> {
+        files.retain(|path, _| !path.starts_with(FOLDER));
+        let mut without = Problems::default();
+        let release = Self::load(files, false)?;
+        match release.embedder.clone() {
+            Some(embedder) => Ok(ToEmbed {
+                embedder,
+                texts: release.needed(),
+            }),
+            None => {
+                without.add(
+                    "team.toml",
+                    "names no `[retrieval] embedder`; words alone need no vectors",
+                );
+                Err(without
+                    .finish()
+                    .expect_err("INVARIANT: a problem was added"))
+            }
+        }
+    }
+
     /// A release from a directory.
     ///
     /// # Errors
     /// As [`Release::from_files`], and for files that cannot be read.
     pub fn from_dir(path: &Path) -> Result<Self, ReleaseErrors> {
         Self::from_files(files::read(path)?)
+    }
+
+    /// The files of a directory with a release: path to text.
+    ///
+    /// # Errors
+    /// For files that cannot be read.
+    pub fn files_in(path: &Path) -> Result<BTreeMap<String, String>, ReleaseErrors> {
+        files::read(path)
     }
 
     /// Its files: path to text.
@@ -147,20 +211,95 @@ impl Release {
         &self.clauses
     }
 
-    /// The clause of this id, with its text.
+    /// A clause that records cite, with its text.
     #[must_use]
-    pub fn clause_text(&self, id: &str) -> Option<&Clause> {
-        self.references
-            .get(id)
-            .and_then(|(i, _)| self.clauses.get(*i))
+    pub fn cited(&self, clause: &ClauseRef) -> Option<&Clause> {
+        self.clause_of(&clause.digest)
+            .filter(|c| c.id == clause.id && c.version == clause.version)
     }
 
-    /// The clauses that fit a query best, at most `limit`, best first.
+    /// The clause of this digest.
+    fn clause_of(&self, digest: &Digest) -> Option<&Clause> {
+        self.clauses.get(*self.places.get(digest)?)
+    }
+
+    /// The clause of this id in the edition in force at a moment, with its text.
+    #[must_use]
+    pub fn clause_at(&self, id: &str, at: Time) -> Option<&Clause> {
+        self.cited(self.clause(id, at)?)
+    }
+
+    /// The clauses that fit a query best, at most `limit`, best first; then what the release binds to an action and is not
+    /// among them.
     ///
     /// # Errors
-    /// Where the index fails.
-    pub fn search(&self, query: &str, limit: usize) -> Result<Vec<Found>, String> {
-        self.index.search(&self.clauses, query, limit)
+    /// Where the release ranks by meaning and the query has no vector, or none of its kind.
+    pub fn search(&self, query: &Query<'_>, limit: usize) -> Result<Vec<Found>, String> {
+        let query = Query {
+            vector: query.vector.or_else(|| self.vector_of(query.text)),
+            ..*query
+        };
+        let mut found = self.index.search(&self.clauses, &query, limit)?;
+        for bind in &self.binds {
+            let Some(clause) = self.clause_at(&bind.clause, query.at) else {
+                continue;
+            };
+            match found.iter_mut().find(|f| f.clause.digest == clause.digest) {
+                Some(known) => known.bound = true,
+                None => found.push(Found {
+                    clause: clause.reference(),
+                    score_milli: 0,
+                    title: clause.title.clone(),
+                    bound: true,
+                    by_words: None,
+                    by_meaning: None,
+                }),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Why the words of a query find a clause, the weightiest term first.
+    #[must_use]
+    pub fn explain(&self, query: &str, found: &ClauseRef) -> Vec<TermMatch> {
+        let place = self.places.get(&found.digest);
+        place.map_or_else(Vec::new, |place| self.index.explain(query, *place))
+    }
+
+    /// All texts whose vectors the release needs: of its clauses, and of the queries of its tables.
+    fn needed(&self) -> Vec<String> {
+        let queries = self.tables.values().flat_map(Table::verdicts);
+        let queries: BTreeSet<_> = queries.map(|v| v.query.clone()).collect();
+        self.clauses
+            .iter()
+            .map(embedded_text)
+            .chain(queries)
+            .collect()
+    }
+
+    /// Whose vectors rank beside the words, where any do.
+    #[must_use]
+    pub fn embedder(&self) -> Option<&str> {
+        self.embedder.as_deref()
+    }
+
+    /// The vector of exactly this text, where the release holds it.
+    #[must_use]
+    pub fn vector_of(&self, text: &str) -> Option<&Vector> {
+        self.vectors.of(text)
+    }
+
+    /// The first moment after this one at which another edition of some document comes into force, or one goes out.
+    #[must_use]
+    pub fn next_change(&self, after: Time) -> Option<Time> {
+        let moments = self.clauses.iter().flat_map(|c| [Some(c.from), c.until]);
+        moments.flatten().filter(|t| *t > after).min()
+    }
+
+    /// Ids of clauses that are bound to a tool, in order.
+    #[must_use]
+    pub fn bound_clauses(&self) -> BTreeSet<&str> {
+        self.binds.iter().map(|b| b.clause.as_str()).collect()
     }
 
     /// What an agent reads and recommends.
@@ -205,6 +344,13 @@ impl Release {
         question(wanted).pose()
     }
 
+    /// Whether a file of rules is an agent's, as permission set or as table.
+    pub(crate) fn rules_are_of(&self, path: &str, agent: &PrincipalId) -> bool {
+        self.rule_files
+            .get(agent)
+            .is_some_and(|files| files.contains(path))
+    }
+
     /// The permission set of an agent.
     pub(crate) fn permission_set(&self, agent: &PrincipalId) -> Option<&RuleBook> {
         self.permissions.get(agent)
@@ -229,8 +375,21 @@ impl Rules for Release {
         &self.thresholds
     }
 
-    fn clause(&self, id: &str) -> Option<&ClauseRef> {
-        self.references.get(id).map(|(_, reference)| reference)
+    fn editions(&self, id: &str) -> &[Edition] {
+        self.editions.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    fn bound(&self, wanted: &Ask<'_>) -> Vec<RuleHit> {
+        if self.binds.is_empty() {
+            return Vec::new();
+        }
+        let posed = self.pose(wanted);
+        let binds = self.binds.iter();
+        binds.filter_map(|bind| bind.hit(wanted, &posed)).collect()
+    }
+
+    fn text_of(&self, cited: &ClauseRef) -> Option<&str> {
+        self.cited(cited).map(|clause| clause.text.as_str())
     }
 
     fn permission(&self, wanted: &Ask<'_>) -> Permission {
@@ -394,6 +553,20 @@ fn manifest(files: &BTreeMap<String, String>) -> BTreeMap<String, Digest> {
     digests.collect()
 }
 
+fn rule_files(
+    sets: &BTreeMap<PrincipalId, Vec<String>>,
+    tables: &BTreeMap<PrincipalId, String>,
+) -> BTreeMap<PrincipalId, BTreeSet<String>> {
+    let sets = sets
+        .iter()
+        .flat_map(|(agent, files)| files.iter().map(move |f| (agent, f)));
+    let mut of: BTreeMap<PrincipalId, BTreeSet<String>> = BTreeMap::new();
+    for (agent, file) in sets.chain(tables) {
+        of.entry(agent.clone()).or_default().insert(file.clone());
+    }
+    of
+}
+
 /// The parts of a release that are Cedar.
 struct Parts {
     permissions: HashMap<PrincipalId, RuleBook>,
@@ -401,15 +574,18 @@ struct Parts {
     risk: RuleBook,
     thresholds: Vec<(Threshold, Digest)>,
     scopes: HashMap<ThresholdId, Indexed>,
+    binds: Vec<Bind>,
 }
 
 impl Parts {
     fn load(
         files: &BTreeMap<String, String>,
-        team: &TeamFile,
+        team: &mut TeamFile,
         has_clause: &dyn Fn(&str) -> bool,
         problems: &mut Problems,
     ) -> Self {
+        let binds = std::mem::take(&mut team.binds);
+        let team = &*team;
         let text = |path: &str| files.get(path).map_or("", String::as_str);
         let agents: BTreeSet<_> = team.team.agents.iter().map(|a| a.id.as_str()).collect();
         let tools: BTreeSet<_> = team.team.tools.keys().map(String::as_str).collect();
@@ -477,6 +653,10 @@ impl Parts {
         }
         // The order in which they are tried, and so which one answers, is theirs and not their files'.
         thresholds.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+        let binds = binds
+            .into_iter()
+            .filter_map(|b| Bind::parse(b, &team.team, &known(&[], &tools), problems));
+        let binds = binds.collect();
         named_for_agents(files, team, problems);
         Self {
             permissions,
@@ -484,6 +664,7 @@ impl Parts {
             risk,
             thresholds,
             scopes,
+            binds,
         }
     }
 }

@@ -1,102 +1,191 @@
-//! Retrieval: BM25 over the clauses, by SQLite's FTS5 in memory. The same query over the same clauses ranks the same.
+//! Retrieval: which clauses a question is about, by its words and, where the release has vectors, by its meaning too.
+//!
+//! The same query over the same release ranks the same on every machine: words are ranked by [`bm25`] and meanings by products
+//! of [`vectors`], both in whole numbers. Where both rank, each list gives its first [`DEPTH`] clauses `1 / (`[`K`]` + rank)`,
+//! and the sums rank (reciprocal rank fusion; Cormack, Clarke and Büttcher, SIGIR 2009). Equal ones go by id.
 
-use std::sync::{Mutex, PoisonError};
+mod bm25;
+mod settings;
+mod vectors;
+mod words;
 
-use duty::release::ClauseRef;
-use rusqlite::{Connection, params};
+use duty::{release::ClauseRef, time::Time};
+
+use bm25::{Bm25, Fields, milli};
+pub use bm25::{Counts, TermMatch};
+pub(crate) use settings::Settings;
+pub(crate) use vectors::{Book, FOLDER, Matrix};
+pub use vectors::{Embedder, Vector, embedded_text, vector_files};
 
 use crate::clause::Clause;
+
+/// How much the first ranks count over the later ones.
+const K: usize = 60;
+/// How many clauses of each list are fused.
+const DEPTH: usize = 50;
+/// What `1 / 1` counts as when lists are fused, in thousandths.
+const WHOLE: i64 = 1_000_000;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'q> {
+    /// The question.
+    pub text: &'q str,
+    /// Its vector; not needed where the release ranks by words alone, or holds the vector of this very text.
+    pub vector: Option<&'q Vector>,
+    /// Clauses in force at this moment are found.
+    pub at: Time,
+}
 
 /// A clause that retrieval found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The clause.
     pub clause: ClauseRef,
-    /// Its BM25 score in thousandths; larger is better.
+    /// In thousandths, larger is better: of a point of BM25 where words rank alone; where meanings rank too, of the sum of
+    /// `1000 / (60 + rank)`. 0 for what is found only because the release binds it to an action.
     pub score_milli: i64,
     /// Its title.
     pub title: String,
+    /// Whether the release binds it to an action, so that it is always found.
+    pub bound: bool,
+    /// Its place by words.
+    pub by_words: Option<Place>,
+    /// Its place by meaning; the score is the cosine of the angle between the vectors.
+    pub by_meaning: Option<Place>,
+}
+
+/// A place in one list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Place {
+    /// From 1.
+    pub rank: usize,
+    /// In thousandths.
+    pub score_milli: i64,
 }
 
 /// The index over one release's clauses.
-pub(crate) struct Index(Mutex<Connection>);
+pub(crate) struct Index {
+    bm25: Bm25,
+    meanings: Option<Matrix>,
+}
 
 impl Index {
-    pub(crate) fn new(clauses: &[Clause]) -> Result<Self, String> {
-        let build = || -> rusqlite::Result<Connection> {
-            let db = Connection::open_in_memory()?;
-            db.execute_batch(
-                "CREATE VIRTUAL TABLE clauses USING fts5(place UNINDEXED, title, section, text,
-                    tokenize = 'porter unicode61')",
-            )?;
-            {
-                let mut insert = db.prepare("INSERT INTO clauses VALUES (?1, ?2, ?3, ?4)")?;
-                for (place, c) in clauses.iter().enumerate() {
-                    let place = i64::try_from(place).unwrap_or(i64::MAX);
-                    insert.execute(params![place, c.title, c.section, c.text])?;
-                }
-            }
-            Ok(db)
-        };
-        build()
-            .map(|db| Self(Mutex::new(db)))
-            .map_err(|e| e.to_string())
+    pub(crate) fn new(clauses: &[Clause], settings: &Settings, meanings: Option<Matrix>) -> Self {
+        let fields = clauses.iter().map(|c| Fields {
+            id: &c.id,
+            title: &c.title,
+            section: &c.section,
+            text: &c.text,
+        });
+        Self {
+            bm25: Bm25::new(settings.words(), fields),
+            meanings,
+        }
     }
 
+    /// The best clauses for a query, at most `limit`, best first.
     pub(crate) fn search(
         &self,
         clauses: &[Clause],
-        query: &str,
+        query: &Query<'_>,
         limit: usize,
     ) -> Result<Vec<Found>, String> {
-        let words = quoted(query);
-        if words.is_empty() {
-            return Ok(Vec::new());
-        }
-        let db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ranked = || -> rusqlite::Result<Vec<(i64, f64)>> {
-            let mut find = db.prepare_cached(
-                // The title weighs twice: a clause is named for what it is about.
-                "SELECT place, bm25(clauses, 0.0, 2.0, 1.0, 1.0) FROM clauses WHERE clauses MATCH ?1",
-            )?;
-            let rows = find.query_map([&words], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect()
+        let in_force = |place: usize| clauses[place].in_force(query.at);
+        let depth = if self.meanings.is_some() {
+            DEPTH
+        } else {
+            limit
         };
-        let ranked = ranked().map_err(|e| e.to_string())?;
-        let mut found: Vec<Found> = ranked
-            .into_iter()
-            .filter_map(|(place, score)| {
-                let clause = clauses.get(usize::try_from(place).ok()?)?;
-                Some(Found {
-                    clause: clause.reference(),
-                    score_milli: milli(-score),
-                    title: clause.title.clone(),
-                })
+        let words = self.bm25.scores(query.text);
+        let words = words.into_iter().filter(|(place, _)| in_force(*place));
+        let words = best(clauses, words.collect(), depth);
+        let Some(meanings) = &self.meanings else {
+            let found = words.into_iter().enumerate().map(|(i, (place, score))| {
+                let mut found = found(&clauses[place]);
+                found.score_milli = milli(score);
+                found.by_words = Some(at(i, found.score_milli));
+                found
+            });
+            return Ok(found.collect());
+        };
+        let Some(vector) = query.vector else {
+            return Err("the release ranks by meaning too, and the query has no vector".to_owned());
+        };
+        let products = meanings.products(vector)?.into_iter().enumerate();
+        let products = products.filter(|(place, _)| in_force(*place));
+        let meant = best(clauses, products.collect(), depth);
+        let mut fused: Vec<(usize, Found)> = Vec::new();
+        let mut of = |place: usize| -> usize {
+            let known = fused.iter().position(|(p, _)| *p == place);
+            known.unwrap_or_else(|| {
+                fused.push((place, found(&clauses[place])));
+                fused.len() - 1
             })
-            .collect();
-        // Equal scores go by id, so that no order is left to chance.
-        found.sort_by(|a, b| {
-            let by_score = b.score_milli.cmp(&a.score_milli);
-            by_score.then_with(|| a.clause.id.cmp(&b.clause.id))
+        };
+        let by_words: Vec<_> = words.iter().map(|(place, _)| of(*place)).collect();
+        let by_meaning: Vec<_> = meant.iter().map(|(place, _)| of(*place)).collect();
+        for (i, (n, (_, score))) in by_words.into_iter().zip(words).enumerate() {
+            fused[n].1.by_words = Some(at(i, milli(score)));
+        }
+        for (i, (n, (_, product))) in by_meaning.into_iter().zip(meant).enumerate() {
+            fused[n].1.by_meaning = Some(at(i, i64::from(product) * 1000 / (127 * 127)));
+        }
+        for (_, found) in &mut fused {
+            let ranks = [found.by_words, found.by_meaning].into_iter().flatten();
+            found.score_milli = ranks
+                .map(|p| WHOLE / i64::try_from(K + p.rank).unwrap_or(i64::MAX))
+                .sum();
+        }
+        fused.sort_by(|(a, x), (b, y)| {
+            let by_score = y.score_milli.cmp(&x.score_milli);
+            by_score.then_with(|| order(clauses, *a, *b))
         });
-        found.truncate(limit);
-        Ok(found)
+        fused.truncate(limit);
+        Ok(fused.into_iter().map(|(_, found)| found).collect())
+    }
+
+    /// Why the words of a query find a clause.
+    pub(crate) fn explain(&self, query: &str, place: usize) -> Vec<TermMatch> {
+        self.bm25.explain(query, place)
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a score is far below 2^53 thousandths"
-)]
-fn milli(score: f64) -> i64 {
-    (score * 1000.0).round() as i64
+fn found(clause: &Clause) -> Found {
+    Found {
+        clause: clause.reference(),
+        score_milli: 0,
+        title: clause.title.clone(),
+        bound: false,
+        by_words: None,
+        by_meaning: None,
+    }
 }
 
-/// Each word of the query quoted, joined by OR: whatever a user writes is words, never FTS5 syntax.
-fn quoted(query: &str) -> String {
-    let words = query
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty());
-    let words: Vec<_> = words.take(64).map(|w| format!("\"{w}\"")).collect();
-    words.join(" OR ")
+fn at(index: usize, score_milli: i64) -> Place {
+    Place {
+        rank: index + 1,
+        score_milli,
+    }
+}
+
+/// No order is left to chance: equal scores go by id, and then by place.
+fn order(clauses: &[Clause], a: usize, b: usize) -> std::cmp::Ordering {
+    clauses[a].id.cmp(&clauses[b].id).then(a.cmp(&b))
+}
+
+/// The best of a list, best first.
+fn best<S: Ord + Copy>(
+    clauses: &[Clause],
+    mut scored: Vec<(usize, S)>,
+    limit: usize,
+) -> Vec<(usize, S)> {
+    let compare =
+        |a: &(usize, S), b: &(usize, S)| b.1.cmp(&a.1).then_with(|| order(clauses, a.0, b.0));
+    if scored.len() > limit && limit > 0 {
+        scored.select_nth_unstable_by(limit - 1, compare);
+    }
+    scored.truncate(limit);
+    scored.sort_by(compare);
+    scored
 }

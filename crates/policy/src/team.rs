@@ -15,8 +15,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
+    bind::WrittenBind,
     course::{WrittenCourse, courses},
     problem::{Problems, read_toml},
+    retrieval::Settings,
     schema::{Fields, ToolTypes},
     template::Template,
 };
@@ -44,6 +46,10 @@ pub(crate) struct TeamFile {
     pub(crate) prompts: BTreeSet<String>,
     /// Table files by agent.
     pub(crate) tables: BTreeMap<PrincipalId, String>,
+    /// Clauses bound to tools; their conditions are still to be read.
+    pub(crate) binds: Vec<WrittenBind>,
+    /// How clauses are looked for.
+    pub(crate) retrieval: Settings,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +69,10 @@ struct Written {
     conflict: Vec<WrittenConflict>,
     break_glass: Option<WrittenGlass>,
     attention: Option<WrittenAttention>,
+    #[serde(default)]
+    bind: Vec<WrittenBind>,
+    #[serde(default)]
+    retrieval: Settings,
     #[serde(default)]
     course: Vec<WrittenCourse>,
 }
@@ -259,7 +269,11 @@ impl Check<'_> {
             permission_sets: BTreeMap::new(),
             prompts: BTreeSet::new(),
             tables: BTreeMap::new(),
+            binds: written.bind,
+            retrieval: written.retrieval,
         };
+        file.retrieval
+            .check(&format!("{TEAM} [retrieval]"), self.problems);
         for agent in written.agent {
             self.agent(agent, &mut file);
         }

@@ -1,6 +1,6 @@
 //! Gathering: cases open, agents read through their permission sets, clauses are retrieved.
 
-use super::{Desk, Place, Ruled, keep::malformed, permit::permitted};
+use super::{Desk, Place, Ruled, cite::in_force, keep::malformed, permit::permitted};
 use crate::{
     action::Action,
     fold::call_index,
@@ -9,7 +9,7 @@ use crate::{
     principal::{Duty, Role},
     record::{CallAnswered, CallPermitted, CaseOpened, ClausesRetrieved},
     refusal::{Code, Refusal},
-    release::{Ask, ClauseRef, Heard, Rules, Tool},
+    release::{Ask, Heard, Rules, Tool},
     request::{Answer, Call, OpenCase, Retrieve},
     state::Case,
     subject::SubjectId,
@@ -173,8 +173,11 @@ impl Desk<'_> {
                 "prepare retrieves before it recommends, review after that",
             ));
         }
+        if request.as_of.is_some_and(|as_of| as_of > self.now) {
+            return Err(malformed("`as_of` has not come yet"));
+        }
         for ranked in &request.ranking {
-            exists(rules, &ranked.clause)?;
+            in_force(rules, &ranked.clause, self.now)?;
         }
         let body = ClausesRetrieved {
             request: self.request(),
@@ -226,30 +229,6 @@ pub(super) fn known_tool<'r>(rules: &'r dyn Rules, action: &Action) -> Result<&'
         )));
     }
     Ok(tool)
-}
-
-/// The release holds exactly this clause (I6).
-pub(super) fn exists(rules: &dyn Rules, cited: &ClauseRef) -> Ruled {
-    match rules.clause(&cited.id) {
-        Some(clause) if clause == cited => Ok(()),
-        Some(clause) => Err(Refusal::new(
-            Code::BadCitation,
-            format!(
-                "clause `{}` of the release is version {} with digest {}, not version {} with digest {}",
-                cited.id,
-                clause.version,
-                clause.digest.short(),
-                cited.version,
-                cited.digest.short()
-            ),
-            "cite the clause as the release has it",
-        )),
-        None => Err(Refusal::new(
-            Code::BadCitation,
-            format!("the release has no clause `{}`", cited.id),
-            "cite clauses that retrieval found",
-        )),
-    }
 }
 
 /// Whether an agent with this duty may look things up in the case as it stands.

@@ -2,7 +2,8 @@
 
 use super::{
     Desk, Place, Ruled,
-    gather::{exists, known_tool},
+    cite::{bound, well_cited},
+    gather::{ask, known_tool},
     keep::malformed,
 };
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     principal::Duty,
     record::RecommendationMade,
     refusal::{Code, Refusal},
-    release::{Agent, Rules},
+    release::Agent,
     request::Recommend,
     state::{CallAnswer, Case},
 };
@@ -26,7 +27,7 @@ impl Desk<'_> {
         let agent = self.agent(rules, id, case, &[request.duty])?;
         in_turn(case, request)?;
         as_released(case, agent, request)?;
-        well_cited(rules, case, agent, request)?;
+        well_cited(rules, case, agent, request, self.now)?;
         well_informed(case, agent, request)?;
         if request.confidence > 100 {
             return Err(malformed("confidence is at most 100 percent"));
@@ -34,6 +35,7 @@ impl Desk<'_> {
         let digest = match &request.action {
             Some(action) => {
                 known_tool(rules, action)?;
+                bound(rules, &ask(&agent.id, action, id, case), request, self.now)?;
                 Some(action.digest().map_err(|e| malformed(e.to_string()))?)
             }
             None => None,
@@ -103,36 +105,6 @@ fn as_released(case: &Case, agent: &Agent, request: &Recommend) -> Ruled {
         ),
         "run the pinned model, or release the new one",
     ))
-}
-
-/// I6: at least one clause, each of the release and each found by this agent in this case.
-fn well_cited(rules: &dyn Rules, case: &Case, agent: &Agent, request: &Recommend) -> Ruled {
-    if request.clauses.is_empty() {
-        return Err(Refusal::new(
-            Code::BadCitation,
-            "no clause is cited",
-            "cite at least one clause that retrieval found",
-        ));
-    }
-    let found = case.retrieved.get(&agent.id);
-    for cited in &request.clauses {
-        exists(rules, cited)?;
-        let retrieved = found
-            .into_iter()
-            .flatten()
-            .any(|r| r.clauses.contains(&cited.id));
-        if !retrieved {
-            return Err(Refusal::new(
-                Code::BadCitation,
-                format!(
-                    "`{}` has not retrieved clause `{}` in this case",
-                    agent.id, cited.id
-                ),
-                "retrieve before citing",
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// The inputs are commitments that this case knows, and a reviewer has seen the source itself.

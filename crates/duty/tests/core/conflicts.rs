@@ -211,6 +211,8 @@ fn a_sub_agent_counts_as_whom_it_acts_for() {
     let retrieve = duty::request::Retrieve {
         case: name("c1"),
         query: "x".to_owned(),
+        vector: None,
+        as_of: None,
         ranking: Vec::new(),
     };
     w.refused("subsub", Request::Retrieve(retrieve), Code::Revoked);

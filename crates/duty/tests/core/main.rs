@@ -1,6 +1,7 @@
 //! The core from outside: one case through its duties, attacks on it, and laws over random histories.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod citing;
 mod conflicts;
 mod credentials;
 mod duties;

@@ -8,11 +8,12 @@ use duty::{
     canonical::{self, Digest},
     conflict::ConflictMatrix,
     decide,
+    edition::Edition,
     facts::Facts,
     name::{CaseId, ItemId},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::{Body, Record},
-    refusal::Code,
+    refusal::{Code, Refusal},
     release::{
         Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Near, Permission, Quorum, Retention,
         RiskFinding, RuleHit, Rules, Team, Threshold, Tier, Tool,
@@ -61,10 +62,23 @@ pub(crate) struct TestRules {
     pub(crate) team: Team,
     pub(crate) thresholds: Vec<(Threshold, Digest)>,
     pub(crate) clauses: BTreeMap<String, ClauseRef>,
+    /// The same, and what a test adds.
+    pub(crate) editions: BTreeMap<String, Vec<Edition>>,
+    /// Tools with the clauses that are bound to them.
+    pub(crate) bound: Vec<(String, String)>,
 }
 
 pub(crate) fn release_files() -> BTreeMap<String, Digest> {
     BTreeMap::from([("team.toml".to_owned(), Digest::of_bytes(b"team"))])
+}
+
+/// A clause that is always in force.
+pub(crate) fn always(clause: ClauseRef) -> Edition {
+    Edition {
+        clause,
+        from: Time::EPOCH,
+        until: None,
+    }
 }
 
 impl TestRules {
@@ -167,6 +181,11 @@ impl TestRules {
                 .into_iter()
                 .map(|id| (id.to_owned(), clause(id)))
                 .collect(),
+            editions: ["P-1", "P-2"]
+                .into_iter()
+                .map(|id| (id.to_owned(), vec![always(clause(id))]))
+                .collect(),
+            bound: Vec::new(),
         }
     }
 }
@@ -205,8 +224,26 @@ impl Rules for TestRules {
     fn thresholds(&self) -> &[(Threshold, Digest)] {
         &self.thresholds
     }
-    fn clause(&self, id: &str) -> Option<&ClauseRef> {
-        self.clauses.get(id)
+    fn editions(&self, id: &str) -> &[Edition] {
+        self.editions.get(id).map_or(&[], Vec::as_slice)
+    }
+    fn bound(&self, ask: &Ask<'_>) -> Vec<RuleHit> {
+        let bound = self
+            .bound
+            .iter()
+            .filter(|(tool, _)| *tool == ask.action.tool);
+        bound
+            .map(|(_, clause)| RuleHit {
+                clause: Some(clause.clone()),
+                ..hit("bind")
+            })
+            .collect()
+    }
+    fn text_of(&self, cited: &ClauseRef) -> Option<&str> {
+        self.editions(&cited.id)
+            .iter()
+            .any(|e| e.clause == *cited)
+            .then_some("A payment is released\nonly after “two persons” have signed.")
     }
     fn permission(&self, ask: &Ask<'_>) -> Permission {
         match (ask.principal.as_str(), ask.action.tool.as_str()) {
@@ -417,7 +454,7 @@ impl World {
     }
 
     #[track_caller]
-    pub(crate) fn refused(&mut self, who: &str, request: Request, code: Code) {
+    pub(crate) fn refused(&mut self, who: &str, request: Request, code: Code) -> Refusal {
         let before = self.state.clone();
         let decision = self.ask(who, request);
         let refusal = decision.refusal.expect("it should be refused");
@@ -431,6 +468,7 @@ impl World {
             ..self.state.clone()
         };
         assert_eq!(before, after);
+        refusal
     }
 
     pub(crate) fn open(&mut self, id: &str) {
@@ -483,6 +521,8 @@ impl World {
         let request = Retrieve {
             case: name(id),
             query: "small payments".to_owned(),
+            vector: None,
+            as_of: None,
             ranking,
         };
         self.must(agent, Request::Retrieve(request));
@@ -503,6 +543,7 @@ impl World {
             confidence: 90,
             rationale: "It fits.".to_owned(),
             clauses: vec![self.rules.clauses["P-1"].clone()],
+            quotes: Vec::new(),
             model: if duty == Duty::Prepare {
                 "rules/a"
             } else {

@@ -8,7 +8,7 @@ use duty::{
     principal::{Duty, PrincipalKind, Role},
     record::{Basis, Body, CaseOutcome, Record},
     release::{Rules, Tier},
-    request::{Outcome, Request},
+    request::{Outcome, Quote, Recommend, Request},
     state::{Principal, State},
     time::Time,
 };
@@ -251,7 +251,7 @@ impl Assertions {
     }
 
     /// POL-01, CHG-01.
-    fn recommended(&mut self, record: &Record, made: &duty::request::Recommend) {
+    fn recommended(&mut self, record: &Record, made: &Recommend) {
         let release = self.release(record);
         let cites = match &release {
             Err(why) => Some(why.clone()),
@@ -259,8 +259,14 @@ impl Assertions {
             Ok(release) => made
                 .clauses
                 .iter()
-                .find(|c| release.clause(&c.id) != Some(c))
-                .map(|c| format!("clause `{}` is not the release's", c.id)),
+                .find(|c| release.clause(&c.id, record.time) != Some(c))
+                .map(|c| {
+                    format!(
+                        "clause `{}` is not the release's, or was not in force",
+                        c.id
+                    )
+                })
+                .or_else(|| misquoted(release, made)),
         };
         self.note("POL-01", record.seq, cites);
         let pinned = match &release {
@@ -698,6 +704,20 @@ pub(super) fn overdue_is_seen(release: &Release) -> Lead<Tried> {
         0 => Err("an exception of four days ago was not told".to_owned()),
         n => Ok(Tried::Held(format!("{n} told"))),
     }
+}
+
+/// The first quotation that its clause does not say.
+fn misquoted(release: &Release, made: &Recommend) -> Option<String> {
+    let wrong = |quote: &&Quote| {
+        let cited = made.clauses.iter().find(|c| c.id == quote.clause);
+        let text = cited.and_then(|c| release.text_of(c));
+        !text.is_some_and(|text| duty::says(text, &quote.words))
+    };
+    let quote = made.quotes.iter().find(wrong)?;
+    Some(format!(
+        "clause `{}` does not say what is quoted",
+        quote.clause
+    ))
 }
 
 /// A control test of the catalogue itself.

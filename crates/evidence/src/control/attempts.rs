@@ -9,8 +9,8 @@ use duty::{
     refusal::Code,
     release::{Rules, Tier},
     request::{
-        Call, FoundBy, Freeze, NoteOverdue, OpenCase, Outcome, Promote, RecordOutcome, Request,
-        RevokePrincipal,
+        Call, FoundBy, Freeze, NoteOverdue, OpenCase, Outcome, Promote, Quote, Recommend,
+        RecordOutcome, Request, RevokePrincipal,
     },
     statement::{Choice, ConfirmationStatement, ErasureStatement, GlassStatement, HoldStatement},
     subject::SubjectId,
@@ -332,16 +332,22 @@ pub(super) fn altered_clause(release: &Release) -> Lead<Tried> {
     let action = scene.action()?;
     let made = scene.recommendation(CASE, Duty::Prepare, action)?;
     let mut seen = Vec::new();
-    let mut try_with = |change: fn(&mut Vec<duty::release::ClauseRef>)| -> Lead {
+    let mut try_with = |change: fn(&mut Recommend)| -> Lead {
         let mut made = made.clone();
-        change(&mut made.clauses);
+        change(&mut made);
         seen.push(scene.refused(&analyst, Request::Recommend(made), &[Code::BadCitation])?);
         Ok(())
     };
-    try_with(|clauses| clauses[0].digest = Digest::of_bytes(b"altered"))?;
-    try_with(|clauses| clauses[0].version.push('x'))?;
-    try_with(|clauses| clauses[0].id = "NONE-0.0".to_owned())?;
-    try_with(Vec::clear)?;
+    try_with(|made| made.clauses[0].digest = Digest::of_bytes(b"altered"))?;
+    try_with(|made| made.clauses[0].version.push('x'))?;
+    try_with(|made| made.clauses[0].id = "NONE-0.0".to_owned())?;
+    try_with(|made| made.clauses.clear())?;
+    try_with(|made| {
+        made.quotes.push(Quote {
+            clause: made.clauses[0].id.clone(),
+            words: "words that no clause has: \u{2205}".to_owned(),
+        });
+    })?;
     held(seen.join("; "))
 }
 

@@ -126,10 +126,10 @@ pub const CATALOGUE: &[Control] = &[
     Control {
         id: "POL-01",
         title: "Decisions bound to clauses",
-        asserts: "every recommendation cites at least one clause, each with the digest that the release in force has",
+        asserts: "every recommendation cites at least one clause, each with the digest that the release in force has, and quotes only what it says",
         criteria: &["SOC2 CC5.3", "SOC2 PI1.2", "ISO42001 A.6.2.8", "EUAIA 12"],
         tests: &[(
-            "an altered, an invented and an absent clause",
+            "an altered, an invented and an absent clause, and words that the clause does not have",
             a::altered_clause,
         )],
     },

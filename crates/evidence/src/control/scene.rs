@@ -12,6 +12,7 @@ use duty::{
     action::Action,
     canonical::{Digest, to_vec},
     decide, differs,
+    edition::Edition,
     name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::{Body, Record},
@@ -76,8 +77,14 @@ impl Rules for Supposed<'_> {
     fn thresholds(&self) -> &[(Threshold, Digest)] {
         self.release.thresholds()
     }
-    fn clause(&self, id: &str) -> Option<&ClauseRef> {
-        self.release.clause(id)
+    fn editions(&self, id: &str) -> &[Edition] {
+        self.release.editions(id)
+    }
+    fn bound(&self, ask: &Ask<'_>) -> Vec<RuleHit> {
+        self.release.bound(ask)
+    }
+    fn text_of(&self, cited: &ClauseRef) -> Option<&str> {
+        self.release.text_of(cited)
     }
     fn permission(&self, ask: &Ask<'_>) -> Permission {
         match self.suppose.passes_at {
@@ -177,8 +184,10 @@ pub(super) fn agent(id: &str, role: Role, owner: &PrincipalId) -> Lead<NewPrinci
 impl<'r> Scene<'r> {
     /// Everybody that the release names or needs, the release in force, nobody's threshold signed.
     pub(super) fn new(release: &'r Release) -> Lead<Self> {
-        // Within the dates of the release's thresholds, where it has one.
+        // Within the dates of the release's thresholds, where it has one, and of a clause.
         let start = release.thresholds().first().map(|(t, _)| t.starts.millis());
+        let clause = release.clauses().iter().map(|c| c.from.millis()).min();
+        let start = start.max(clause);
         let mut scene = Self {
             release,
             suppose: Suppose::default(),
@@ -520,12 +529,24 @@ impl<'r> Scene<'r> {
     }
 
     pub(super) fn clause(&self) -> Lead<ClauseRef> {
-        let clause = self
-            .release
-            .clauses()
-            .first()
-            .map(policy::Clause::reference);
-        clause.ok_or_else(|| "the release has no clause".to_owned())
+        let now = Time::from_millis(self.clock);
+        let clause = self.release.clauses().iter().find(|c| c.in_force(now));
+        clause
+            .map(policy::Clause::reference)
+            .ok_or_else(|| format!("the release has no clause that is in force at {now}"))
+    }
+
+    /// A clause, and those that the release binds to actions.
+    fn clauses(&self) -> Lead<Vec<ClauseRef>> {
+        let now = Time::from_millis(self.clock);
+        let bound = self.release.bound_clauses();
+        let bound = bound
+            .into_iter()
+            .filter_map(|id| self.release.clause(id, now));
+        let clauses: BTreeSet<_> = std::iter::once(self.clause()?)
+            .chain(bound.cloned())
+            .collect();
+        Ok(clauses.into_iter().collect())
     }
 
     pub(super) fn opening(&self, case: &str) -> Lead<Request> {
@@ -541,10 +562,16 @@ impl<'r> Scene<'r> {
         Ok(Request::Retrieve(Retrieve {
             case: name(case)?,
             query: "control test".to_owned(),
-            ranking: vec![Ranked {
-                clause: self.clause()?,
-                score_milli: 1,
-            }],
+            vector: None,
+            as_of: None,
+            ranking: self
+                .clauses()?
+                .into_iter()
+                .map(|clause| Ranked {
+                    clause,
+                    score_milli: 1,
+                })
+                .collect(),
         }))
     }
 
@@ -559,7 +586,8 @@ impl<'r> Scene<'r> {
             action: Some(action),
             confidence: 100,
             rationale: "a control test".to_owned(),
-            clauses: vec![self.clause()?],
+            clauses: self.clauses()?,
+            quotes: Vec::new(),
             model: agent.model.clone().unwrap_or_default(),
             prompt: Some(agent.prompt),
             row: None,

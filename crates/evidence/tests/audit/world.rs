@@ -20,7 +20,7 @@ use duty::{
     name::CaseId,
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::{Body, Record},
-    release::Rules,
+    release::{Ask, Rules},
     release_for,
     request::{
         Answer, BuildRelease, Call, ControlTestResult, FoundBy, OpenCase, OpenLog, Outcome, Ranked,
@@ -344,7 +344,12 @@ impl World {
             .release
             .decide_table(&name(agent), &name("staging"), &case_id, &subject, &facts)
             .unwrap();
-        let found = self.release.search(&verdict.query, 8).unwrap();
+        let query = policy::Query {
+            text: &verdict.query,
+            vector: None,
+            at: Time::from_millis(self.clock),
+        };
+        let found = self.release.search(&query, 8).unwrap();
         let ranking: Vec<_> = found
             .into_iter()
             .map(|f| Ranked {
@@ -352,14 +357,30 @@ impl World {
                 score_milli: f.score_milli,
             })
             .collect();
+        let action = plan.action.as_ref().and_then(|a| a.fill(&subject, &facts));
+        let (agent_id, env) = (name(agent), name("staging"));
+        let bound = action.iter().flat_map(|action| {
+            let ask = Ask {
+                principal: &agent_id,
+                action,
+                case: id,
+                subject: &subject,
+                environment: &env,
+                facts: &facts,
+            };
+            self.release.bound(&ask)
+        });
+        let bound: Vec<_> = bound.filter_map(|hit| hit.clause).collect();
         let clauses = ranking
             .iter()
             .map(|r| r.clause.clone())
-            .filter(|c| verdict.cite.contains(&c.id))
+            .filter(|c| verdict.cite.contains(&c.id) || bound.contains(&c.id))
             .collect();
         let retrieve = Retrieve {
             case: case_id.clone(),
             query: verdict.query,
+            vector: None,
+            as_of: None,
             ranking,
         };
         self.must(agent, Request::Retrieve(retrieve));
@@ -373,10 +394,11 @@ impl World {
             case: case_id,
             duty,
             stance: verdict.stance,
-            action: plan.action.as_ref().and_then(|a| a.fill(&subject, &facts)),
+            action,
             confidence: verdict.confidence,
             rationale: verdict.rationale,
             clauses,
+            quotes: Vec::new(),
             model: self
                 .release
                 .team()
