@@ -547,23 +547,47 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         form: Form,
     },
-    /// Show one clause.
+    /// Show one clause, and what rests on it.
     Show {
         /// Its id.
         id: String,
+        /// The edition in force on this day (UTC) or at this time; now, where none is named.
+        #[arg(long, value_name = "DAY")]
+        as_of: Option<String>,
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         form: Form,
     },
-    /// Search clauses.
+    /// Search clauses as agents do, and say why each was found.
     Search {
         /// What to look for.
         query: String,
+        /// Clauses in force on this day (UTC) or at this time; now, where none is named.
+        #[arg(long, value_name = "DAY")]
+        as_of: Option<String>,
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         form: Form,
+    },
+    /// Compare two editions: clauses added, removed, reworded and renumbered, and what rests on each.
+    Diff {
+        /// A document, a directory with a release, or the digest of a release in the log.
+        from: String,
+        /// Another.
+        to: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Make the vectors that a release needs to rank by meaning, and write them into its directory.
+    Embed {
+        /// The directory with the release, whose `team.toml` names the embedder.
+        path: PathBuf,
+        #[command(flatten)]
+        dir: Dir,
     },
     /// Say what would be said of a call, by which rules and clauses; nothing is recorded. Exit code 3 where it is refused.
     Check(Box<PolicyCheck>),

@@ -56,6 +56,7 @@ impl From<EngineError> for Failure {
             | EngineError::Fold(_)
             | EngineError::Unauthenticated
             | EngineError::NoTarget(_)
+            | EngineError::Embedder(_)
             | EngineError::Retrieval(_) => Self::unavailable(e),
         }
     }

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod demo;
 mod door;
+mod embedder;
 mod fail;
 mod keys;
 mod passphrase;
@@ -70,7 +71,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Case(command) => commands::case::run(command),
         Command::Approval(command) => commands::approval::run(command).await,
         Command::Release(command) => commands::release::run(command).await,
-        Command::Policy(command) => commands::release::policy(command),
+        Command::Policy(command) => commands::clauses::run(command),
         Command::Threshold(command) => commands::threshold::run(command).await,
         Command::Exception(command) => commands::exception::run(command).await,
         Command::Hold(command) => commands::erase::hold(command).await,

@@ -70,6 +70,7 @@ impl Site {
         let health = witnesses.as_ref().map(Client::health).unwrap_or_default();
         let options = Options {
             targets,
+            embedder: crate::embedder::of(dir)?,
             witnesses: witnesses.map(|client| Box::new(client) as Box<dyn Cosign>),
             unlock: Some({
                 let dir = dir.to_owned();

@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod case;
 pub(crate) mod certification;
 mod check;
+pub(crate) mod clauses;
 pub(crate) mod control;
 pub(crate) mod credential;
 pub(crate) mod erase;

@@ -1,4 +1,4 @@
-//! `release` and `policy`: the rules, by content hash.
+//! `release`: the rules, by content hash.
 
 use std::{path::Path, sync::Arc};
 
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::promote;
 use crate::{
-    cli::{Form, PolicyCommand, ReleaseCommand, Which},
+    cli::{Form, ReleaseCommand, Which},
     door::{As, Door},
     fail::{Failure, named},
     keys::Author,
@@ -178,7 +178,7 @@ pub(crate) fn find(state: &State, prefix: &str) -> Result<Digest, Failure> {
     }
 }
 
-fn named_release(dir: &Path, name: &str) -> Result<Arc<Release>, Failure> {
+pub(crate) fn named_release(dir: &Path, name: &str) -> Result<Arc<Release>, Failure> {
     let path = Path::new(name);
     if path.is_dir() {
         return Release::from_dir(path)
@@ -240,79 +240,4 @@ pub(super) fn which(which: &Which) -> Result<Arc<Release>, Failure> {
         Failure::usage(format!("environment `{env}` points at no release; promote one, or name a directory with `--release`"))
     })?;
     super::release_in_log(&which.dir.dir, &state, *digest)
-}
-
-pub(crate) fn policy(command: PolicyCommand) -> Result<(), Failure> {
-    match command {
-        PolicyCommand::List { which: w, form } => {
-            let release = which(&w)?;
-            let mut listing = Listing::new(form.json, &["clause", "version", "document", "title"]);
-            for c in release.clauses() {
-                let value = json!({"id": c.id, "version": c.version, "document": c.document,
-                    "title": c.title, "text": c.text, "digest": c.digest});
-                listing.row(
-                    &value,
-                    vec![
-                        c.id.clone(),
-                        c.version.clone(),
-                        c.document.clone(),
-                        c.title.clone(),
-                    ],
-                );
-            }
-            listing.print("no clauses");
-            Ok(())
-        }
-        PolicyCommand::Show { id, which: w, form } => {
-            let release = which(&w)?;
-            let clause = release.clause_text(&id).ok_or_else(|| {
-                Failure::usage(format!(
-                    "the release has no clause `{id}`; `policy list` shows them"
-                ))
-            })?;
-            if form.json {
-                show::json(
-                    &json!({"id": clause.id, "version": clause.version, "title": clause.title,
-                    "text": clause.text, "digest": clause.digest}),
-                );
-            } else {
-                println!(
-                    "{} {} (version {})",
-                    clause.id, clause.title, clause.version
-                );
-                println!("{}", clause.text);
-                println!("digest {}", clause.digest);
-            }
-            Ok(())
-        }
-        PolicyCommand::Search {
-            query,
-            which: w,
-            form,
-        } => {
-            let release = which(&w)?;
-            let mut listing = Listing::new(form.json, &["clause", "score", "title"]);
-            for found in release.search(&query, 8).map_err(Failure::unavailable)? {
-                let title = release
-                    .clause_text(&found.clause.id)
-                    .map(|c| c.title.clone());
-                let value = json!({"clause": found.clause, "score_milli": found.score_milli, "title": title});
-                listing.row(
-                    &value,
-                    vec![
-                        found.clause.id.clone(),
-                        format!(
-                            "{}.{:03}",
-                            found.score_milli / 1000,
-                            found.score_milli.rem_euclid(1000)
-                        ),
-                        title.unwrap_or_default(),
-                    ],
-                );
-            }
-            listing.print("nothing found");
-            Ok(())
-        }
-        PolicyCommand::Check(check) => super::check::run(&check),
-    }
 }

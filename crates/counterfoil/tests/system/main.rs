@@ -4,6 +4,7 @@
 mod archive;
 mod attacks;
 mod change;
+mod clauses;
 mod console;
 mod crash;
 mod credentials;
