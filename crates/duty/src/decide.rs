@@ -7,6 +7,7 @@
 mod approve;
 mod authority;
 mod credential;
+mod delegate;
 mod erase;
 mod execute;
 mod foresee;
@@ -17,12 +18,16 @@ mod keep;
 mod permit;
 mod promote;
 mod recommend;
+mod remind;
+mod stages;
 mod threshold;
 mod triage;
 mod verdict;
+mod withdraw;
 
-pub use approve::{differs, may_sign};
+pub use approve::differs;
 pub use foresee::{Foresight, Outlook, Room, Signing, foresee};
+pub use stages::{StageView, Way, may_sign, stages};
 
 use crate::{
     canonical::Digest,
@@ -154,6 +159,11 @@ impl<'a> Desk<'a> {
             Request::BreakGlass(r) => self.break_glass(r),
             Request::ReviewGlass(r) => self.review_glass(r),
             Request::NoteOverdue(r) => self.note_overdue(r),
+            Request::SetAttributes(r) => self.set_attributes(r),
+            Request::Withdraw(r) => self.withdraw(r),
+            Request::Delegate(r) => self.delegate(r),
+            Request::EndDelegation(r) => self.end_delegation(r),
+            Request::NoteWaiting(r) => self.note_waiting(r),
         }
     }
 

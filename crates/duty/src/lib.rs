@@ -15,6 +15,7 @@ pub mod log_key;
 pub mod name;
 pub mod passkey;
 pub mod principal;
+pub mod quorum;
 pub mod record;
 pub mod refusal;
 pub mod release;
@@ -30,10 +31,11 @@ mod text;
 pub mod time;
 
 pub use decide::{
-    Decision, Foresight, Outlook, Room, Signing, decide, differs, foresee, may_sign, release_for,
+    Decision, Foresight, Outlook, Room, Signing, StageView, Way, decide, differs, foresee,
+    may_sign, release_for, stages,
 };
 pub use fold::FoldError;
 
 /// Version of the fold. A state that was written down is read again by this version alone: the number is raised whenever
 /// the same records would come to another [`State`](state::State), or the same state to other bytes.
-pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 2");
+pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 3");

@@ -15,13 +15,14 @@ use crate::{
     freeze::Scope,
     name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
     principal::{Duty, NewPrincipal, Proof},
+    quorum::Attributes,
     release::ClauseRef,
     signature::Signature,
     statement::{
-        ApprovalStatement, ConfirmationStatement, CredentialStatement, ErasureStatement,
-        GlassReviewStatement, GlassStatement, HoldStatement, LiftStatement, PromotionStatement,
-        ReleaseStatement, Signed, Statement, ThresholdStatement, TriageStatement,
-        UnfreezeStatement,
+        ApprovalStatement, ConfirmationStatement, CredentialStatement, DelegationEndStatement,
+        DelegationStatement, ErasureStatement, GlassReviewStatement, GlassStatement, HoldStatement,
+        LiftStatement, PromotionStatement, ReleaseStatement, Signed, Statement, ThresholdStatement,
+        TriageStatement, UnfreezeStatement, WithdrawalStatement,
     },
     subject::SubjectId,
     tagged,
@@ -113,6 +114,16 @@ pub enum Request {
     ReviewGlass(Signed<GlassReviewStatement>),
     /// Take down that an emergency was not reviewed in its time.
     NoteOverdue(NoteOverdue),
+    /// Say anew what is said of a principal.
+    SetAttributes(SetAttributes),
+    /// Take a yes back, signed.
+    Withdraw(Signed<WithdrawalStatement>),
+    /// Let another human sign for oneself, signed.
+    Delegate(Signed<DelegationStatement>),
+    /// End that before its time, signed.
+    EndDelegation(Signed<DelegationEndStatement>),
+    /// Remind whoever has to sign, or tell others that nobody did.
+    NoteWaiting(NoteWaiting),
 }
 
 struct ByType;
@@ -198,6 +209,11 @@ by_type! {
     BreakGlass "break_glass"
     ReviewGlass "review_glass"
     NoteOverdue "note_overdue"
+    SetAttributes "set_attributes"
+    Withdraw "withdraw"
+    Delegate "delegate"
+    EndDelegation "end_delegation"
+    NoteWaiting "note_waiting"
 }
 
 impl Request {
@@ -212,6 +228,8 @@ impl Request {
             Self::Recommend(r) => Some(r.case.clone()),
             Self::Approve(r) => Some(r.statement.case.clone()),
             Self::BreakGlass(r) => Some(r.statement.case.clone()),
+            Self::Withdraw(r) => r.statement.approval.case(),
+            Self::NoteWaiting(r) => r.approval.case(),
             Self::UseGrant(r) => r.grant.case(),
             Self::RecordOutcome(r) => r.grant.case(),
             Self::Expire(r) => Some(r.case.clone()),
@@ -238,7 +256,10 @@ impl Request {
             | Self::Freeze(_)
             | Self::Unfreeze(_)
             | Self::ReviewGlass(_)
-            | Self::NoteOverdue(_) => None,
+            | Self::NoteOverdue(_)
+            | Self::SetAttributes(_)
+            | Self::Delegate(_)
+            | Self::EndDelegation(_) => None,
         }
     }
 
@@ -271,6 +292,9 @@ impl Request {
             Self::Unfreeze(r) => of(r),
             Self::BreakGlass(r) => of(r),
             Self::ReviewGlass(r) => of(r),
+            Self::Withdraw(r) => of(r),
+            Self::Delegate(r) => of(r),
+            Self::EndDelegation(r) => of(r),
             Self::OpenLog(_)
             | Self::AddPrincipal(_)
             | Self::RevokePrincipal(_)
@@ -292,7 +316,9 @@ impl Request {
             | Self::RotateLogKey(_)
             | Self::EndRetention(_)
             | Self::Freeze(_)
-            | Self::NoteOverdue(_) => None,
+            | Self::NoteOverdue(_)
+            | Self::SetAttributes(_)
+            | Self::NoteWaiting(_) => None,
         }
     }
 }
@@ -369,6 +395,26 @@ pub struct Freeze {
 pub struct NoteOverdue {
     /// The grant that was given in the emergency.
     pub grant: ItemId,
+}
+
+/// See [`Request::SetAttributes`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetAttributes {
+    /// Of whom.
+    pub principal: PrincipalId,
+    /// All that is said from now on: what is not here is said no more.
+    pub attributes: Attributes,
+    /// Why.
+    pub reason: String,
+}
+
+/// See [`Request::NoteWaiting`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoteWaiting {
+    /// The request for approval that waits.
+    pub approval: ItemId,
 }
 
 /// A person passed a training.

@@ -15,6 +15,7 @@
 //! | [`proof`] | one record and its clauses in a file that verifies offline |
 //! | [`control`] | controls: assertions over every record, and attempted violations |
 //! | [`exceptions`](mod@exceptions) | what waits for triage |
+//! | [`overrides`](mod@overrides) | how often humans decided against each agent, and why |
 
 mod error;
 mod library;
@@ -27,6 +28,7 @@ mod words;
 pub mod control;
 pub mod exceptions;
 pub mod index;
+pub mod overrides;
 pub mod proof;
 pub mod reader;
 pub mod reperform;
@@ -38,6 +40,7 @@ pub mod verify;
 pub use error::EvidenceError;
 pub use exceptions::{ExceptionLine, exceptions};
 pub use index::{CaseFilter, CaseRow, Index, Query, Row, Summary};
+pub use overrides::{Overrides, overrides};
 pub use reader::{for_each_record, head};
 pub use reperform::{Disagreement, ReperformError, ReperformOptions, ReperformReport, reperform};
 pub use replay::{Step, replay};

@@ -450,6 +450,9 @@ fn approval(id: &str, case: &Case, who: &str, decision: Choice) -> Option<Approv
         decision,
         overrides: duty::differs(case, decision),
         reason: "because".to_owned(),
+        code: None,
+        stage: None,
+        on_behalf: None,
         signer: name(who),
         credential: credential(who),
     })

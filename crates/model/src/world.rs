@@ -16,7 +16,7 @@ use duty::{
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     release::{
         Agent, Ask, BreakGlass, Cap, Caps, ClauseRef, Disqualify, Near, Permission, Quorum,
-        RiskFinding, RuleHit, Rules, Team, Threshold, Tier, Tool,
+        RiskFinding, RuleHit, Rules, Stage, Team, Threshold, Tier, Tool,
     },
     release_for,
     request::{
@@ -155,12 +155,16 @@ impl World {
             prompt: Digest::of_bytes(id.as_bytes()),
             lineage: id.to_owned(),
         };
-        let quorum = |humans| Quorum {
-            humans,
-            role: Role::Approver,
-            certification: name("pay"),
-            expires_minutes: 60,
-            clause: "P-1".to_owned(),
+        let quorum = |humans| {
+            let stage = Stage {
+                name: None,
+                humans,
+                role: Role::Approver,
+                attributes: Default::default(),
+                certification: name("pay"),
+                clause: "P-1".to_owned(),
+            };
+            Quorum::of_one(stage, 60)
         };
         let cap = Cap {
             window_minutes: 60,
@@ -214,6 +218,8 @@ impl World {
                     (Tier::Elevated, quorum(1)),
                     (Tier::High, quorum(2)),
                 ]),
+                human_steps: Vec::new(),
+                overrides: None,
                 break_glass: glass.then(|| BreakGlass {
                     role: Role::Approver,
                     certification: name("pay"),
@@ -277,6 +283,7 @@ impl World {
             roles: vec![role],
             owner: None,
             acts_for: None,
+            attributes: Default::default(),
             credentials: vec![Credential {
                 id: credential(id),
                 proof: Proof::Local,
@@ -476,6 +483,7 @@ fn human(id: &str, roles: &[Role]) -> NewPrincipal {
         roles: roles.into_iter().collect(),
         owner: None,
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: credential(id),
             proof: Proof::Ed25519 {
@@ -492,6 +500,7 @@ fn agent(id: &str, role: Role) -> NewPrincipal {
         roles: vec![role],
         owner: owner(id).map(name),
         acts_for: (id == "sub").then(|| name("ana")),
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: credential(id),
             proof: Proof::Token {

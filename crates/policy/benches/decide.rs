@@ -291,6 +291,7 @@ fn state(release: &Release) -> State {
         roles: vec![role],
         owner: owner.map(|o| o.parse().unwrap()),
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: format!("{id}-1").parse().unwrap(),
             proof: match kind {

@@ -3,6 +3,8 @@
 //! Each change says what it is about, and, where that can be told, whether it lets agents do more with fewer people
 //! ([`Direction::Loosens`]). Two releases that differ have at least one change.
 
+mod approval;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -13,7 +15,7 @@ use cedar_policy::{Effect, PolicySet};
 use duty::{
     conflict::Conflict,
     principal::Duty,
-    release::{Agent, Quorum, Rules, Threshold, Tier, Tool},
+    release::{Agent, Rules, Threshold, Tier, Tool},
 };
 use serde::Serialize;
 use similar::TextDiff;
@@ -421,46 +423,6 @@ impl Diff {
         }
     }
 
-    fn approval(&mut self, from: &Release, to: &Release) {
-        let (a, b) = (&from.team().approval, &to.team().approval);
-        for (tier, old, new) in both(a.clone(), b.clone()) {
-            let about = format!("approval of a {} risk", tier.word());
-            match (old, new) {
-                (Some(old), Some(new)) => self.quorum(&about, &old, &new),
-                (None, Some(_)) => self.add(&about, "new", Direction::Open),
-                (Some(_), None) => self.add(
-                    &about,
-                    "gone: nothing of this risk can be approved",
-                    Direction::Tightens,
-                ),
-                (None, None) => {}
-            }
-        }
-    }
-
-    fn quorum(&mut self, about: &str, old: &Quorum, new: &Quorum) {
-        self.number(
-            about,
-            "people who must sign",
-            (old.humans, new.humans),
-            Direction::Tightens,
-        );
-        self.word(about, "their role", old.role.word(), new.role.word());
-        self.word(
-            about,
-            "their certification",
-            &old.certification,
-            &new.certification,
-        );
-        self.number(
-            about,
-            "minutes that a request stands",
-            (old.expires_minutes, new.expires_minutes),
-            Direction::Loosens,
-        );
-        self.word(about, "clause", &old.clause, &new.clause);
-    }
-
     fn conflicts(&mut self, from: &Release, to: &Release) {
         let lines = |r: &Release| -> BTreeSet<String> {
             r.team().conflicts.lines.iter().map(conflict).collect()
@@ -661,9 +623,20 @@ fn used(release: &Release, clause: &str) -> String {
         by.extend(rests.map(|(id, _)| format!("{path}#{id}")));
     }
     for (tier, quorum) in &release.team().approval {
-        if quorum.clause == clause {
+        let stages = quorum.stages.iter().map(|stage| &stage.clause);
+        if stages.chain([&quorum.clause]).any(|c| c == clause) {
             by.insert(format!("approval of a {} risk", tier.word()));
         }
+    }
+    for step in &release.team().human_steps {
+        if step.clause == clause {
+            by.insert(format!("mandatory human step {}", step.tool));
+        }
+    }
+    if let Some(overrides) = &release.team().overrides
+        && overrides.clause == clause
+    {
+        by.insert("reason codes of overrides".to_owned());
     }
     for (threshold, _) in release.thresholds() {
         if threshold.clause == clause {

@@ -5,7 +5,8 @@ use std::path::Path;
 use duty::{
     name::PrincipalId,
     principal::{PrincipalKind, Role},
-    request::{Certify, Request, RevokePrincipal},
+    quorum::{self, Attributes},
+    request::{Certify, Request, RevokePrincipal, SetAttributes},
     state::State,
 };
 use engine::clock::{Clock, SystemClock};
@@ -26,8 +27,29 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
             human: _,
             owner,
             roles,
+            attributes,
             dir,
-        } => add(&dir.dir, &id, owner.as_deref(), &roles).await,
+        } => add(&dir.dir, &id, owner.as_deref(), &roles, &attributes).await,
+        PrincipalCommand::Set {
+            id,
+            attributes,
+            reason,
+            dir,
+        } => {
+            let request = Request::SetAttributes(SetAttributes {
+                principal: named(&id)?,
+                attributes: said(&attributes)?,
+                reason,
+            });
+            let door = Door::open(&dir.dir).await?;
+            let records = door.submit(As::Admin, request).await?;
+            println!(
+                "record {}: {}",
+                records[0].seq,
+                evidence::describe(&records[0])
+            );
+            door.close()
+        }
         PrincipalCommand::List { dir, form } => {
             let state = super::state_of(&dir.dir)?;
             list(&state, form.json);
@@ -45,11 +67,34 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
     }
 }
 
-async fn add(dir: &Path, id: &str, owner: Option<&str>, roles: &[RoleWord]) -> Result<(), Failure> {
+/// Attributes as they are written on the command line.
+fn said(attributes: &[String]) -> Result<Attributes, Failure> {
+    let mut said = Attributes::new();
+    for attribute in attributes {
+        let (name, value) = attribute.split_once('=').ok_or_else(|| {
+            Failure::usage(format!(
+                "`{attribute}` is no attribute: write `NAME=VALUE`, like `department=finance`"
+            ))
+        })?;
+        if said.insert(named(name)?, value.to_owned()).is_some() {
+            return Err(Failure::usage(format!("`{name}` is given twice")));
+        }
+    }
+    Ok(said)
+}
+
+async fn add(
+    dir: &Path,
+    id: &str,
+    owner: Option<&str>,
+    roles: &[RoleWord],
+    attributes: &[String],
+) -> Result<(), Failure> {
+    let attributes = said(attributes)?;
     let id: PrincipalId = named(id)?;
     let roles = roles.iter().map(|r| role(*r)).collect();
     let door = Door::open(dir).await?;
-    let (new, file) = match owner {
+    let (mut new, file) = match owner {
         None => (
             keys::new_human(dir, &id, roles)?,
             keys::person_file(dir, &id),
@@ -59,6 +104,7 @@ async fn add(dir: &Path, id: &str, owner: Option<&str>, roles: &[RoleWord]) -> R
             keys::agent_file(dir, &id),
         ),
     };
+    new.attributes = attributes;
     let records = door.submit(As::Admin, Request::AddPrincipal(new)).await?;
     println!("`{id}` added: record {}", records[0].seq);
     println!(
@@ -76,6 +122,7 @@ fn list(state: &State, as_json: bool) {
             "kind",
             "roles",
             "owner",
+            "attributes",
             "credentials",
             "in force",
         ],
@@ -94,7 +141,7 @@ fn list(state: &State, as_json: bool) {
             .map(ToString::to_string)
             .unwrap_or_default();
         let value = json!({"id": id, "kind": kind, "roles": roles, "owner": p.owner,
-            "credentials": p.credentials, "revoked": p.revoked});
+            "attributes": p.attributes, "credentials": p.credentials, "revoked": p.revoked});
         let force = if p.revoked { "revoked" } else { "yes" };
         listing.row(
             &value,
@@ -103,6 +150,7 @@ fn list(state: &State, as_json: bool) {
                 kind.to_owned(),
                 roles.join(" "),
                 owner,
+                quorum::words(&p.attributes),
                 credentials.join(" "),
                 force.to_owned(),
             ],

@@ -281,6 +281,8 @@ fn humans_approve_reject_and_override_by_command_line() {
             "--as",
             "amira",
             "--override",
+            "--code",
+            "confirmed-by-call",
         ],
     );
     let reason = "the vendor confirmed by telephone";
@@ -293,6 +295,8 @@ fn humans_approve_reject_and_override_by_command_line() {
             "--as",
             "amira",
             "--override",
+            "--code",
+            "confirmed-by-call",
             "--reason",
             reason,
         ],

@@ -20,6 +20,8 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
     match request {
         Request::Answer(_)
         | Request::Freeze(_)
+        | Request::Withdraw(_)
+        | Request::EndDelegation(_)
         | Request::RecordOutcome(_)
         | Request::RotateLogKey(_)
         | Request::RecordControlTests(_) => false,
@@ -51,7 +53,10 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::Unfreeze(_)
         | Request::BreakGlass(_)
         | Request::ReviewGlass(_)
-        | Request::NoteOverdue(_) => true,
+        | Request::NoteOverdue(_)
+        | Request::SetAttributes(_)
+        | Request::Delegate(_)
+        | Request::NoteWaiting(_) => true,
     }
 }
 

@@ -6,12 +6,15 @@ use crate::{
     fold::proof_digest,
     log_key::Rotation,
     principal::{NewPrincipal, PrincipalKind, Proof, Role},
+    quorum::{Attributes, check_value},
     record::{
-        CertificationRecorded, FileRecorded, LogKeyRotated, LogOpened, PrincipalAdded,
-        PrincipalRevoked, ReleaseBuilt, ThresholdSigned,
+        AttributesSet, CertificationRecorded, FileRecorded, LogKeyRotated, LogOpened,
+        PrincipalAdded, PrincipalRevoked, ReleaseBuilt, ThresholdSigned,
     },
     refusal::{Code, Refusal},
-    request::{BuildRelease, Certify, OpenLog, RecordFile, RevokePrincipal, RotateLogKey},
+    request::{
+        BuildRelease, Certify, OpenLog, RecordFile, RevokePrincipal, RotateLogKey, SetAttributes,
+    },
     statement::{Signed, ThresholdStatement},
 };
 
@@ -39,6 +42,7 @@ impl Desk<'_> {
                     roles: Default::default(),
                     owner: None,
                     acts_for: None,
+                    attributes: Default::default(),
                     credentials: Vec::new(),
                     ended: Default::default(),
                     counters: Default::default(),
@@ -134,6 +138,31 @@ impl Desk<'_> {
         }
         needs_reason(&request.reason)?;
         let body = PrincipalRevoked {
+            request: self.request(),
+        };
+        self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
+        Ok(())
+    }
+
+    pub(super) fn set_attributes(&mut self, request: &SetAttributes) -> Ruled {
+        self.holds(Role::Admin)?;
+        let known = self.state.principals.get(&request.principal);
+        let Some(known) = known.filter(|p| !p.revoked) else {
+            return Err(Refusal::new(
+                Code::UnknownPrincipal,
+                format!("nobody in force is called `{}`", request.principal),
+                "name a principal that `principal list` shows",
+            ));
+        };
+        well_said(&request.principal, &request.attributes)?;
+        if known.attributes == request.attributes {
+            return Err(malformed(format!(
+                "that is what is said of `{}` already",
+                request.principal
+            )));
+        }
+        needs_reason(&request.reason)?;
+        let body = AttributesSet {
             request: self.request(),
         };
         self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
@@ -254,6 +283,23 @@ const APART: &[&[Role]] = &[
     ],
 ];
 
+/// Roles among these that exclude each other, in words.
+pub(super) fn exclude<'r>(roles: impl IntoIterator<Item = &'r Role> + Clone) -> Option<String> {
+    APART.iter().find_map(|group| {
+        let held = roles.clone().into_iter().filter(|r| group.contains(r));
+        let held: Vec<_> = held.map(|r| r.word()).collect();
+        (held.len() > 1).then(|| held.join(" and "))
+    })
+}
+
+fn well_said(id: &crate::name::PrincipalId, attributes: &Attributes) -> Ruled {
+    let wrong = attributes.iter().find_map(|(name, value)| {
+        let why = check_value(value).err()?;
+        Some(malformed(format!("`{name}` of `{id}`: {why}")))
+    });
+    wrong.map_or(Ok(()), Err)
+}
+
 fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
     let id = &new.id;
     if state.principals.contains_key(id) {
@@ -268,24 +314,14 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
             "`{id}` needs at least one role, each once and in order"
         )));
     }
-    for group in APART {
-        let held: Vec<_> = new
-            .roles
-            .iter()
-            .filter(|r| group.contains(r))
-            .map(|r| r.word())
-            .collect();
-        if held.len() > 1 {
-            return Err(Refusal::new(
-                Code::NotIndependent,
-                format!(
-                    "`{id}` would hold the roles {} together",
-                    held.join(" and ")
-                ),
-                "give these roles to different principals",
-            ));
-        }
+    if let Some(held) = exclude(&new.roles) {
+        return Err(Refusal::new(
+            Code::NotIndependent,
+            format!("`{id}` would hold the roles {held} together"),
+            "give these roles to different principals",
+        ));
     }
+    well_said(id, &new.attributes)?;
     let agent_only = |r: &Role| matches!(r, Role::Analyst | Role::Reviewer | Role::Executor);
     let human_only = |r: &Role| matches!(r, Role::Approver | Role::Owner);
     let wrong = match new.kind {

@@ -105,6 +105,7 @@ impl World {
             roles: vec![role],
             owner: None,
             acts_for: None,
+            attributes: Default::default(),
             credentials: vec![Credential {
                 id: name(&format!("{id}-1")),
                 proof: Proof::Local,
@@ -223,6 +224,7 @@ impl World {
             roles: vec![role],
             owner,
             acts_for: None,
+            attributes: Default::default(),
             credentials: vec![Credential {
                 id: name(&format!("{id}-1")),
                 proof,
@@ -420,6 +422,9 @@ impl World {
             decision,
             overrides: differs(case, decision),
             reason: "looked at it".to_owned(),
+            code: None,
+            stage: None,
+            on_behalf: None,
             signer: name(person),
             credential: name(&format!("{person}-1")),
         }
