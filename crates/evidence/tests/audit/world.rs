@@ -224,7 +224,11 @@ impl World {
             roles: vec![role],
             owner,
             acts_for: None,
-            attributes: Default::default(),
+            attributes: match id {
+                // The first signature under a high payment is one of Finance.
+                "bob" => [(name("department"), "finance".to_owned())].into(),
+                _ => Default::default(),
+            },
             credentials: vec![Credential {
                 id: name(&format!("{id}-1")),
                 proof,
@@ -422,7 +426,7 @@ impl World {
             decision,
             overrides: differs(case, decision),
             reason: "looked at it".to_owned(),
-            code: None,
+            code: differs(case, decision).then(|| name("not-owed")),
             stage: None,
             on_behalf: None,
             signer: name(person),
