@@ -194,7 +194,10 @@ fn stages_steps_and_codes_say_what_loosens() {
     let found = team("order = \"sequential\"", "order = \"parallel\"");
     let what = "order of its stages: sequential → parallel";
     says(&found, high, what, Loosens);
-    let found = team("name = \"second\"\nhumans = 1", "name = \"second\"\nhumans = 2");
+    let found = team(
+        "name = \"second\"\nhumans = 1",
+        "name = \"second\"\nhumans = 2",
+    );
     says(&found, high, "people who must sign: 2 → 3", Tightens);
     let what = "people who must sign in stage `second`: 1 → 2";
     says(&found, high, what, Tightens);

@@ -645,12 +645,24 @@ fn stages_are_read_with_their_own_clause_and_course() {
     let stages: Vec<_> = quorum
         .stages
         .iter()
-        .map(|s| (s.humans, s.who(), s.certification.as_str(), s.clause.as_str()))
+        .map(|s| {
+            (
+                s.humans,
+                s.who(),
+                s.certification.as_str(),
+                s.clause.as_str(),
+            )
+        })
         .collect();
     assert_eq!(
         stages,
         [
-            (2, "approver with department = finance".to_owned(), "pay", "PAY-1.2"),
+            (
+                2,
+                "approver with department = finance".to_owned(),
+                "pay",
+                "PAY-1.2"
+            ),
             (1, "approver".to_owned(), "pay-2", "PAY-1.1"),
         ]
     );
@@ -667,12 +679,32 @@ fn wrong_stages_are_told() {
         assert!(STAGES.contains(from), "{from}");
         wrong("team.toml", &approving(&STAGES.replacen(from, to, 1)), says);
     };
-    high("expires_minutes = 60", "expires_minutes = 60\nhumans = 2", &["put `humans`", "into the stages"]);
-    high("name = \"second\"", "name = \"finance\"", &["stage finance", "is there twice"]);
+    high(
+        "expires_minutes = 60",
+        "expires_minutes = 60\nhumans = 2",
+        &["put `humans`", "into the stages"],
+    );
+    high(
+        "name = \"second\"",
+        "name = \"finance\"",
+        &["stage finance", "is there twice"],
+    );
     high("humans = 2", "humans = 0", &["`humans` is at least 1"]);
-    high("\"finance\" }", "\" finance\" }", &["no value of an attribute"]);
-    high("remind_minutes = 10", "remind_minutes = 60", &["less than `expires_minutes`"]);
-    high("remind_minutes = 10", "remind_minutes = 40", &["escalates before it reminds"]);
+    high(
+        "\"finance\" }",
+        "\" finance\" }",
+        &["no value of an attribute"],
+    );
+    high(
+        "remind_minutes = 10",
+        "remind_minutes = 60",
+        &["less than `expires_minutes`"],
+    );
+    high(
+        "remind_minutes = 10",
+        "remind_minutes = 40",
+        &["escalates before it reminds"],
+    );
     high("escalate_minutes = 30\n", "", &["add `escalate_minutes`"]);
     high("PAY-1.1", "PAY-9.9", &["`PAY-9.9`"]);
     let none = "[approval.high]\nexpires_minutes = 60\nclause = \"PAY-1.2\"";
@@ -684,7 +716,9 @@ fn wrong_stages_are_told() {
 #[test]
 fn a_human_step_holds_by_its_condition_and_where_that_cannot_be_evaluated() {
     let step = |when: &str| {
-        format!("{TEAM}[[human_step]]\ntool = \"bank.pay\"\nwhen = '{when}'\nclause = \"PAY-1.2\"\n")
+        format!(
+            "{TEAM}[[human_step]]\ntool = \"bank.pay\"\nwhen = '{when}'\nclause = \"PAY-1.2\"\n"
+        )
     };
     let release = changed("team.toml", &step("context.args.cents > 50")).unwrap();
     let holds = |release: &Release, action: Action| {
@@ -694,7 +728,11 @@ fn a_human_step_holds_by_its_condition_and_where_that_cannot_be_evaluated() {
     assert!(!holds(&release, pay(json!(50))));
     // Of another type: it cannot be told, and so a human is asked.
     assert!(holds(&release, pay(json!("51"))));
-    wrong("team.toml", &step("context.args.cents >"), &["human_step", "is not one condition"]);
+    wrong(
+        "team.toml",
+        &step("context.args.cents >"),
+        &["human_step", "is not one condition"],
+    );
     let reads = step("true").replace("tool = \"bank.pay\"\nwhen", "tool = \"books.read\"\nwhen");
     wrong("team.toml", &reads, &["has no effect"]);
     let codes = format!("{TEAM}[override]\ncodes = []\nclause = \"PAY-1.2\"\n");

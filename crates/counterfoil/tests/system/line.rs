@@ -322,12 +322,33 @@ fn humans_approve_reject_and_override_by_command_line() {
     assert_eq!(delegation["stands"], "in force");
     sign(0, &["certification", "add", "dmitri", "payment-approval"]);
     let for_carla = [
-        "approval", "approve", &against, "--as", "dmitri", "--for", "carla", "--override",
-        "--code", "confirmed-by-call", "--reason", reason,
+        "approval",
+        "approve",
+        &against,
+        "--as",
+        "dmitri",
+        "--for",
+        "carla",
+        "--override",
+        "--code",
+        "confirmed-by-call",
+        "--reason",
+        reason,
     ];
     sign(0, &for_carla);
     let record = delegation["record"].to_string();
-    sign(0, &["delegation", "end", &record, "--as", "carla", "--reason", "back"]);
+    sign(
+        0,
+        &[
+            "delegation",
+            "end",
+            &record,
+            "--as",
+            "carla",
+            "--reason",
+            "back",
+        ],
+    );
     sign(
         0,
         &[

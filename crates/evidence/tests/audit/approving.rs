@@ -165,8 +165,7 @@ fn a_quorum_that_counts_one_person_twice_is_told() {
     let changed = records.iter_mut().any(|r| match &mut r.body {
         Body::ApprovalGiven(b) => match &mut b.request {
             Request::Approve(r)
-                if r.statement.signer == name("gus")
-                    && r.statement.case == name("deputy") =>
+                if r.statement.signer == name("gus") && r.statement.case == name("deputy") =>
             {
                 r.statement.on_behalf = Some(name("bob"));
                 true
