@@ -17,6 +17,8 @@ use crate::{
 
 const DAY: i64 = 86_400_000;
 
+type Change<'a> = &'a dyn Fn(&mut DelegationStatement);
+
 pub(crate) fn statement(w: &World, from: &str, to: &str) -> DelegationStatement {
     DelegationStatement {
         statement: DelegationStatement::TYPE.to_owned(),
@@ -192,7 +194,7 @@ fn a_delegation_is_bounded_and_made_to_a_fit_human() {
         Request::Delegate(sign(s, "bob"))
     };
     let millis = |t: Time, more: i64| Time::from_millis(t.millis() + more);
-    let cases: [(&dyn Fn(&mut DelegationStatement), Code); 8] = [
+    let cases: [(Change<'_>, Code); 8] = [
         (
             &|s| s.until = millis(s.starts, 30 * DAY + 1),
             Code::NotDelegated,

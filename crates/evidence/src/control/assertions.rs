@@ -577,13 +577,13 @@ impl Assertions {
             let asked = |(n, step): &(usize, &HumanStep)| {
                 step.tool == action.tool && release.step_holds(*n, &ask)
             };
-            let wrong = steps.filter(asked).map(|(_, step)| {
+            let mut wrong = steps.filter(asked).map(|(_, step)| {
                 format!(
                     "`{}` always needs a human, and a threshold let it through",
                     step.tool
                 )
             });
-            let wrong = wrong.last();
+            let wrong = wrong.next();
             self.note("HUM-01", seq, wrong);
         }
 
