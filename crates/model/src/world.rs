@@ -43,6 +43,11 @@ const IN_FORCE: u32 = 180;
 /// The beginning; the log is set up before.
 const START: i64 = 1_000_000;
 
+/// Every delegation of the model ends between its first moments.
+pub(crate) fn delegated_until() -> Time {
+    moment(0).plus_minutes(10)
+}
+
 pub(crate) fn moment(n: usize) -> Time {
     Time::from_millis(START).plus_minutes(MOMENTS[n])
 }
@@ -321,7 +326,7 @@ impl World {
         ]) {
             log.must("admin", Request::AddPrincipal(agent(id, role)));
         }
-        for who in ["bob", "gus", "olivia"] {
+        for who in ["bob", "gus", "olivia", "dmitri"] {
             // One of them a moment sooner than the other: between signing and use there is a difference.
             let minutes = if who == "gus" {
                 CERTIFIED
@@ -420,7 +425,7 @@ pub(crate) fn certified(who: &str, now: Time) -> bool {
     let until = |minutes| now < Time::from_millis(START).plus_minutes(minutes);
     match who {
         "gus" => until(CERTIFIED),
-        "bob" | "olivia" => until(IN_FORCE + 60),
+        "bob" | "olivia" | "dmitri" => until(IN_FORCE + 60),
         _ => false,
     }
 }
