@@ -7,6 +7,7 @@
 pub mod action;
 pub mod canonical;
 pub mod conflict;
+pub mod course;
 mod decide;
 pub mod facts;
 mod fold;
@@ -31,8 +32,8 @@ mod text;
 pub mod time;
 
 pub use decide::{
-    Decision, Foresight, Outlook, Room, Signing, StageView, Way, decide, differs, foresee,
-    may_sign, release_for, stages,
+    Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, StageView, Way,
+    decide, differs, ending, foresee, headroom, may_sign, release_for, stages,
 };
 pub use fold::FoldError;
 

@@ -195,6 +195,8 @@ impl World {
                 all: cap,
                 per_key: cap,
             },
+            split: None,
+            warn_days: None,
         };
         let digest = Digest::of(&threshold).expect("INVARIANT: it has a canonical form");
         let edition = |n| Digest::of(&files(n)).expect("INVARIANT: it has a canonical form");
@@ -217,6 +219,7 @@ impl World {
                         lookup: None,
                     },
                 )]),
+                courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::from([
                     (Tier::Low, quorum(1)),
@@ -548,6 +551,9 @@ impl Rules for Edition<'_> {
     }
     fn in_scope(&self, _: &Threshold, _: &Ask<'_>) -> Result<bool, String> {
         Ok(true)
+    }
+    fn step_holds(&self, _: usize, _: &Ask<'_>) -> bool {
+        true
     }
     fn near(&self, _: &Ask<'_>) -> Vec<Near> {
         Vec::new()

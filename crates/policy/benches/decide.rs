@@ -420,6 +420,9 @@ impl Rules for Scan<'_> {
     fn in_scope(&self, threshold: &Threshold, ask: &Ask<'_>) -> Result<bool, String> {
         self.release.in_scope(threshold, ask)
     }
+    fn step_holds(&self, step: usize, ask: &Ask<'_>) -> bool {
+        self.release.step_holds(step, ask)
+    }
     fn near(&self, ask: &Ask<'_>) -> Vec<Near> {
         self.release.near(ask)
     }

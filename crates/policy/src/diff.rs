@@ -4,6 +4,8 @@
 //! ([`Direction::Loosens`]). Two releases that differ have at least one change.
 
 mod approval;
+mod course;
+mod split;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +17,7 @@ use cedar_policy::{Effect, PolicySet};
 use duty::{
     conflict::Conflict,
     principal::Duty,
-    release::{Agent, Rules, Threshold, Tier, Tool},
+    release::{Agent, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
 use serde::Serialize;
 use similar::TextDiff;
@@ -59,6 +61,7 @@ pub fn diff(from: &Release, to: &Release) -> Vec<Change> {
     diff.tools(from, to);
     diff.rules(from, to);
     diff.approval(from, to);
+    diff.courses(from, to);
     diff.conflicts(from, to);
     diff.thresholds(from, to);
     diff.clauses(from, to);
@@ -514,6 +517,16 @@ impl Diff {
                 Tightens,
             );
         }
+        self.split(about, old, new);
+        self.number(
+            about,
+            "days before its end at which that is told",
+            (
+                old.warn_days.unwrap_or(WARN_DAYS),
+                new.warn_days.unwrap_or(WARN_DAYS),
+            ),
+            Tightens,
+        );
         self.word(about, "begins", old.starts, new.starts);
         self.number(about, "expires", (old.expires, new.expires), Loosens);
         self.word(about, "owner", &old.owner, &new.owner);
@@ -626,6 +639,11 @@ fn used(release: &Release, clause: &str) -> String {
         let stages = quorum.stages.iter().map(|stage| &stage.clause);
         if stages.chain([&quorum.clause]).any(|c| c == clause) {
             by.insert(format!("approval of a {} risk", tier.word()));
+        }
+    }
+    for course in &release.team().courses {
+        if course.clause == clause {
+            by.insert(format!("course {}", course.id));
         }
     }
     for step in &release.team().human_steps {

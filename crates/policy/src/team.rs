@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use approval::{WrittenOverrides, WrittenQuorum, WrittenStep};
 
 use crate::{
+    course::{WrittenCourse, courses},
     problem::{Problems, read_toml},
     schema::{Fields, ToolTypes},
     template::Template,
@@ -63,6 +64,8 @@ struct Written {
     #[serde(default)]
     conflict: Vec<WrittenConflict>,
     break_glass: Option<WrittenGlass>,
+    #[serde(default)]
+    course: Vec<WrittenCourse>,
     #[serde(default)]
     human_step: Vec<WrittenStep>,
     #[serde(rename = "override")]
@@ -216,6 +219,7 @@ impl Check<'_> {
                 name: written.name,
                 agents: Vec::new(),
                 tools,
+                courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::new(),
                 human_steps: Vec::new(),
@@ -256,6 +260,13 @@ impl Check<'_> {
                 );
             }
         }
+        let problems = &mut *self.problems;
+        file.team.courses = courses(
+            written.course,
+            self.files,
+            self.has_clause,
+            &mut |place, what| problems.add(format!("{TEAM} {place}"), what),
+        );
         self.conflicts(written.conflict, &mut file.team);
         self.limits(written.approval, &mut file.team);
         self.human_steps(written.human_step, &mut file.team);

@@ -320,7 +320,17 @@ fn humans_approve_reject_and_override_by_command_line() {
     let (listed, _) = sign(0, &["delegation", "list", "--json"]);
     let delegation: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(delegation["stands"], "in force");
-    sign(0, &["certification", "add", "dmitri", "payment-approval"]);
+    sign(
+        0,
+        &[
+            "certification",
+            "assess",
+            "dmitri",
+            "payment-approval",
+            "--as",
+            "carla",
+        ],
+    );
     let for_carla = [
         "approval",
         "approve",

@@ -2,6 +2,7 @@
 
 use super::{Desk, Place, Ruled, keep::needs_reason, stages::lacks};
 use crate::{
+    course,
     facts::Scalar,
     name::{CredentialId, ItemId, PrincipalId},
     principal::{Duty, PrincipalKind},
@@ -157,17 +158,16 @@ impl Desk<'_> {
         signer: &PrincipalId,
         stage: &Stage,
     ) -> Ruled {
-        let principal = self.human(signer)?;
-        if !principal.is_certified(&stage.certification, self.now) {
-            return Err(Refusal::new(
-                Code::NotCertified,
-                format!(
-                    "`{signer}` holds no `{}` certification in force",
-                    stage.certification
-                ),
-                "pass the training, or let somebody sign who has",
-            )
-            .clause(Some(stage.clause.clone())));
+        self.human(signer)?;
+        let asked = course::lack(
+            self.state,
+            rules.team(),
+            signer,
+            &stage.certification,
+            self.now,
+        );
+        if let Some(lack) = asked.or_else(|| self.lacks(rules, signer, stage.role)) {
+            return Err(lack.refusal(&stage.clause));
         }
         if let Some(agent) = rules.team().agents.iter().find(|a| a.owner == *signer) {
             return Err(Refusal::new(

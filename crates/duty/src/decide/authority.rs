@@ -31,6 +31,13 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::AddCredential(_)
         | Request::RevokeCredential(_)
         | Request::Certify(_)
+        | Request::Complete(_)
+        | Request::Assess(_)
+        | Request::EndCertification(_)
+        | Request::NoteExpiring(_)
+        | Request::CreateGroup(_)
+        | Request::JoinGroup(_)
+        | Request::LeaveGroup(_)
         | Request::RecordFile(_)
         | Request::BuildRelease(_)
         | Request::SignRelease(_)
@@ -56,7 +63,8 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::NoteOverdue(_)
         | Request::SetAttributes(_)
         | Request::Delegate(_)
-        | Request::NoteWaiting(_) => true,
+        | Request::NoteWaiting(_)
+        | Request::NoteEnding(_) => true,
     }
 }
 
@@ -159,6 +167,7 @@ impl<'a> Desk<'a> {
             agent: Some(actor),
             tool: None,
         })?;
+        self.owner_stands(rules, agent)?;
         self.independent(rules, id, case, actor, agent.duty)?;
         Ok(agent)
     }

@@ -4,14 +4,14 @@
 
 use super::{
     Desk, Place, Ruled,
-    keep::{exclude, malformed, needs_reason},
+    keep::{malformed, needs_reason, together},
 };
 use crate::{
     name::PrincipalId,
     principal::{PrincipalKind, Role},
     record::{DelegationEnded, DelegationMade},
     refusal::{Code, Refusal},
-    state::Delegation,
+    state::{Delegation, Principal},
     statement::{DelegationEndStatement, DelegationStatement, Signed},
 };
 
@@ -80,16 +80,7 @@ impl Desk<'_> {
                 "name a human that `principal list` shows",
             ));
         };
-        let mut roles = person.roles.clone();
-        roles.insert(role);
-        if let Some(held) = exclude(&roles) {
-            return Err(Refusal::new(
-                Code::NotIndependent,
-                format!("`{deputy}` would act under the roles {held} together"),
-                "name a deputy whose roles do not exclude approving",
-            ));
-        }
-        Ok(())
+        fits(deputy, person, role)
     }
 
     /// A statement counts once, also after it was ended; and there is one at a time for a pair.
@@ -154,7 +145,9 @@ impl Desk<'_> {
             d.deputy == *deputy && d.delegator == *root && d.role == role && d.in_force(self.now)
         };
         if self.state.delegations.values().any(lets) {
-            return Ok(());
+            // Roles may have come to them since.
+            let person = self.state.principals.get(deputy);
+            return person.map_or(Ok(()), |person| fits(deputy, person, role));
         }
         Err(Refusal::new(
             Code::NotDelegated,
@@ -171,4 +164,18 @@ impl Desk<'_> {
         let mine = delegations.filter(|d| d.deputy == *deputy && d.in_force(self.now));
         mine.map(|d| &d.delegator).collect()
     }
+}
+
+/// Whether somebody's own roles let them act in this one too.
+fn fits(deputy: &PrincipalId, person: &Principal, role: Role) -> Ruled {
+    let own = person.sources().map(|(role, group)| {
+        let by = group.map_or("by itself".to_owned(), |g| {
+            format!("through the group `{g}`")
+        });
+        (role, by)
+    });
+    together(
+        &format!("`{deputy}`"),
+        own.chain([(role, "as a deputy".to_owned())]),
+    )
 }

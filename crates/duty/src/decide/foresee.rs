@@ -114,6 +114,7 @@ pub fn foresee(state: &State, rules: &dyn Rules, ask: Ask<'_>, now: Time) -> Rul
             now: now.max(state.time),
         };
         if steps.is_empty()
+            && standing.suspected(rules, &heard).is_empty()
             && let Cover::Room(room) = standing.cover(rules, &heard, risk.tier)
         {
             covered_by = Some(room.threshold.id.clone());

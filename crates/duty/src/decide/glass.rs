@@ -161,14 +161,10 @@ impl Desk<'_> {
         way: &BreakGlass,
     ) -> Vec<PrincipalId> {
         let stage = as_stage(way);
-        let ended = |who: &PrincipalId, with| {
-            let person = self.state.principals.get(who);
-            person.is_none_or(|p| p.ended.contains(with))
-        };
         let signed = approval
             .glass
             .iter()
-            .filter(|(who, with)| !ended(who, with));
+            .filter(|(who, with)| self.state.stands(who, with));
         signed
             .filter(|(who, _)| self.may_approve(rules, case, who, &stage).is_ok())
             .map(|(who, _)| who.clone())

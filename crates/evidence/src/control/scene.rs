@@ -12,22 +12,24 @@ use duty::{
     action::Action,
     canonical::{Digest, to_vec},
     decide, differs,
-    name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ReasonCode, StageName},
+    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ReasonCode, StageName},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::{Body, Record},
     refusal::Code,
     release::{
-        Ask, ClauseRef, Near, Permission, RiskFinding, RuleHit, Rules, Team, Threshold, Tier,
+        Ask, ClauseRef, Near, Permission, Quorum, RiskFinding, RuleHit, Rules, Stage, Team,
+        Threshold, Tier,
     },
     release_for,
     request::{
-        BuildRelease, Certify, ControlTestResult, OpenCase, OpenLog, Ranked, Recommend,
-        RecordControlTests, RecordFile, Request, Retrieve, Stance, Submission, UseGrant,
+        BuildRelease, Certify, ControlTestResult, EndCertification, OpenCase, OpenLog, Ranked,
+        Recommend, RecordControlTests, RecordFile, Request, Retrieve, Stance, Submission, UseGrant,
     },
     signature::Signature,
     state::State,
     statement::{
-        ApprovalStatement, Choice, PromotionStatement, ReleaseStatement, Signed, ThresholdStatement,
+        ApprovalStatement, Choice, CompletionStatement, PromotionStatement, ReleaseStatement,
+        Signed, ThresholdStatement,
     },
     time::Time,
 };
@@ -223,6 +225,7 @@ impl<'r> Scene<'r> {
         scene.must("scene-admin", Request::OpenLog(open))?;
         scene.people()?;
         scene.bring_into_force()?;
+        scene.train()?;
         Ok(scene)
     }
 
@@ -245,42 +248,103 @@ impl<'r> Scene<'r> {
             self.add(agent(one.id.as_str(), one.duty.role(), &one.owner)?)?;
         }
         for (tier, quorum) in &team.approval {
-            // As many as are asked for, stage by stage, and one more.
-            let steps = team.human_steps.iter().map(|step| step.humans);
-            let most = steps.fold(quorum.humans(), u32::max);
-            let places = quorum
-                .stages
-                .iter()
-                .flat_map(|stage| (0..stage.humans).map(move |_| stage));
-            let last = quorum.stages.last().into_iter().cycle();
-            for (n, stage) in (0..=most).zip(places.chain(last)) {
+            for (n, stage) in places(team, quorum) {
                 let id = approver(*tier, n);
                 let mut person = human(&id, &[stage.role])?;
                 person.attributes.clone_from(&stage.attributes);
                 self.add(person)?;
-                self.certify(&id, stage.certification.as_str())?;
                 if let Some(stage) = &stage.name {
                     self.stages.insert(id, stage.clone());
                 }
             }
-            for (owner, stage) in owners
-                .iter()
-                .flat_map(|owner| quorum.stages.iter().map(move |stage| (owner, stage)))
-            {
-                self.certify(owner.as_str(), stage.certification.as_str())?;
+        }
+        for role in [Role::Approver, Role::Owner, Role::Auditor] {
+            self.add(human(&assessor(role), &[role])?)?;
+        }
+        Ok(())
+    }
+
+    /// Everybody who must have passed something for what they are here, has.
+    pub(super) fn train(&mut self) -> Lead {
+        let team = self.release.team();
+        let owners: BTreeSet<_> = team.agents.iter().map(|a| a.owner.to_string()).collect();
+        for (tier, quorum) in &team.approval {
+            let approvers = places(team, quorum).map(|(n, stage)| (approver(*tier, n), stage));
+            let each = owners.iter().flat_map(|owner| {
+                let stages = quorum.stages.iter();
+                stages.map(move |stage| (owner.clone(), stage))
+            });
+            for (who, stage) in approvers.chain(each) {
+                self.certify(&who, &stage.certification)?;
+                for course in team.courses_of(stage.role) {
+                    self.certify(&who, course)?;
+                }
+            }
+        }
+        let signers = [AUTHOR, PROMOTER].map(str::to_owned);
+        for who in owners.into_iter().chain(signers) {
+            for course in team.courses_of(Role::Owner) {
+                self.certify(&who, course)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn certify(&mut self, who: &str, course: &str) -> Lead {
-        let certify = Certify {
-            principal: name(who)?,
-            course: name(course)?,
-            expires: Time::from_millis(self.clock).plus_minutes(CERTIFIED_MINUTES),
+    /// `who` passes a course as the release wants it.
+    pub(super) fn certify(&mut self, who: &str, course: &Course) -> Lead {
+        let Some(rule) = self.release.team().course(course) else {
+            let certify = Certify {
+                principal: name(who)?,
+                course: course.clone(),
+                expires: Time::from_millis(self.clock).plus_minutes(CERTIFIED_MINUTES),
+            };
+            self.must("scene-admin", Request::Certify(certify))?;
+            return Ok(());
         };
-        self.must("scene-admin", Request::Certify(certify))?;
+        let role = rule.assessors.first().copied().unwrap_or(Role::Owner);
+        let by = assessor(role);
+        let passed = self.completion(who, course, rule.content, &by)?;
+        self.must(&by, Request::Assess(sign(passed, &by)?))?;
         Ok(())
+    }
+
+    /// `who` has passed nothing of a course any more.
+    pub(super) fn forget(&mut self, who: &str, course: &Course) -> Lead {
+        let end = EndCertification {
+            principal: name(who)?,
+            course: course.clone(),
+            reason: "a control test".to_owned(),
+        };
+        self.must("scene-admin", Request::EndCertification(end))?;
+        Ok(())
+    }
+
+    /// Puts a file into the log.
+    pub(super) fn record_file(&mut self, content: String) -> Lead {
+        self.must("scene-admin", Request::RecordFile(RecordFile { content }))?;
+        Ok(())
+    }
+
+    /// The assessor's statement that `who` has passed a content of a course just now.
+    pub(super) fn completion(
+        &self,
+        who: &str,
+        course: &Course,
+        content: Digest,
+        by: &str,
+    ) -> Lead<CompletionStatement> {
+        let now = Time::from_millis(self.clock);
+        Ok(CompletionStatement {
+            statement: CompletionStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            trainee: name(who)?,
+            course: course.clone(),
+            content,
+            completed: now,
+            expires: now.plus_minutes(CERTIFIED_MINUTES),
+            signer: name(by)?,
+            credential: credential(by)?,
+        })
     }
 
     fn bring_into_force(&mut self) -> Lead {
@@ -377,6 +441,9 @@ impl<'r> Scene<'r> {
                     .contains_key(&name::<PrincipalId>(&who)?)
                 {
                     self.add(human(&who, &[Role::Owner])?)?;
+                    for course in self.release.team().courses_of(Role::Owner) {
+                        self.certify(&who, course)?;
+                    }
                 }
                 let statement = ThresholdStatement {
                     statement: ThresholdStatement::TYPE.to_owned(),
@@ -632,8 +699,22 @@ impl<'r> Scene<'r> {
     }
 }
 
+/// Places of approvers with the stage of each: as many as are asked for, stage by stage, and one more.
+fn places<'t>(team: &'t Team, quorum: &'t Quorum) -> impl Iterator<Item = (u32, &'t Stage)> {
+    let steps = team.human_steps.iter().map(|step| step.humans);
+    let most = steps.fold(quorum.humans(), u32::max);
+    let stages = quorum.stages.iter();
+    let places = stages.flat_map(|stage| (0..stage.humans).map(move |_| stage));
+    (0..=most).zip(places.chain(quorum.stages.last().into_iter().cycle()))
+}
+
 /// Longer than any scene plays.
 const CERTIFIED_MINUTES: u32 = 60 * 24 * 365;
+
+/// The name of somebody who assesses courses, by their role.
+pub(super) fn assessor(role: Role) -> String {
+    format!("scene-assessor-{}", role.word())
+}
 
 /// The name of an approver of a tier.
 pub(super) fn approver(tier: Tier, n: u32) -> String {

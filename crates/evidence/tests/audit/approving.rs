@@ -6,7 +6,7 @@ use std::path::Path;
 use duty::{
     principal::Role,
     record::{Body, Record},
-    request::{Certify, Request, SetAttributes},
+    request::{Request, SetAttributes},
     statement::{
         ApprovalStatement, Choice, DelegationEndStatement, DelegationStatement, WithdrawalStatement,
     },
@@ -19,12 +19,6 @@ use crate::world::{Invoice, ORIGIN, World, log_key, name, publish, sign};
 /// Dora signs for bob, bob takes it back, bob signs himself, and the delegation ends.
 fn world(dir: &Path) -> World {
     let mut w = World::busy(dir);
-    let certify = Certify {
-        principal: name("carla"),
-        course: name("payment-approval"),
-        expires: Time::from_millis(w.clock + 86_400_000),
-    };
-    w.must("admin", Request::Certify(certify));
     let set = SetAttributes {
         principal: name("gus"),
         attributes: [(name("department"), "finance".to_owned())].into(),
