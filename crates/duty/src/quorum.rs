@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     name::{Attribute, Course, ReasonCode, StageName},
     principal::Role,
+    release::Pace,
 };
 
 /// Attributes of a principal, or those that are asked of one: each name with its one value.
@@ -113,6 +114,8 @@ pub struct Quorum {
     pub order: Order,
     /// How long the request stands, in minutes.
     pub expires_minutes: u32,
+    /// How soon a yes may come; none does not ask.
+    pub pace: Option<Pace>,
     /// The clause that asks for it.
     pub clause: String,
     /// After how many minutes those who may sign are reminded.
@@ -130,6 +133,7 @@ impl Quorum {
             stages: vec![stage],
             order: Order::default(),
             expires_minutes,
+            pace: None,
             remind_minutes: None,
             escalation: None,
         }

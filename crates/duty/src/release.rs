@@ -131,6 +131,36 @@ impl Tool {
     }
 }
 
+/// How soon a person may say yes: what is signed sooner than it can be read was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Seconds from the request to a yes, and from the person's last signature to a yes; 1 to [`Pace::LONGEST`].
+    pub seconds: u32,
+    /// Whether a yes that comes sooner is refused; else it counts, and an exception is raised.
+    pub refuse: bool,
+}
+
+impl Pace {
+    /// As far back as a person's signatures are looked at.
+    pub const LONGEST: u32 = 3_600;
+}
+
+/// What keeps people from being worn down by requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attention {
+    /// How many signatures of one person within an hour are as many as count; 1 to [`Attention::MOST`].
+    pub max_per_hour: Option<u32>,
+    /// How many requests for approval of one agent, in one environment, wait at once; at least 1.
+    pub max_waiting: Option<u32>,
+    /// The clause that asks for it.
+    pub clause: String,
+}
+
+impl Attention {
+    /// As many of a person's signatures as are remembered.
+    pub const MOST: u32 = 1_000;
+}
+
 /// How an action may be let through in an emergency, without the quorum of its tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakGlass {
@@ -205,6 +235,8 @@ pub struct Team {
     pub human_steps: Vec<HumanStep>,
     /// The reasons for which a human may decide against the agents; none asks for no code.
     pub overrides: Option<Overrides>,
+    /// How much is asked of people at once; none sets no bound.
+    pub attention: Option<Attention>,
     /// How an emergency goes; without it there is none.
     pub break_glass: Option<BreakGlass>,
     /// Who may not.
@@ -234,6 +266,15 @@ impl Team {
     pub fn signing_roles(&self) -> BTreeSet<Role> {
         let stages = self.approval.values().flat_map(|quorum| &quorum.stages);
         stages.map(|stage| stage.role).collect()
+    }
+
+    /// For how many seconds a signature under this release has to be remembered, so that the next one can be judged.
+    #[must_use]
+    pub fn remembers(&self) -> u32 {
+        let hour = self.attention.as_ref().and_then(|a| a.max_per_hour);
+        let hour = hour.map_or(0, |_| Pace::LONGEST);
+        let paces = self.approval.values().filter_map(|q| q.pace);
+        paces.map(|p| p.seconds).fold(hour, u32::max)
     }
 
     /// How safe the records behind a case's action must be before it is executed. A case without a tier is taken for a

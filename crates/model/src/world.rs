@@ -228,6 +228,7 @@ impl World {
                 ]),
                 human_steps: Vec::new(),
                 overrides: None,
+                attention: None,
                 break_glass: glass.then(|| BreakGlass {
                     role: Role::Approver,
                     certification: name("pay"),

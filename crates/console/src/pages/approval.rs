@@ -48,6 +48,7 @@ struct Page {
     source: Option<String>,
     read: Vec<Read>,
     asked: String,
+    patience: Option<Obstacle>,
     obstacle: Option<Obstacle>,
     ways: Vec<WayView>,
     /// Whether the first way says more than that the person signs for themself.
@@ -114,10 +115,14 @@ pub(crate) async fn page(
         Ok(mut found) => found.pop(),
         Err(e) => return failed(&e),
     };
-    let (ways, obstacle) = match found {
+    let (ways, found) = match found {
         Some(Ok(ways)) => (ways, None),
         Some(Err(obstacle)) => (Vec::new(), Some(obstacle)),
         None => (Vec::new(), None),
+    };
+    let (patience, obstacle) = match found {
+        Some(o) if o.for_now => (Some(o), None),
+        other => (None, other),
     };
     let story = match story(&desk, &w.case).await {
         Ok(Some(story)) => story,
@@ -155,6 +160,7 @@ pub(crate) async fn page(
         source,
         read: read(&desk, &w),
         asked: view::span(w.asked, desk.engine.now()),
+        patience,
         obstacle,
         named: ways.iter().any(|way| *way != Way::default()),
         ways: ways.iter().map(way_view).collect(),

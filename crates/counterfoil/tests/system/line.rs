@@ -312,6 +312,19 @@ fn humans_approve_reject_and_override_by_command_line() {
     let back = [&withdraw[..], &["--reason", "the number was theirs"]].concat();
     let (said, _) = sign(0, &back);
     assert!(said.contains("takes their yes to"), "{said}");
+    let again = [
+        "approval",
+        "approve",
+        &against,
+        "--as",
+        "amira",
+        "--override",
+        "--reason",
+        reason,
+        "--code",
+    ];
+    let (_, err) = sign(3, &[&again[..], &["confirmed-by-call"]].concat());
+    assert!(err.contains("replayed"), "{err}");
     // Somebody else of Finance, through a deputy.
     let delegate = ["delegation", "add", "dmitri", "--as", "carla", "--days"];
     let why = ["--reason", "at a fair"];
@@ -346,6 +359,24 @@ fn humans_approve_reject_and_override_by_command_line() {
         reason,
     ];
     sign(0, &for_carla);
+    let own = [
+        "approval",
+        "approve",
+        &against,
+        "--as",
+        "carla",
+        "--override",
+        "--reason",
+        reason,
+        "--code",
+    ];
+    let (_, err) = sign(3, &[&own[..], &["confirmed-by-call"]].concat());
+    assert!(err.contains("replayed"), "{err}");
+    let (_, err) = sign(
+        3,
+        &[&own[..3], &["--as", "bram"], &own[5..], &["because"]].concat(),
+    );
+    assert!(err.contains("code-missing"), "{err}");
     let record = delegation["record"].to_string();
     sign(
         0,

@@ -53,7 +53,14 @@ impl Desk<'_> {
             needs_reason(&s.reason)?;
         }
         coded(rules, s)?;
+        let hasty = match s.decision {
+            Choice::Approve => self.at_ease(rules, approval, quorum, &s.signer)?,
+            Choice::Reject => None,
+        };
         self.take_approval(rules, case, approval, (quorum, stage), request);
+        if let Some(text) = hasty {
+            self.raise_in(&s.case, case, ExceptionSort::HastyApproval, text);
+        }
         Ok(())
     }
 
@@ -84,6 +91,7 @@ impl Desk<'_> {
             stage: stage.name.clone(),
             have: tally.have(),
             need: approval.humans,
+            remember_seconds: rules.team().remembers(),
         };
         self.write(place, Some(stage.role), clauses, body);
         if s.overrides {

@@ -411,7 +411,9 @@ impl Desk<'_> {
             let fits = |stage: &Stage| -> Ruled {
                 super::approve::once(case, approval, people(), None, Choice::Approve)?;
                 self.may_count(rules, case, signer, on_behalf, stage)?;
-                people().try_for_each(|who| self.independent(rules, id, case, who, Duty::Approve))
+                people()
+                    .try_for_each(|who| self.independent(rules, id, case, who, Duty::Approve))?;
+                self.at_ease(rules, approval, quorum, signer).map(|_| ())
             };
             for stage in &open {
                 match fits(stage) {

@@ -7,6 +7,7 @@ mod credentials;
 mod delegations;
 mod duties;
 mod erasure;
+mod fatigue;
 mod foresee;
 mod freezes;
 mod glass;

@@ -152,6 +152,7 @@ impl TestRules {
                 ]),
                 human_steps: Vec::new(),
                 overrides: None,
+                attention: None,
                 break_glass: None,
                 disqualify: Some(Disqualify {
                     facts: vec!["vendor.related".to_owned()],

@@ -224,6 +224,7 @@ pub const CATALOGUE: &[Control] = &[
                 "a threshold in place of a mandatory human step",
                 a::threshold_in_place_of_a_human,
             ),
+            ("a yes sooner than reading, and one too many", a::worn_down),
         ],
     },
     Control {
@@ -233,6 +234,10 @@ pub const CATALOGUE: &[Control] = &[
         criteria: &["SOC2 CC7.4", "EUAIA 14", "EUAIA 26"],
         tests: &[
             ("a freeze holds", a::frozen),
+            (
+                "a second emergency before the first was reviewed, and one that nobody reviews",
+                a::glass_again,
+            ),
             ("an override without a reason", a::rejection_without_reason),
             (
                 "an override without a reason code of the release",

@@ -7,6 +7,7 @@ mod approving;
 mod asked;
 mod controls;
 mod credentials;
+mod edited;
 mod erased;
 mod mirror;
 mod resume;

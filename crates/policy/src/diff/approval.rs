@@ -68,6 +68,7 @@ impl Diff {
             (old.expires_minutes, new.expires_minutes),
             Loosens,
         );
+        self.pace(about, old, new);
         self.reminders(about, old, new);
         self.word(about, "clause", &old.clause, &new.clause);
     }
@@ -137,6 +138,31 @@ impl Diff {
             ),
             direction,
         );
+    }
+
+    fn pace(&mut self, about: &str, old: &Quorum, new: &Quorum) {
+        self.number(
+            about,
+            "seconds before a yes may come",
+            (
+                old.pace.map_or(0, |p| p.seconds),
+                new.pace.map_or(0, |p| p.seconds),
+            ),
+            Tightens,
+        );
+        if let (Some(old), Some(new)) = (old.pace, new.pace)
+            && old.refuse != new.refuse
+        {
+            let (what, direction) = if new.refuse {
+                ("a yes that comes sooner is refused", Tightens)
+            } else {
+                (
+                    "a yes that comes sooner counts, and is an exception",
+                    Loosens,
+                )
+            };
+            self.add(about, what, direction);
+        }
     }
 
     fn reminders(&mut self, about: &str, old: &Quorum, new: &Quorum) {

@@ -11,7 +11,7 @@ use duty::{
 };
 use serde::Deserialize;
 
-use super::Check;
+use super::{Check, Hasty};
 
 /// One stage in short, or several.
 #[derive(Deserialize)]
@@ -25,10 +25,12 @@ pub(super) struct WrittenQuorum {
     #[serde(default)]
     stage: Vec<WrittenStage>,
     order: Option<Order>,
-    expires_minutes: u32,
+    pub(super) expires_minutes: u32,
     remind_minutes: Option<u32>,
     escalate_minutes: Option<u32>,
     escalate_to: Option<WrittenTold>,
+    pub(super) min_seconds: Option<u32>,
+    pub(super) hasty: Option<Hasty>,
     clause: String,
 }
 
@@ -80,7 +82,9 @@ impl Check<'_> {
         }
         for (tier, written) in approval {
             let place = format!("[approval.{}]", tier.word());
-            let quorum = self.quorum(&place, written);
+            let pace = self.pace(&place, tier, &written);
+            let mut quorum = self.quorum(&place, written);
+            quorum.pace = pace;
             team.approval.insert(tier, quorum);
         }
     }
@@ -135,6 +139,7 @@ impl Check<'_> {
             stages,
             order: q.order.unwrap_or_default(),
             expires_minutes: q.expires_minutes,
+            pace: None,
             clause: q.clause,
             remind_minutes: q.remind_minutes,
             escalation,
