@@ -160,6 +160,7 @@ impl World {
             role: Role::Approver,
             certification: name("pay"),
             expires_minutes: 60,
+            pace: None,
             clause: "P-1".to_owned(),
         };
         let cap = Cap {
@@ -218,6 +219,7 @@ impl World {
                     (Tier::Elevated, quorum(1)),
                     (Tier::High, quorum(2)),
                 ]),
+                attention: None,
                 break_glass: glass.then(|| BreakGlass {
                     role: Role::Approver,
                     certification: name("pay"),
