@@ -17,6 +17,7 @@ pub mod log_key;
 pub mod name;
 pub mod passkey;
 pub mod principal;
+pub mod quorum;
 pub mod record;
 pub mod refusal;
 pub mod release;
@@ -32,11 +33,11 @@ mod text;
 pub mod time;
 
 pub use decide::{
-    Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, decide, differs,
-    ending, foresee, headroom, may_sign, release_for, says,
+    Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, StageView, Way,
+    decide, differs, ending, foresee, headroom, may_sign, release_for, says, stages,
 };
 pub use fold::FoldError;
 
 /// Version of the fold. A state that was written down is read again by this version alone: the number is raised whenever
 /// the same records would come to another [`State`](state::State), or the same state to other bytes.
-pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 5");
+pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 6");

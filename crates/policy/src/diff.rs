@@ -3,6 +3,7 @@
 //! Each change says what it is about, and, where that can be told, whether it lets agents do more with fewer people
 //! ([`Direction::Loosens`]). Two releases that differ have at least one change.
 
+mod approval;
 mod course;
 mod split;
 
@@ -16,7 +17,7 @@ use cedar_policy::{Effect, PolicySet};
 use duty::{
     conflict::Conflict,
     principal::Duty,
-    release::{Agent, Attention, Quorum, Rules, Threshold, Tier, Tool, WARN_DAYS},
+    release::{Agent, Attention, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
 use serde::Serialize;
 use similar::TextDiff;
@@ -427,68 +428,6 @@ impl Diff {
                 (None, None) => {}
             }
         }
-    }
-
-    fn approval(&mut self, from: &Release, to: &Release) {
-        let (a, b) = (&from.team().approval, &to.team().approval);
-        for (tier, old, new) in both(a.clone(), b.clone()) {
-            let about = format!("approval of a {} risk", tier.word());
-            match (old, new) {
-                (Some(old), Some(new)) => self.quorum(&about, &old, &new),
-                (None, Some(_)) => self.add(&about, "new", Direction::Open),
-                (Some(_), None) => self.add(
-                    &about,
-                    "gone: nothing of this risk can be approved",
-                    Direction::Tightens,
-                ),
-                (None, None) => {}
-            }
-        }
-    }
-
-    fn quorum(&mut self, about: &str, old: &Quorum, new: &Quorum) {
-        self.number(
-            about,
-            "people who must sign",
-            (old.humans, new.humans),
-            Direction::Tightens,
-        );
-        self.word(about, "their role", old.role.word(), new.role.word());
-        self.word(
-            about,
-            "their certification",
-            &old.certification,
-            &new.certification,
-        );
-        self.number(
-            about,
-            "minutes that a request stands",
-            (old.expires_minutes, new.expires_minutes),
-            Direction::Loosens,
-        );
-        self.number(
-            about,
-            "seconds before a yes may come",
-            (
-                old.pace.map_or(0, |p| p.seconds),
-                new.pace.map_or(0, |p| p.seconds),
-            ),
-            Direction::Tightens,
-        );
-        if let (Some(old), Some(new)) = (old.pace, new.pace)
-            && old.refuse != new.refuse
-        {
-            let (what, direction) = if new.refuse {
-                ("a yes that comes sooner is refused", Direction::Tightens)
-            } else {
-                (
-                    "a yes that comes sooner counts, and is an exception",
-                    Direction::Loosens,
-                )
-            };
-            self.add(about, what, direction);
-        }
-        self.word(about, "clause", &old.clause, &new.clause);
     }
 
     fn attention(&mut self, old: Option<&Attention>, new: Option<&Attention>) {

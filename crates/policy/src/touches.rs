@@ -99,8 +99,13 @@ fn of_team(text: &str, id: &str, found: &mut Vec<Touch>) {
             "bind" => "bound to a tool".to_owned(),
             "attention" => "what is asked of people at once".to_owned(),
             "course" => "course".to_owned(),
+            "human_step" => "mandatory human step".to_owned(),
+            "override" => "reason codes of overrides".to_owned(),
             table => match table.strip_prefix("approval.") {
-                Some(tier) => format!("approval of a {tier} risk"),
+                Some(tier) => {
+                    let tier = tier.split('.').next().unwrap_or(tier);
+                    format!("approval of a {tier} risk")
+                }
                 None => format!("`[{table}]`"),
             },
         };

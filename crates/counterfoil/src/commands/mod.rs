@@ -9,6 +9,7 @@ mod check;
 pub(crate) mod clauses;
 pub(crate) mod control;
 pub(crate) mod credential;
+pub(crate) mod delegation;
 pub(crate) mod erase;
 pub(crate) mod exception;
 pub(crate) mod freeze;
