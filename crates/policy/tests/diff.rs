@@ -329,7 +329,8 @@ fn stages_steps_and_codes_say_what_loosens() {
     let gone = found.iter().find(|c| c.about == step).unwrap();
     assert!(gone.what.starts_with("gone: it needed 1 human, when "));
     assert_eq!(gone.direction, Loosens);
-    let when = all.lines().find(|l| l.starts_with("when = ")).unwrap();
+    let lines = &mut all[from..to].lines();
+    let when = lines.find(|l| l.starts_with("when = ")).unwrap();
     let found = team(&format!("{when}\n"), "");
     says(&found, step, "without a condition now", Tightens);
 
