@@ -19,6 +19,7 @@ pub mod record;
 pub mod refusal;
 pub mod release;
 pub mod request;
+pub mod shared;
 pub mod signature;
 mod slice;
 pub mod ssh;
@@ -30,7 +31,8 @@ mod text;
 pub mod time;
 
 pub use decide::{
-    Decision, Foresight, Outlook, Room, Signing, decide, differs, foresee, may_sign, release_for,
+    Decision, Foresight, Outlook, Room, Signing, decide, decide_with, differs, foresee, may_sign,
+    release_for,
 };
 pub use fold::FoldError;
 

@@ -20,7 +20,7 @@ use crate::{
     statement::{
         ApprovalStatement, ConfirmationStatement, CredentialStatement, ErasureStatement,
         GlassReviewStatement, GlassStatement, HoldStatement, LiftStatement, PromotionStatement,
-        ReleaseStatement, Signed, Statement, ThresholdStatement, TriageStatement,
+        Proven, ReleaseStatement, Signed, Statement, ThresholdStatement, TriageStatement,
         UnfreezeStatement,
     },
     subject::SubjectId,
@@ -252,11 +252,15 @@ impl Request {
     /// The same, with the signature.
     #[must_use]
     pub fn proved(&self) -> Option<(&PrincipalId, &CredentialId, &Signature)> {
-        fn of<T: Statement>(
-            signed: &Signed<T>,
-        ) -> Option<(&PrincipalId, &CredentialId, &Signature)> {
-            let s = &signed.statement;
-            Some((s.signer(), s.credential(), &signed.signature))
+        let signed = self.signed()?;
+        Some((signed.signer(), signed.credential(), signed.signature()))
+    }
+
+    /// The signed statement that is its proof.
+    #[must_use]
+    pub fn signed(&self) -> Option<&dyn Proven> {
+        fn of<T: Statement>(signed: &Signed<T>) -> Option<&dyn Proven> {
+            Some(signed)
         }
         match self {
             Self::Approve(r) => of(r),

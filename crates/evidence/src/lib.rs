@@ -16,7 +16,9 @@
 //! | [`control`] | controls: assertions over every record, and attempted violations |
 //! | [`exceptions`](mod@exceptions) | what waits for triage |
 
+mod ahead;
 mod error;
+mod keys;
 mod library;
 mod pretend;
 mod rerun;

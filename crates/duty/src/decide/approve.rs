@@ -234,6 +234,7 @@ pub fn may_sign(
         state,
         rules: Some(rules),
         submission: &submission,
+        checked: None,
         now: now.max(state.time),
         records: Vec::new(),
         exceptions: 0,
