@@ -206,6 +206,8 @@ impl World {
                 all: cap,
                 per_key: cap,
             },
+            split: None,
+            warn_days: None,
         };
         let digest = Digest::of(&threshold).expect("INVARIANT: it has a canonical form");
         let edition = |n| Digest::of(&files(n)).expect("INVARIANT: it has a canonical form");
@@ -228,6 +230,7 @@ impl World {
                         lookup: None,
                     },
                 )]),
+                courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::from([
                     (Tier::Low, quorum(1)),

@@ -14,6 +14,7 @@ mod freeze;
 mod glass;
 mod keys;
 mod line;
+mod people;
 mod policy;
 mod rig;
 mod table;
