@@ -272,6 +272,8 @@ impl<'de> Deserialize<'de> for Digest {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -289,6 +291,35 @@ mod tests {
         assert!(Digest::of(&json!(i64::MIN)).is_err());
         assert!(Digest::of(&json!(1.5)).is_err());
         assert!(Digest::of(&json!(1.0)).is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_not_exact_is_found_wherever_it_stands() {
+        let beyond = MAX_INTEGER + 1;
+        for wrong in [
+            json!(beyond),
+            json!(-(beyond as i64)),
+            json!(0.5),
+            json!(1.0),
+            json!(u64::MAX),
+        ] {
+            for place in [
+                wrong.clone(),
+                json!([1, wrong]),
+                json!({"a": {"b": [null, true, "x", {"c": wrong}]}}),
+            ] {
+                assert!(!numbers::are_exact(&place), "{place}");
+                assert_eq!(check_numbers(&place), check(&place));
+                assert!(check(&place).is_err());
+            }
+            let named = BTreeMap::from([("a", Some((1_u8, wrong)))]);
+            assert!(check_numbers(&named).is_err());
+        }
+        assert!(numbers::are_exact(&json!([
+            MAX_INTEGER,
+            -(MAX_INTEGER as i64),
+            "9007199254740993"
+        ])));
     }
 
     #[test]
@@ -339,6 +370,7 @@ mod tests {
                 fields.insert(key.clone(), value);
             }
             let value = Value::Object(fields);
+            prop_assert!(numbers::are_exact(&value));
             let bytes = to_vec(&value).unwrap();
             prop_assert_eq!(&bytes, &serde_json_canonicalizer::to_vec(&value).unwrap());
             prop_assert_eq!(&bytes, &by_tree(&value).unwrap());

@@ -44,7 +44,7 @@ impl Time {
 
 impl Time {
     /// `YYYY-MM-DDThh:mm:ss.mmmZ`; every record has a few of these.
-    fn text<'t>(self, text: &'t mut [u8; 24]) -> &'t str {
+    fn text(self, text: &mut [u8; 24]) -> &str {
         let stamp = Timestamp::from_millisecond(self.0)
             .expect("INVARIANT: held within the years 1970 to 9999");
         let at = Offset::UTC.to_datetime(stamp);

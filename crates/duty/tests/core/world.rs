@@ -7,7 +7,7 @@ use duty::{
     action::Action,
     canonical::{self, Digest},
     conflict::ConflictMatrix,
-    decide,
+    decide, decide_with,
     facts::Facts,
     name::{CaseId, ItemId},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
@@ -23,6 +23,7 @@ use duty::{
         OpenLog, Outcome, Ranked, Recommend, RecordControlTests, RecordFile, RecordOutcome,
         Request, Retrieve, Stance, Submission, UseGrant,
     },
+    signature::Checked,
     state::State,
     statement::{
         ApprovalStatement, Choice, ConfirmationStatement, ErasureStatement, HoldStatement,
@@ -248,6 +249,8 @@ pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) records: Vec<Record>,
     pub(crate) clock: i64,
+    /// Signatures that were verified lately, good and bad.
+    checked: Vec<Checked>,
 }
 
 impl World {
@@ -276,6 +279,7 @@ impl World {
             state: State::default(),
             records: Vec::new(),
             clock: 1_000,
+            checked: Vec::new(),
         };
         let service = |id: &str, role| NewPrincipal {
             id: name(id),
@@ -395,6 +399,7 @@ impl World {
         let decision = decide(&self.state, rules, &submission);
         let sliced = decide(&self.state.slice(&submission), rules, &submission);
         assert_eq!(decision, sliced, "the slice decides as the whole does");
+        self.knowing(&submission, rules, &decision);
         for record in &decision.records {
             let read = Record::from_bytes(&record.to_bytes().unwrap()).unwrap();
             assert_eq!(&read, record, "records read as they were written");
@@ -403,6 +408,24 @@ impl World {
         self.records.extend(decision.records.iter().cloned());
         self.clock += 1_000;
         decision
+    }
+
+    /// Whatever was verified ahead, of this request under any key that is known or of earlier ones, decides nothing.
+    fn knowing(&mut self, submission: &Submission, rules: Option<&dyn Rules>, as_it_is: &Decision) {
+        if let Some(signed) = submission.request.signed() {
+            let people = self.state.principals.values();
+            let keys = people.flat_map(|p| p.signing());
+            self.checked.truncate(3);
+            let of_it = keys.filter_map(|key| signed.check(&key.proof));
+            self.checked.splice(0..0, of_it.collect::<Vec<_>>());
+        }
+        for checked in &self.checked {
+            let decision = decide_with(&self.state, rules, submission, Some(checked));
+            assert_eq!(
+                &decision, as_it_is,
+                "verified ahead, it is decided as before"
+            );
+        }
     }
 
     #[track_caller]
