@@ -15,7 +15,7 @@ use std::{
 };
 
 use duty::{
-    decide, decide_with,
+    decide,
     name::{CaseId, Environment, ItemId, PrincipalId, ThresholdId},
     record::CaseOutcome,
     release::Rules,
@@ -29,8 +29,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
     history::{Broken, History},
-    moves::{Bound, Deck, Move},
-    world::{World, credential, moment, name, sign, threshold_statement},
+    moves::{Bound, Move, moves},
+    world::{World, credential, moment, name},
 };
 
 /// A state with its history, and how it was reached.
@@ -157,13 +157,8 @@ pub(crate) fn explore(world: &World, bound: &Bound, most: u64, workers: usize) -
     let mut state = world.begin();
     if !bound.signatures {
         for who in ["carla", "dmitri"] {
-            let signed = sign(threshold_statement(world, who), who);
-            let submission = Submission {
-                clock: moment(0),
-                principal: name(who),
-                credential: credential(who),
-                request: Request::SignThreshold(signed),
-            };
+            let request = crate::world::threshold_signature(world, who);
+            let submission = submission(&state, 0, who, request, false);
             let decision = decide(&state, None, &submission);
             for record in &decision.records {
                 state
@@ -218,7 +213,6 @@ struct Worker<'s, 'w> {
     shared: &'s Shared<'w>,
     stack: Vec<Node>,
     counts: Counts,
-    deck: Deck<'w>,
     buffer: Vec<u8>,
 }
 
@@ -228,7 +222,6 @@ impl<'s, 'w> Worker<'s, 'w> {
             shared,
             stack: Vec::new(),
             counts: Counts::default(),
-            deck: Deck::new(shared.world, shared.bound),
             buffer: Vec::new(),
         }
     }
@@ -295,35 +288,37 @@ impl<'s, 'w> Worker<'s, 'w> {
         if node.moment + 1 < self.shared.bound.moments {
             let later = Node {
                 moment: node.moment + 1,
+                path: Some(Arc::new(Step {
+                    before: node.path.clone(),
+                    made: None,
+                })),
                 depth: node.depth + 1,
                 ..node.clone()
             };
-            self.keep(later, node.path.as_ref(), None);
+            self.keep(later);
         }
-        // The moves are lent to it while it tries them.
-        let none = Deck::new(self.shared.world, self.shared.bound);
-        let mut deck = std::mem::replace(&mut self.deck, none);
-        let tried = deck.each(&node.state, &mut |made| self.try_one(node, made));
-        self.deck = deck;
-        tried
+        for made in moves(self.shared.world, &node.state, self.shared.bound) {
+            self.try_one(node, made)?;
+        }
+        Ok(())
     }
 
-    fn try_one(&mut self, node: &Node, made: &mut Move) -> Result<(), Found> {
+    fn try_one(&mut self, node: &Node, made: Move) -> Result<(), Found> {
         let state = &node.state;
-        made.submission.clock = if made.behind {
-            state.time.minus_minutes(1)
-        } else {
-            moment(node.moment).max(state.time)
-        };
-        let (made, submission) = (&*made, &made.submission);
+        let submission = submission(
+            state,
+            node.moment,
+            made.who,
+            made.request.clone(),
+            made.behind,
+        );
         let rules = self.shared.world.rules(state, &submission.request);
         let rules = rules.as_ref().map(|r| r as &dyn Rules);
-        let checked = made.checked.as_deref();
-        let decision = decide_with(state, rules, submission, checked);
+        let decision = decide(state, rules, &submission);
         self.counts.decisions += 1;
         let fail = |broken: Broken| Found {
             broken,
-            steps: way(node.path.as_ref(), Some(made)),
+            steps: way(node.path.as_ref(), Some(&made)),
         };
         let own = |what: &str| {
             fail(Broken {
@@ -333,7 +328,7 @@ impl<'s, 'w> Worker<'s, 'w> {
         };
         // The slice decides as the whole does, and deciding again comes to the same: always where something came of it.
         if decision.refusal.is_none() || self.counts.decisions.is_multiple_of(8) {
-            let again = decide_with(&state.slice(submission), rules, submission, checked);
+            let again = decide(&state.slice(&submission), rules, &submission);
             if again != decision {
                 return Err(own("the slice decides otherwise"));
             }
@@ -367,20 +362,19 @@ impl<'s, 'w> Worker<'s, 'w> {
             return Err(fail(broken));
         }
         self.counts.transitions += 1;
-        self.keep(after, node.path.as_ref(), Some(made));
+        after.path = Some(Arc::new(Step {
+            before: node.path.clone(),
+            made: Some(made),
+        }));
+        self.keep(after);
         Ok(())
     }
 
-    /// Keeps a state that was not seen before, with the way to it.
-    fn keep(&mut self, mut node: Node, before: Option<&Arc<Step>>, made: Option<&Move>) {
+    fn keep(&mut self, node: Node) {
         let key = node.key(&mut self.buffer);
         let shard = &self.shared.seen[(key >> 64) as usize % SHARDS];
         if lock(shard).insert(key) {
             self.shared.states.fetch_add(1, Ordering::Relaxed);
-            node.path = Some(Arc::new(Step {
-                before: before.cloned(),
-                made: made.cloned(),
-            }));
             self.stack.push(node);
         }
     }
@@ -388,6 +382,20 @@ impl<'s, 'w> Worker<'s, 'w> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn submission(state: &State, at: usize, who: &str, request: Request, behind: bool) -> Submission {
+    let now = moment(at).max(state.time);
+    Submission {
+        clock: if behind {
+            state.time.minus_minutes(1)
+        } else {
+            now
+        },
+        principal: name(who),
+        credential: credential(who),
+        request,
+    }
 }
 
 /// The way to a state, in words.
@@ -398,9 +406,8 @@ fn way(path: Option<&Arc<Step>>, last: Option<&Move>) -> Vec<String> {
         } else {
             ""
         };
-        let submission = &made.submission;
-        let request = serde_json::to_string(&submission.request).unwrap_or_default();
-        format!("{}{behind}: {request}", submission.principal)
+        let request = serde_json::to_string(&made.request).unwrap_or_default();
+        format!("{}{behind}: {request}", made.who)
     };
     let mut steps: Vec<String> = last.map(words).into_iter().collect();
     let mut at = path;

@@ -3,8 +3,6 @@
 //! It is bounded only in how often something that changes nothing of consequence may be repeated: an agent looks for clauses
 //! once in a case. Whatever else could be asked again is asked again, and must be refused.
 
-use std::{collections::HashMap, sync::Arc};
-
 use duty::{
     canonical::Digest,
     freeze::Scope,
@@ -13,21 +11,17 @@ use duty::{
     release::Tier,
     request::{
         Call, Expire, FoundBy, Freeze, NoteOverdue, OpenCase, Outcome, Promote, Ranked, Recommend,
-        RecordOutcome, Request, Retrieve, RevokePrincipal, Stance, Submission, UseGrant,
+        RecordOutcome, Request, Retrieve, RevokePrincipal, Stance, UseGrant,
     },
-    signature::Checked,
     state::{Case, State},
     statement::{
-        ApprovalStatement, Choice, GlassReviewStatement, GlassStatement, Signed, Statement,
-        UnfreezeStatement,
+        ApprovalStatement, Choice, GlassReviewStatement, GlassStatement, UnfreezeStatement,
     },
-    time::Time,
 };
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::world::{
     APPROVERS, ELEVATED, ENV, FORBIDDEN, HIGH, LOW, ORIGIN, SIGNERS, World, credential, name, pay,
-    promotion, signed, tested, threshold_statement, tier,
+    promotion, sign, tested, threshold_signature, tier,
 };
 
 /// How large the world is.
@@ -69,110 +63,44 @@ impl Bound {
 /// One request, and who makes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Move {
-    /// What is submitted; its clock is set when it is tried.
-    pub(crate) submission: Submission,
-    /// Its signature, verified once for all states that it is tried at.
-    pub(crate) checked: Option<Arc<Checked>>,
+    pub(crate) who: &'static str,
+    pub(crate) request: Request,
     /// Whether the clock stands before the log.
     pub(crate) behind: bool,
 }
 
 const CASES: [&str; 3] = ["c1", "c2", "c3"];
 
-/// Cases whose moves are kept: what is tried in a case depends on the case alone, and the same come again and again beside
-/// others.
-const KEPT: usize = 2048;
-
 /// All that is tried at a state.
-pub(crate) struct Deck<'w> {
-    world: &'w World,
-    bound: &'w Bound,
-    cases: HashMap<u128, Vec<Move>>,
-    buffer: Vec<u8>,
-}
-
-impl<'w> Deck<'w> {
-    pub(crate) fn new(world: &'w World, bound: &'w Bound) -> Self {
-        Self {
-            world,
-            bound,
-            cases: HashMap::new(),
-            buffer: Vec::new(),
+pub(crate) fn moves(world: &World, state: &State, bound: &Bound) -> Vec<Move> {
+    let mut moves = Moves {
+        world,
+        state,
+        list: Vec::with_capacity(64),
+    };
+    for id in &CASES[..bound.cases] {
+        let case_id: CaseId = name(id);
+        match state.cases.get(&case_id) {
+            Some(case) => moves.case(id, case, bound),
+            None if state.closed.contains_key(&case_id) => moves.ended(id),
+            None => moves.opening(id),
         }
     }
-
-    /// Hands every move at a state on to `f`, until it fails.
-    pub(crate) fn each<E>(
-        &mut self,
-        state: &State,
-        f: &mut dyn FnMut(&mut Move) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for id in &CASES[..self.bound.cases] {
-            let case_id: CaseId = name(id);
-            let case = state.cases.get(&case_id);
-            let ended = state.closed.contains_key(&case_id);
-            self.buffer.clear();
-            serde_json::to_writer(&mut self.buffer, &(id, case, ended))
-                .expect("INVARIANT: a case can be written");
-            let key = xxh3_128(&self.buffer);
-            if self.cases.len() >= KEPT && !self.cases.contains_key(&key) {
-                self.cases.clear();
-            }
-            let moves = self.cases.entry(key).or_insert_with(|| {
-                let mut moves = Moves::new(self.world);
-                match case {
-                    Some(case) => moves.case(id, case, self.bound),
-                    None if ended => moves.ended(id),
-                    None => moves.opening(id),
-                }
-                moves.list
-            });
-            moves.iter_mut().try_for_each(&mut *f)?;
-        }
-        let mut others = Moves::new(self.world);
-        others.others(state, self.bound);
-        others.list.iter_mut().try_for_each(f)
-    }
+    moves.others(bound);
+    moves.list
 }
 
 struct Moves<'w> {
     world: &'w World,
+    state: &'w State,
     list: Vec<Move>,
 }
 
-impl<'w> Moves<'w> {
-    fn new(world: &'w World) -> Self {
-        Self {
-            world,
-            list: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, who: &str, request: Request) {
-        self.put(who, request, None);
-    }
-
-    /// A statement in the name of `who`, with the signature of `hand`.
-    fn add_signed<T: Statement>(
-        &mut self,
-        who: &str,
-        statement: T,
-        hand: &str,
-        request: impl FnOnce(Signed<T>) -> Request,
-    ) {
-        let (signed, checked) = signed(statement, hand);
-        self.put(who, request(signed), Some(checked));
-    }
-
-    fn put(&mut self, who: &str, request: Request, checked: Option<Arc<Checked>>) {
+impl Moves<'_> {
+    fn add(&mut self, who: &'static str, request: Request) {
         self.list.push(Move {
-            submission: Submission {
-                clock: Time::EPOCH,
-                principal: name(who),
-                credential: credential(who),
-                request,
-            },
-            checked,
+            who,
+            request,
             behind: false,
         });
     }
@@ -214,7 +142,7 @@ impl<'w> Moves<'w> {
             }
             self.approving(id, case);
         } else if let Some(late) = approval(id, case, "gus", Choice::Approve) {
-            self.add_signed("gus", late, "gus", Request::Approve);
+            self.add("gus", Request::Approve(sign(late, "gus")));
         }
         let cents = cents(case);
         let call = Request::Call(Call {
@@ -228,10 +156,11 @@ impl<'w> Moves<'w> {
             for who in ["ana", "sub", "bob"] {
                 self.add(who, using(id, cents));
             }
-            self.add("exe", using(id, cents));
-            if let Some(last) = self.list.last_mut() {
-                last.behind = true;
-            }
+            self.list.push(Move {
+                who: "exe",
+                request: using(id, cents),
+                behind: true,
+            });
         }
         if case.grant.as_ref().is_some_and(|g| g.used.is_some()) {
             for found_by in [FoundBy::Answer, FoundBy::Lookup, FoundBy::Recovery] {
@@ -307,11 +236,11 @@ impl<'w> Moves<'w> {
     fn approving(&mut self, id: &'static str, case: &Case) {
         for who in APPROVERS {
             if let Some(statement) = approval(id, case, who, Choice::Approve) {
-                self.add_signed(who, statement, who, Request::Approve);
+                self.add(who, Request::Approve(sign(statement, who)));
             }
         }
         if let Some(no) = approval(id, case, "bob", Choice::Reject) {
-            self.add_signed("bob", no, "bob", Request::Approve);
+            self.add("bob", Request::Approve(sign(no, "bob")));
         }
         let Some(yes) = approval(id, case, "gus", Choice::Approve) else {
             return;
@@ -322,14 +251,14 @@ impl<'w> Moves<'w> {
         }
         let mut other = yes.clone();
         other.action = Digest::of_bytes(b"another action");
-        self.add_signed("gus", other, "gus", Request::Approve);
+        self.add("gus", Request::Approve(sign(other, "gus")));
         let mut other = yes.clone();
         other.env = name("dev");
-        self.add_signed("gus", other, "gus", Request::Approve);
+        self.add("gus", Request::Approve(sign(other, "gus")));
         // The analyst signs, in its own name and in another's.
-        self.add_signed("gus", yes, "ana", Request::Approve);
+        self.add("gus", Request::Approve(sign(yes, "ana")));
         if let Some(own) = approval(id, case, "ana", Choice::Approve) {
-            self.add_signed("ana", own, "ana", Request::Approve);
+            self.add("ana", Request::Approve(sign(own, "ana")));
         }
     }
 
@@ -351,15 +280,15 @@ impl<'w> Moves<'w> {
                 signer: asked.signer,
                 credential: asked.credential,
             };
-            self.add_signed(who, statement, who, Request::BreakGlass);
+            self.add(who, Request::BreakGlass(sign(statement, who)));
         }
     }
 
-    fn others(&mut self, state: &State, bound: &Bound) {
+    fn others(&mut self, bound: &Bound) {
         if bound.glass {
-            for (grant, glass) in &state.glass {
+            for (grant, glass) in &self.state.glass {
                 for who in ["bob", "dmitri"] {
-                    self.add_signed(who, reviewing(grant, who), who, Request::ReviewGlass);
+                    self.add(who, reviewing(grant, who));
                 }
                 if !glass.overdue {
                     let grant = grant.clone();
@@ -369,8 +298,7 @@ impl<'w> Moves<'w> {
         }
         if bound.signatures {
             for who in SIGNERS {
-                let statement = threshold_statement(self.world, who);
-                self.add_signed(who, statement, who, Request::SignThreshold);
+                self.add(who, threshold_signature(self.world, who));
             }
         }
         if bound.revocations {
@@ -383,7 +311,7 @@ impl<'w> Moves<'w> {
             }
         }
         if bound.freezes {
-            match state.freezes.keys().next() {
+            match self.state.freezes.keys().next() {
                 None => {
                     let freeze = Freeze {
                         scope: Scope::Agent { agent: name("exe") },
@@ -393,21 +321,20 @@ impl<'w> Moves<'w> {
                 }
                 Some(freeze) => {
                     for who in ["ines", "carla"] {
-                        self.add_signed(who, lifting(*freeze, who), who, Request::Unfreeze);
+                        self.add(who, lifting(*freeze, who));
                     }
                 }
             }
         }
         if bound.releases {
             let second = self.world.release(1);
-            if !state.tested.contains_key(&second) {
+            if !self.state.tested.contains_key(&second) {
                 self.add("engine", tested(second));
             }
             for edition in [0, 1] {
                 // The author, who may not, and another.
                 for who in ["carla", "dmitri"] {
-                    let statement = promotion(self.world, state, edition, who);
-                    self.add_signed(who, statement, who, Request::PromoteSigned);
+                    self.add(who, promotion(self.world, self.state, edition, who));
                 }
                 let unsigned = Promote {
                     environment: name(ENV),
@@ -480,27 +407,33 @@ fn outcome(id: &str, outcome: Outcome, found_by: FoundBy) -> Request {
     })
 }
 
-fn reviewing(grant: &ItemId, who: &str) -> GlassReviewStatement {
-    GlassReviewStatement {
-        statement: GlassReviewStatement::TYPE.to_owned(),
-        log: ORIGIN.to_owned(),
-        grant: grant.clone(),
-        justified: true,
-        finding: "it was right".to_owned(),
-        signer: name(who),
-        credential: credential(who),
-    }
+fn reviewing(grant: &ItemId, who: &str) -> Request {
+    Request::ReviewGlass(sign(
+        GlassReviewStatement {
+            statement: GlassReviewStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            grant: grant.clone(),
+            justified: true,
+            finding: "it was right".to_owned(),
+            signer: name(who),
+            credential: credential(who),
+        },
+        who,
+    ))
 }
 
-fn lifting(freeze: u64, who: &str) -> UnfreezeStatement {
-    UnfreezeStatement {
-        statement: UnfreezeStatement::TYPE.to_owned(),
-        log: ORIGIN.to_owned(),
-        freeze,
-        reason: "looked into".to_owned(),
-        signer: name(who),
-        credential: credential(who),
-    }
+fn lifting(freeze: u64, who: &str) -> Request {
+    Request::Unfreeze(sign(
+        UnfreezeStatement {
+            statement: UnfreezeStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            freeze,
+            reason: "looked into".to_owned(),
+            signer: name(who),
+            credential: credential(who),
+        },
+        who,
+    ))
 }
 
 fn approval(id: &str, case: &Case, who: &str, decision: Choice) -> Option<ApprovalStatement> {

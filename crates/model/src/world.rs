@@ -4,7 +4,6 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -24,12 +23,13 @@ use duty::{
         BuildRelease, Certify, ControlTestResult, OpenLog, RecordControlTests, RecordFile, Request,
         Submission,
     },
-    signature::{Checked, Signature},
+    signature::Signature,
     state::State,
-    statement::{PromotionStatement, ReleaseStatement, Signed, Statement, ThresholdStatement},
+    statement::{PromotionStatement, ReleaseStatement, Signed, ThresholdStatement},
     time::Time,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
+use serde::Serialize;
 use serde_json::json;
 
 pub(crate) const ORIGIN: &str = "model.example/log";
@@ -97,44 +97,24 @@ fn key(who: &str) -> SigningKey {
     SigningKey::from_bytes(Digest::of_bytes(who.as_bytes()).as_bytes())
 }
 
-/// A signature, and what verifying it with the key of whoever is said to have signed came to.
-type Made = (String, Arc<Checked>);
-
 thread_local! {
-    /// Signatures by what was signed and by whom: the same statements come again and again.
-    static SIGNED: RefCell<HashMap<(Vec<u8>, String), Made>> = RefCell::default();
+    /// Signatures by what was signed: the same statements come again and again.
+    static SIGNED: RefCell<HashMap<(Vec<u8>, String), String>> = RefCell::default();
 }
 
-/// A statement signed by `who`, who need not be the one that it names.
-pub(crate) fn sign<T: Statement>(statement: T, who: &str) -> Signed<T> {
-    signed(statement, who).0
-}
-
-/// As [`sign`], with the signature verified.
-pub(crate) fn signed<T: Statement>(statement: T, who: &str) -> (Signed<T>, Arc<Checked>) {
+pub(crate) fn sign<T: Serialize>(statement: T, who: &str) -> Signed<T> {
     let bytes = to_vec(&statement).expect("INVARIANT: statements have a canonical form");
-    let (signature, checked) = SIGNED.with_borrow_mut(|signed| {
+    let signature = SIGNED.with_borrow_mut(|signed| {
         let known = signed.entry((bytes, who.to_owned()));
-        let made = known.or_insert_with_key(|(bytes, who)| {
-            let text = BASE64_STANDARD.encode(key(who).sign(bytes).to_bytes());
-            let named = proof(statement.signer().as_str());
-            let checked = Checked::new(&named, bytes.clone(), &Signature::Text(text.clone()));
-            (text, Arc::new(checked))
-        });
-        made.clone()
+        known
+            .or_insert_with_key(|(bytes, who)| {
+                BASE64_STANDARD.encode(key(who).sign(bytes).to_bytes())
+            })
+            .clone()
     });
-    let signed = Signed {
+    Signed {
         statement,
         signature: Signature::Text(signature),
-    };
-    (signed, checked)
-}
-
-/// What a person signs with.
-fn proof(who: &str) -> Proof {
-    let public = PublicKey::from_bytes(key(who).verifying_key().as_bytes());
-    Proof::Ed25519 {
-        public: public.expect("INVARIANT: a key that was made is one"),
     }
 }
 
@@ -377,8 +357,7 @@ impl World {
             log.must("carla", Request::SignRelease(sign(statement, "carla")));
             if edition == 0 {
                 log.must("engine", tested(release));
-                let promoted = promotion(self, &log.state, edition, "dmitri");
-                log.must("dmitri", Request::PromoteSigned(sign(promoted, "dmitri")));
+                log.must("dmitri", promotion(self, &log.state, edition, "dmitri"));
             }
         }
         log.state
@@ -457,40 +436,42 @@ pub(crate) fn tested(release: Digest) -> Request {
     })
 }
 
-pub(crate) fn promotion(
-    world: &World,
-    state: &State,
-    edition: usize,
-    who: &str,
-) -> PromotionStatement {
+pub(crate) fn promotion(world: &World, state: &State, edition: usize, who: &str) -> Request {
     let release = world.release(edition);
     let env = name(ENV);
-    PromotionStatement {
-        statement: PromotionStatement::TYPE.to_owned(),
-        log: ORIGIN.to_owned(),
-        replaces: state.environments.get(&env).copied(),
-        env,
-        release,
-        tests: state.tested.get(&release).map(|t| t.record),
-        reason: "it is better".to_owned(),
-        signer: name(who),
-        credential: credential(who),
-    }
+    Request::PromoteSigned(sign(
+        PromotionStatement {
+            statement: PromotionStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            replaces: state.environments.get(&env).copied(),
+            env,
+            release,
+            tests: state.tested.get(&release).map(|t| t.record),
+            reason: "it is better".to_owned(),
+            signer: name(who),
+            credential: credential(who),
+        },
+        who,
+    ))
 }
 
-pub(crate) fn threshold_statement(world: &World, who: &str) -> ThresholdStatement {
+pub(crate) fn threshold_signature(world: &World, who: &str) -> Request {
     let (threshold, digest) = world.threshold();
-    ThresholdStatement {
-        statement: ThresholdStatement::TYPE.to_owned(),
-        log: ORIGIN.to_owned(),
-        threshold: threshold.id.clone(),
-        digest: *digest,
-        signer: name(who),
-        credential: credential(who),
-    }
+    Request::SignThreshold(sign(
+        ThresholdStatement {
+            statement: ThresholdStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            threshold: threshold.id.clone(),
+            digest: *digest,
+            signer: name(who),
+            credential: credential(who),
+        },
+        who,
+    ))
 }
 
 fn human(id: &str, roles: &[Role]) -> NewPrincipal {
+    let public = PublicKey::from_bytes(key(id).verifying_key().as_bytes());
     let roles: BTreeSet<Role> = roles.iter().copied().collect();
     NewPrincipal {
         id: name(id),
@@ -500,7 +481,9 @@ fn human(id: &str, roles: &[Role]) -> NewPrincipal {
         acts_for: None,
         credentials: vec![Credential {
             id: credential(id),
-            proof: proof(id),
+            proof: Proof::Ed25519 {
+                public: public.expect("INVARIANT: a key that was made is one"),
+            },
         }],
     }
 }
