@@ -253,6 +253,30 @@ pub(crate) struct World {
     checked: Vec<Checked>,
 }
 
+/// Whatever was verified ahead, of this request under any key that is known or of earlier ones, decides nothing.
+fn knowing(
+    state: &State,
+    checked: &mut Vec<Checked>,
+    rules: Option<&dyn Rules>,
+    submission: &Submission,
+    as_it_is: &Decision,
+) {
+    if let Some(signed) = submission.request.signed() {
+        let keys = state.principals.values().flat_map(|p| p.signing());
+        let of_it = keys.filter_map(|key| signed.check(&key.proof));
+        let of_it: Vec<_> = of_it.collect();
+        checked.truncate(3);
+        checked.splice(0..0, of_it);
+    }
+    for checked in checked {
+        let decision = decide_with(state, rules, submission, Some(checked));
+        assert_eq!(
+            &decision, as_it_is,
+            "verified ahead, it is decided as before"
+        );
+    }
+}
+
 impl World {
     /// A log with everybody in it, a release in force and its threshold signed.
     pub(crate) fn new() -> Self {
@@ -399,7 +423,13 @@ impl World {
         let decision = decide(&self.state, rules, &submission);
         let sliced = decide(&self.state.slice(&submission), rules, &submission);
         assert_eq!(decision, sliced, "the slice decides as the whole does");
-        self.knowing(&submission, rules, &decision);
+        knowing(
+            &self.state,
+            &mut self.checked,
+            rules,
+            &submission,
+            &decision,
+        );
         for record in &decision.records {
             let read = Record::from_bytes(&record.to_bytes().unwrap()).unwrap();
             assert_eq!(&read, record, "records read as they were written");
@@ -408,24 +438,6 @@ impl World {
         self.records.extend(decision.records.iter().cloned());
         self.clock += 1_000;
         decision
-    }
-
-    /// Whatever was verified ahead, of this request under any key that is known or of earlier ones, decides nothing.
-    fn knowing(&mut self, submission: &Submission, rules: Option<&dyn Rules>, as_it_is: &Decision) {
-        if let Some(signed) = submission.request.signed() {
-            let people = self.state.principals.values();
-            let keys = people.flat_map(|p| p.signing());
-            self.checked.truncate(3);
-            let of_it = keys.filter_map(|key| signed.check(&key.proof));
-            self.checked.splice(0..0, of_it.collect::<Vec<_>>());
-        }
-        for checked in &self.checked {
-            let decision = decide_with(&self.state, rules, submission, Some(checked));
-            assert_eq!(
-                &decision, as_it_is,
-                "verified ahead, it is decided as before"
-            );
-        }
     }
 
     #[track_caller]
