@@ -17,6 +17,7 @@ mod group;
 mod headroom;
 mod keep;
 mod near;
+mod pace;
 mod permit;
 mod promote;
 mod recommend;

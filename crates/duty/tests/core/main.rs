@@ -5,6 +5,7 @@ mod conflicts;
 mod credentials;
 mod duties;
 mod erasure;
+mod fatigue;
 mod foresee;
 mod freezes;
 mod glass;
