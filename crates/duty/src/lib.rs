@@ -16,6 +16,7 @@ pub mod log_key;
 pub mod name;
 pub mod passkey;
 pub mod principal;
+pub mod quorum;
 pub mod record;
 pub mod refusal;
 pub mod release;
@@ -32,8 +33,8 @@ mod text;
 pub mod time;
 
 pub use decide::{
-    Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, decide,
-    decide_with, differs, ending, foresee, headroom, may_sign, release_for,
+    Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, StageView, Way,
+    decide, decide_with, differs, ending, foresee, headroom, may_sign, release_for, stages,
 };
 pub use fold::FoldError;
 

@@ -15,13 +15,15 @@ use crate::{
     freeze::Scope,
     name::{CaseId, Course, CredentialId, Environment, GroupId, ItemId, PrincipalId, ThresholdId},
     principal::{Duty, NewPrincipal, Proof, Role},
+    quorum::Attributes,
     release::ClauseRef,
     signature::Signature,
     statement::{
         ApprovalStatement, CompletionStatement, ConfirmationStatement, CredentialStatement,
-        ErasureStatement, GlassReviewStatement, GlassStatement, HoldStatement, LiftStatement,
-        PromotionStatement, Proven, ReleaseStatement, Signed, Statement, ThresholdStatement,
-        TriageStatement, UnfreezeStatement,
+        DelegationEndStatement, DelegationStatement, ErasureStatement, GlassReviewStatement,
+        GlassStatement, HoldStatement, LiftStatement, PromotionStatement, Proven, ReleaseStatement,
+        Signed, Statement, ThresholdStatement, TriageStatement, UnfreezeStatement,
+        WithdrawalStatement,
     },
     subject::SubjectId,
     tagged,
@@ -129,6 +131,16 @@ pub enum Request {
     NoteOverdue(NoteOverdue),
     /// Take down that a threshold of a release in force ends soon.
     NoteEnding(NoteEnding),
+    /// Say anew what is said of a principal.
+    SetAttributes(SetAttributes),
+    /// Take a yes back, signed.
+    Withdraw(Signed<WithdrawalStatement>),
+    /// Let another human sign for oneself, signed.
+    Delegate(Signed<DelegationStatement>),
+    /// End that before its time, signed.
+    EndDelegation(Signed<DelegationEndStatement>),
+    /// Remind whoever has to sign, or tell others that nobody did.
+    NoteWaiting(NoteWaiting),
 }
 
 struct ByType;
@@ -222,6 +234,11 @@ by_type! {
     ReviewGlass "review_glass"
     NoteOverdue "note_overdue"
     NoteEnding "note_ending"
+    SetAttributes "set_attributes"
+    Withdraw "withdraw"
+    Delegate "delegate"
+    EndDelegation "end_delegation"
+    NoteWaiting "note_waiting"
 }
 
 impl Request {
@@ -236,6 +253,8 @@ impl Request {
             Self::Recommend(r) => Some(r.case.clone()),
             Self::Approve(r) => Some(r.statement.case.clone()),
             Self::BreakGlass(r) => Some(r.statement.case.clone()),
+            Self::Withdraw(r) => r.statement.approval.case(),
+            Self::NoteWaiting(r) => r.approval.case(),
             Self::UseGrant(r) => r.grant.case(),
             Self::RecordOutcome(r) => r.grant.case(),
             Self::Expire(r) => Some(r.case.clone()),
@@ -270,6 +289,9 @@ impl Request {
             | Self::Unfreeze(_)
             | Self::ReviewGlass(_)
             | Self::NoteOverdue(_)
+            | Self::SetAttributes(_)
+            | Self::Delegate(_)
+            | Self::EndDelegation(_)
             | Self::NoteEnding(_) => None,
         }
     }
@@ -308,6 +330,9 @@ impl Request {
             Self::Unfreeze(r) => of(r),
             Self::BreakGlass(r) => of(r),
             Self::ReviewGlass(r) => of(r),
+            Self::Withdraw(r) => of(r),
+            Self::Delegate(r) => of(r),
+            Self::EndDelegation(r) => of(r),
             Self::OpenLog(_)
             | Self::AddPrincipal(_)
             | Self::RevokePrincipal(_)
@@ -336,6 +361,8 @@ impl Request {
             | Self::EndRetention(_)
             | Self::Freeze(_)
             | Self::NoteOverdue(_)
+            | Self::SetAttributes(_)
+            | Self::NoteWaiting(_)
             | Self::NoteEnding(_) => None,
         }
     }
@@ -413,6 +440,26 @@ pub struct Freeze {
 pub struct NoteOverdue {
     /// The grant that was given in the emergency.
     pub grant: ItemId,
+}
+
+/// See [`Request::SetAttributes`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetAttributes {
+    /// Of whom.
+    pub principal: PrincipalId,
+    /// All that is said from now on: what is not here is said no more.
+    pub attributes: Attributes,
+    /// Why.
+    pub reason: String,
+}
+
+/// See [`Request::NoteWaiting`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoteWaiting {
+    /// The request for approval that waits.
+    pub approval: ItemId,
 }
 
 /// See [`Request::NoteEnding`].

@@ -1,8 +1,10 @@
 //! The core from outside: one case through its duties, attacks on it, and laws over random histories.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod approvals;
 mod conflicts;
 mod credentials;
+mod delegations;
 mod duties;
 mod erasure;
 mod fatigue;
