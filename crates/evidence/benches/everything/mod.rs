@@ -398,6 +398,7 @@ fn person(world: &mut World, n: usize) {
         roles: vec![Role::Service],
         owner: None,
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: name(&format!("{who}-1")),
             proof: Proof::Token {
