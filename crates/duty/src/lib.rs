@@ -22,6 +22,7 @@ pub mod record;
 pub mod refusal;
 pub mod release;
 pub mod request;
+pub mod shared;
 pub mod signature;
 mod slice;
 pub mod ssh;
@@ -34,7 +35,7 @@ pub mod time;
 
 pub use decide::{
     Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, StageView, Way,
-    decide, differs, ending, foresee, headroom, may_sign, release_for, says, stages,
+    decide, decide_with, differs, ending, foresee, headroom, may_sign, release_for, says, stages,
 };
 pub use fold::FoldError;
 
