@@ -7,6 +7,7 @@
 mod approve;
 mod authority;
 mod credential;
+mod elsewhere;
 mod erase;
 mod execute;
 mod foresee;
@@ -17,6 +18,7 @@ mod keep;
 mod permit;
 mod promote;
 mod recommend;
+mod report;
 mod threshold;
 mod triage;
 mod verdict;
@@ -141,6 +143,7 @@ impl<'a> Desk<'a> {
             Request::Approve(r) => self.approve(r),
             Request::UseGrant(r) => self.use_grant(r),
             Request::RecordOutcome(r) => self.record_outcome(r),
+            Request::RecordDecision(r) => self.record_decision(r),
             Request::Expire(r) => self.expire(r),
             Request::Triage(r) => self.triage(r),
             Request::RotateLogKey(r) => self.rotate_log_key(r),

@@ -43,6 +43,8 @@ pub enum Role {
     Admin,
     /// The platform itself: opens cases, records answers, outcomes and expiries.
     Service,
+    /// Opens cases from outside, and does nothing else by that.
+    Intake,
 }
 
 impl Role {
@@ -58,6 +60,7 @@ impl Role {
             Self::Auditor => "auditor",
             Self::Admin => "admin",
             Self::Service => "service",
+            Self::Intake => "intake",
         }
     }
 }

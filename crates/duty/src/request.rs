@@ -87,6 +87,8 @@ pub enum Request {
     UseGrant(UseGrant),
     /// Record what came of it.
     RecordOutcome(RecordOutcome),
+    /// Take down a decision that was made elsewhere.
+    RecordDecision(RecordDecision),
     /// End what has expired in a case.
     Expire(Expire),
     /// Triage an exception, signed.
@@ -185,6 +187,7 @@ by_type! {
     Approve "approve"
     UseGrant "use_grant"
     RecordOutcome "record_outcome"
+    RecordDecision "record_decision"
     Expire "expire"
     Triage "triage"
     RotateLogKey "rotate_log_key"
@@ -214,6 +217,7 @@ impl Request {
             Self::BreakGlass(r) => Some(r.statement.case.clone()),
             Self::UseGrant(r) => r.grant.case(),
             Self::RecordOutcome(r) => r.grant.case(),
+            Self::RecordDecision(r) => Some(r.case.clone()),
             Self::Expire(r) => Some(r.case.clone()),
             Self::Triage(r) => r.statement.exception.case(),
             Self::OpenLog(_)
@@ -288,6 +292,7 @@ impl Request {
             | Self::Recommend(_)
             | Self::UseGrant(_)
             | Self::RecordOutcome(_)
+            | Self::RecordDecision(_)
             | Self::Expire(_)
             | Self::RotateLogKey(_)
             | Self::EndRetention(_)
@@ -600,6 +605,10 @@ pub enum FoundBy {
     Recovery,
     /// Nothing was called: the environment has simulated effects.
     Simulated,
+    /// Whoever used the grant carried the effect out, and says so.
+    Caller,
+    /// Whoever used the grant was to carry the effect out, and has not said in time what came of it.
+    Overdue,
 }
 
 /// Record what came of a grant.
@@ -617,6 +626,30 @@ pub struct RecordOutcome {
     /// Commitment to the target's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Digest>,
+}
+
+/// A decision that was made, and perhaps carried out, where this log authorised nothing: it is taken down and changes nothing
+/// else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordDecision {
+    /// In which case; it ends with this.
+    pub case: CaseId,
+    /// What was decided.
+    pub stance: Stance,
+    /// The action that it was about, where there was one; its tool need not be one of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// In whole percent.
+    pub confidence: u8,
+    /// In plain sentences; no personal data.
+    pub rationale: String,
+    /// The clauses relied on; each must be one of the release.
+    pub clauses: Vec<ClauseRef>,
+    /// The model that decided, or the name of what did.
+    pub model: String,
+    /// Where it was decided: the name of a system.
+    pub system: String,
 }
 
 /// End what has expired.

@@ -140,6 +140,7 @@ impl State {
             | Request::Approve(_)
             | Request::UseGrant(_)
             | Request::RecordOutcome(_)
+            | Request::RecordDecision(_)
             | Request::Expire(_)
             | Request::RotateLogKey(_)
             | Request::Freeze(_) => {}

@@ -4,6 +4,7 @@
 //! and answers only when they are durable. Whatever has an effect ([`Engine::execute`]) happens after that (I1).
 
 mod act;
+mod caller;
 pub mod clock;
 mod docket;
 mod erase;
@@ -17,6 +18,7 @@ pub mod stop;
 pub mod target;
 
 pub use act::{Called, Executed};
+pub use caller::Begun;
 pub use docket::Waiting;
 pub use error::EngineError;
 pub use recover::Recovered;

@@ -206,6 +206,7 @@ impl World {
                         facts: Vec::new(),
                         idempotency: Some("key".to_owned()),
                         lookup: None,
+                        by_caller: false,
                     },
                 )]),
                 conflicts: ConflictMatrix::default(),

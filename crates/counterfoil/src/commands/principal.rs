@@ -24,10 +24,11 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
         PrincipalCommand::Add {
             id,
             human: _,
+            service,
             owner,
             roles,
             dir,
-        } => add(&dir.dir, &id, owner.as_deref(), &roles).await,
+        } => add(&dir.dir, &id, service, owner.as_deref(), &roles).await,
         PrincipalCommand::List { dir, form } => {
             let state = super::state_of(&dir.dir)?;
             list(&state, form.json);
@@ -45,11 +46,21 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
     }
 }
 
-async fn add(dir: &Path, id: &str, owner: Option<&str>, roles: &[RoleWord]) -> Result<(), Failure> {
+async fn add(
+    dir: &Path,
+    id: &str,
+    service: bool,
+    owner: Option<&str>,
+    roles: &[RoleWord],
+) -> Result<(), Failure> {
     let id: PrincipalId = named(id)?;
     let roles = roles.iter().map(|r| role(*r)).collect();
     let door = Door::open(dir).await?;
     let (new, file) = match owner {
+        None if service => (
+            keys::new_service(dir, &id, roles)?,
+            keys::service_file(dir, &id),
+        ),
         None => (
             keys::new_human(dir, &id, roles)?,
             keys::person_file(dir, &id),
@@ -119,6 +130,7 @@ fn role(word: RoleWord) -> Role {
         RoleWord::Approver => Role::Approver,
         RoleWord::Owner => Role::Owner,
         RoleWord::Auditor => Role::Auditor,
+        RoleWord::Intake => Role::Intake,
     }
 }
 

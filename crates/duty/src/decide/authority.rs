@@ -21,6 +21,7 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         Request::Answer(_)
         | Request::Freeze(_)
         | Request::RecordOutcome(_)
+        | Request::RecordDecision(_)
         | Request::RotateLogKey(_)
         | Request::RecordControlTests(_) => false,
         Request::OpenLog(_)

@@ -288,9 +288,13 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
     }
     let agent_only = |r: &Role| matches!(r, Role::Analyst | Role::Reviewer | Role::Executor);
     let human_only = |r: &Role| matches!(r, Role::Approver | Role::Owner);
+    let program_only = |r: &Role| matches!(r, Role::Service | Role::Intake);
     let wrong = match new.kind {
-        PrincipalKind::Agent => new.roles.iter().find(|r| !agent_only(r)),
-        PrincipalKind::Human => new.roles.iter().find(|r| **r == Role::Service),
+        PrincipalKind::Agent => new
+            .roles
+            .iter()
+            .find(|r| !agent_only(r) && **r != Role::Intake),
+        PrincipalKind::Human => new.roles.iter().find(|r| program_only(r)),
         PrincipalKind::Service => new.roles.iter().find(|r| agent_only(r) || human_only(r)),
     };
     if let Some(role) = wrong {
@@ -302,7 +306,7 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
         return Err(Refusal::new(
             code,
             format!("`{id}` cannot hold the role {}", role.word()),
-            "approvers and owners are humans; agents prepare, review or execute",
+            "approvers and owners are humans; agents prepare, review or execute; agents and services take cases in",
         ));
     }
     if (new.kind == PrincipalKind::Agent) != new.owner.is_some() {
