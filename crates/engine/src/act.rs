@@ -368,7 +368,11 @@ impl Engine {
             .ok_or_else(|| EngineError::Missing(item.clone()))
     }
 
-    pub(crate) fn with_case<T>(&self, item: &ItemId, look: impl FnOnce(&Case) -> T) -> Result<T, EngineError> {
+    pub(crate) fn with_case<T>(
+        &self,
+        item: &ItemId,
+        look: impl FnOnce(&Case) -> T,
+    ) -> Result<T, EngineError> {
         self.read(|state| item.case().and_then(|id| state.cases.get(&id)).map(look))
             .ok_or_else(|| EngineError::Missing(item.clone()))
     }

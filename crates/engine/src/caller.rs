@@ -3,6 +3,7 @@
 use duty::{
     action::Action,
     name::ItemId,
+    record::Record,
     request::{FoundBy, Outcome, RecordOutcome, Request, UseGrant},
     time::Time,
 };
@@ -68,10 +69,10 @@ impl Engine {
         };
         if let Some(why) = stopped {
             let detail = format!("never carried out: {why}");
-            let done = self
-                .report(seat, grant, Outcome::Failed, &detail, None)
+            self.report(seat, grant, Outcome::Failed, &detail, None)
                 .await?;
-            return Ok(Begun::Done(done));
+            let outcome = Outcome::Failed;
+            return Ok(Begun::Done(Executed { outcome, detail }));
         }
         let report_by = self.with_case(grant, |case| case.grant.as_ref()?.report_by)?;
         let report_by = report_by.ok_or_else(|| EngineError::Missing(grant.clone()))?;
@@ -89,7 +90,7 @@ impl Engine {
         outcome: Outcome,
         detail: &str,
         result: Option<&Value>,
-    ) -> Result<Executed, EngineError> {
+    ) -> Result<Vec<Record>, EngineError> {
         // A stranger's report must leave nothing behind but its refusal.
         let subject = self.read(|state| {
             let case = state.cases.get(&grant.case()?)?;
@@ -100,16 +101,14 @@ impl Engine {
             (Some(result), Some(subject)) => Some(self.keep(&subject, json(result)).await?),
             _ => None,
         };
-        let detail = shorten(detail);
         let request = Request::RecordOutcome(RecordOutcome {
             grant: grant.clone(),
             outcome,
             found_by: FoundBy::Caller,
-            detail: detail.clone(),
+            detail: shorten(detail),
             snapshot,
         });
-        self.submit(seat, request).await?;
-        Ok(Executed { outcome, detail })
+        self.submit(seat, request).await
     }
 
     /// Whether the effect of a tool is its caller's, by the release of the grant's case.

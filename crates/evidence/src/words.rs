@@ -243,7 +243,12 @@ fn asked(record: &Record, request: &Request) -> String {
             r.rationale
         ),
         Request::RecordOutcome(r) if r.found_by == FoundBy::Caller => {
-            format!("{}: `{who}` reports {}: {}", r.grant, r.outcome.word(), r.detail)
+            format!(
+                "{}: `{who}` reports {}: {}",
+                r.grant,
+                r.outcome.word(),
+                r.detail
+            )
         }
         Request::RecordOutcome(r) => format!("{}: {}: {}", r.grant, r.outcome.word(), r.detail),
         Request::Triage(r) => format!(

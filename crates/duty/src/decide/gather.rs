@@ -73,10 +73,7 @@ impl Desk<'_> {
         role.ok_or_else(|| {
             Refusal::new(
                 Code::NotYourDuty,
-                format!(
-                    "`{}` takes no cases in",
-                    self.submission.principal
-                ),
+                format!("`{}` takes no cases in", self.submission.principal),
                 "let a principal with the role intake open the case, or add one with it",
             )
         })

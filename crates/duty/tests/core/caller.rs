@@ -34,7 +34,12 @@ fn the_executor_reports_what_it_did() {
     let done = w.must("exe", w.outcome("c1", Outcome::Failed, FoundBy::Caller));
     assert_eq!(
         kinds(&done),
-        ["outcome.recorded", "threshold.released", "exception.raised", "case.closed"]
+        [
+            "outcome.recorded",
+            "threshold.released",
+            "exception.raised",
+            "case.closed"
+        ]
     );
 }
 
@@ -121,7 +126,12 @@ fn intakes_open_cases_and_do_nothing_else() {
     let opened = w.must("inn", open("c1"));
     assert_eq!(opened[0].actor.role, Some(Role::Intake));
     w.refused("ana", open("c2"), Code::NotYourDuty);
-    w.recommended("c1", 50, duty::request::Stance::Proceed, duty::request::Stance::Proceed);
+    w.recommended(
+        "c1",
+        50,
+        duty::request::Stance::Proceed,
+        duty::request::Stance::Proceed,
+    );
     w.must("exe", w.use_grant("c1", 50));
     let answer = w.outcome("c1", Outcome::Succeeded, FoundBy::Answer);
     w.refused("inn", answer, Code::NotYourDuty);

@@ -32,7 +32,11 @@ fn it_is_taken_down_and_its_case_ends() {
     assert_eq!(w.state.closed[&name("c1")], CaseOutcome::Recorded);
     // Nothing may be done on its strength.
     w.refused("exe", w.use_grant("c1", 5_000), Code::WrongState);
-    w.refused("ana", Request::RecordDecision(decision(&w)), Code::WrongState);
+    w.refused(
+        "ana",
+        Request::RecordDecision(decision(&w)),
+        Code::WrongState,
+    );
 }
 
 #[test]
@@ -40,7 +44,11 @@ fn it_is_the_analysts_and_cites_what_exists() {
     let mut w = World::new();
     w.open("c1");
     for who in ["rev", "exe", "engine"] {
-        w.refused(who, Request::RecordDecision(decision(&w)), Code::NotYourDuty);
+        w.refused(
+            who,
+            Request::RecordDecision(decision(&w)),
+            Code::NotYourDuty,
+        );
     }
     let none = RecordDecision {
         clauses: Vec::new(),
@@ -67,5 +75,9 @@ fn what_is_decided_here_is_not_taken_down_as_decided_elsewhere() {
     w.retrieve("c1", "ana");
     let prepared = w.recommendation("c1", Duty::Prepare, Stance::Proceed, 50);
     w.must("ana", Request::Recommend(prepared));
-    w.refused("ana", Request::RecordDecision(decision(&w)), Code::WrongState);
+    w.refused(
+        "ana",
+        Request::RecordDecision(decision(&w)),
+        Code::WrongState,
+    );
 }

@@ -214,8 +214,11 @@ impl Act {
         since: u64,
     ) -> Result<Option<Result<Value, Problem>>, Problem> {
         let (act, who) = (self.clone(), seat.clone());
-        let group = feed::each(engine, since, Vec::new(), move |group: &mut Vec<Record>, r| {
-            match group.first() {
+        let group = feed::each(
+            engine,
+            since,
+            Vec::new(),
+            move |group: &mut Vec<Record>, r| match group.first() {
                 None => {
                     if act.began(&who, r) {
                         group.push(r.clone());
@@ -229,8 +232,8 @@ impl Act {
                     }
                     of_it
                 }
-            }
-        });
+            },
+        );
         let group = group.await.map_err(Problem::unavailable)?;
         let Some(first) = group.first() else {
             return Ok(None);
@@ -374,7 +377,9 @@ async fn ended(
     });
     let found = found.await.map_err(Problem::unavailable)?;
     found.ok_or_else(|| {
-        Problem::unavailable(format!("what came of `{grant}` is not in the log yet; come again"))
-            .after(1)
+        Problem::unavailable(format!(
+            "what came of `{grant}` is not in the log yet; come again"
+        ))
+        .after(1)
     })
 }

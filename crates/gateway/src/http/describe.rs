@@ -70,12 +70,7 @@ impl Operation {
         operation
     }
 
-    pub(super) fn query(
-        mut self,
-        name: &str,
-        schema: Value,
-        description: &str,
-    ) -> Self {
+    pub(super) fn query(mut self, name: &str, schema: Value, description: &str) -> Self {
         self.parameters.push(json!({
             "name": name, "in": "query", "required": false, "description": description, "schema": schema,
         }));
@@ -188,7 +183,10 @@ impl Api {
     {
         let described = operation.describe(&mut self.generator);
         let word = operation.method.as_str().to_ascii_lowercase();
-        let path = self.paths.entry(operation.path).or_insert_with(|| json!({}));
+        let path = self
+            .paths
+            .entry(operation.path)
+            .or_insert_with(|| json!({}));
         path[word] = described;
         let filter = if operation.method == Method::POST {
             MethodFilter::POST

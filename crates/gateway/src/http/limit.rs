@@ -77,9 +77,8 @@ impl Rate {
     fn check(self, what: &str) -> Result<(), String> {
         let fine = self.burst >= 1.0 && self.per_second > 0.0;
         let fine = fine && self.burst.is_finite() && self.per_second.is_finite();
-        fine.then_some(()).ok_or_else(|| {
-            format!("`{what}`: `burst` is at least 1, and `per_second` more than 0")
-        })
+        fine.then_some(())
+            .ok_or_else(|| format!("`{what}`: `burst` is at least 1, and `per_second` more than 0"))
     }
 }
 
@@ -140,7 +139,8 @@ impl Meter {
             ("unproved", Some(limits.unproved)),
         ];
         for (what, rate) in all.into_iter().chain(own) {
-            rate.map_or(Ok(()), |rate| rate.check(what)).map_err(place)?;
+            rate.map_or(Ok(()), |rate| rate.check(what))
+                .map_err(place)?;
         }
         Ok(Self {
             limits,
@@ -202,9 +202,7 @@ impl Meter {
         let own = self.limits.principals.get(&seat.principal);
         let rate = match sort {
             Sort::Requests => own.and_then(|o| o.requests).or(self.limits.requests)?,
-            Sort::Refusals => own
-                .and_then(|o| o.refusals)
-                .unwrap_or(self.limits.refusals),
+            Sort::Refusals => own.and_then(|o| o.refusals).unwrap_or(self.limits.refusals),
         };
         Some(((sort, seat.credential.to_string()), rate))
     }

@@ -30,6 +30,11 @@ pub(super) struct Page<T> {
 }
 
 impl Paging {
+    /// As a query that has more than these says.
+    pub(super) fn new(limit: Option<usize>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     /// At most how many.
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         match self.limit {

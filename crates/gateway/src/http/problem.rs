@@ -104,6 +104,7 @@ impl Problem {
     }
 
     /// Its code.
+    #[cfg(test)]
     pub(crate) fn code(&self) -> &str {
         &self.code
     }

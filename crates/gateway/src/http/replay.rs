@@ -77,7 +77,10 @@ impl Keys {
         let flight = (scope.to_owned(), key.to_owned());
         let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
         if !flying.insert(flight) {
-            let why = format!("a request with the key `{}` is under way", key.escape_debug());
+            let why = format!(
+                "a request with the key `{}` is under way",
+                key.escape_debug()
+            );
             return Err(Problem::new(StatusCode::CONFLICT, "in-flight", why).after(1));
         }
         Ok(Flight {
