@@ -136,23 +136,3 @@ async fn not_so() -> Response {
     )
     .into_response()
 }
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, path::Path};
-
-    /// `UPDATE_OPENAPI=1 cargo test -p gateway openapi` writes it anew.
-    #[test]
-    fn the_openapi_file_is_what_the_code_describes() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
-        let now = format!("{:#}\n", super::description());
-        if std::env::var_os("UPDATE_OPENAPI").is_some() {
-            fs::write(&file, &now).unwrap();
-        }
-        let kept = fs::read_to_string(&file).unwrap();
-        assert!(
-            kept == now,
-            "docs/openapi.json is not what the code describes; see this test"
-        );
-    }
-}
