@@ -10,6 +10,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from . import _wire
 from ._wire import Call, Json
@@ -87,7 +88,7 @@ class Ask:
     call: Call
 
 
-Steps = Generator[Ask, Json, "Ready"]
+Steps: TypeAlias = Generator[Ask, Json, Ready]
 
 
 def go(plan: Plan, analyst: Seat, reviewer: Reviewer | None, executor: Seat | None) -> Steps:

@@ -14,9 +14,9 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import InjectedToolCallId, StructuredTool
 from langchain_core.tools.base import create_schema_from_function
 from langgraph.types import interrupt
-from pydantic import create_model
+from pydantic import BaseModel, create_model
 
-from .errors import NotGranted, Pending
+from .errors import NotGranted, Pending, Refused
 from .team import Governed, Team
 
 
@@ -38,13 +38,16 @@ def govern(team: Team, function: Callable[..., Any], *, tool: str, **options: An
                 )
             except NotGranted as refused:
                 return f"It was not done: {refused}."
+            except Refused as refused:
+                return f"It was not done: {refused.why}; {refused.remedy}."
 
     # LangChain reads the wrapper's own annotations for the configuration.
     run.__annotations__ = {"config": RunnableConfig, "tool_call_id": str}
     del run.__wrapped__
+    base: type[BaseModel] = create_schema_from_function(name, function)
     schema = create_model(
         name,
-        __base__=create_schema_from_function(name, function),
+        __base__=base,
         tool_call_id=(Annotated[str, InjectedToolCallId], ...),
     )
     return StructuredTool(

@@ -15,7 +15,7 @@ from agents import FunctionTool, RunContextWrapper, RunResult, function_tool
 from agents.run_state import RunState
 from agents.tool_context import ToolContext
 
-from .errors import CounterfoilError, NotGranted, Pending
+from .errors import CounterfoilError, NotGranted, Pending, Refused
 from .team import Governed, Team
 
 _GUARDED = "__counterfoil_guarded__"
@@ -39,6 +39,8 @@ def govern(team: Team, function: Callable[..., Any], *, tool: str, **options: An
             return f"It was not done: {refused}."
         except Pending as pending:
             return f"It was not done yet: {pending}."
+        except Refused as refused:
+            return f"It was not done: {refused.why}; {refused.remedy}."
 
     made = dataclasses.replace(
         function_tool(function), on_invoke_tool=invoke, needs_approval=waits

@@ -8,7 +8,7 @@ import inspect
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from . import _steps
@@ -134,8 +134,9 @@ class Governed(Generic[P, R]):
         """As calling it; the same key goes on where the call stands, also in another process."""
         plan = self.plan(key, self.arguments(*args, **kwargs))
         ready = self._granted(plan)
+        body = cast(Callable[..., R], self.function)
         try:
-            result = self.function(**plan.action["arguments"])
+            result = body(**plan.action["arguments"])
         except BaseException as e:
             self._report(ready, *_failed(e), None)
             raise
@@ -146,10 +147,11 @@ class Governed(Generic[P, R]):
         """As `call`, for asyncio; the function may be a coroutine function."""
         plan = self.plan(key, self.arguments(*args, **kwargs))
         ready = await self._agranted(plan)
+        body = cast(Callable[..., Any], self.function)
         try:
-            result = self.function(**plan.action["arguments"])
+            result = body(**plan.action["arguments"])
             if inspect.isawaitable(result):
-                result = await cast(Awaitable[Any], result)
+                result = await result
         except BaseException as e:
             # Also where this task is cancelled: what is known of the effect must not be lost with it.
             await asyncio.shield(self._areport(ready, *_failed(e), None))
