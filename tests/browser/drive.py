@@ -294,7 +294,7 @@ def scenario(b, args):
     b.says("Another person must sign too")
     expect(not b.run("return document.getElementById('decision')"), "who signed is asked again")
 
-    for path, name in [("cases", "cases"), ("exceptions", "exceptions"), ("log", "log")]:
+    for path, name in [("cases", "cases"), ("exceptions", "exceptions"), ("thresholds", "thresholds"), ("log", "log")]:
         b.go(f"{args.url}/{path}")
         labelled(b, name)
         pictures(b, args.out, name)

@@ -122,6 +122,7 @@ pub fn router(options: Options) -> Result<Router, ConsoleError> {
         .route("/cases", get(pages::cases::page))
         .route("/cases/{id}", get(pages::case::page))
         .route("/exceptions", get(pages::exceptions::page))
+        .route("/thresholds", get(pages::thresholds::page))
         .route("/log", get(pages::log::page))
         .route("/key", get(pages::key::page))
         .route("/key/passkeys", post(pages::key::enrol))

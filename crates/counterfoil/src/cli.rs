@@ -97,7 +97,7 @@ pub(crate) enum Command {
     /// Principals: add, list, revoke.
     #[command(subcommand)]
     Principal(PrincipalCommand),
-    /// Certifications: add, list.
+    /// Certifications: add, assess, end, list.
     #[command(subcommand)]
     Certification(CertificationCommand),
     /// Print a one-time link for signing in to the console.
@@ -604,14 +604,14 @@ pub(crate) struct PolicyCheck {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ThresholdCommand {
-    /// List thresholds with their signatures and use.
+    /// List thresholds: signatures, use, what is left, and when they end, in each environment that runs the release.
     List {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         form: Form,
     },
-    /// Show one threshold.
+    /// Show one threshold, with use and headroom by key.
     Show {
         /// Its id.
         id: String,
@@ -962,8 +962,8 @@ pub(crate) enum PrincipalCommand {
         /// An agent of this human.
         #[arg(long, required_unless_present_any = ["human", "service"])]
         owner: Option<String>,
-        /// What it may take part as.
-        #[arg(long = "role", required = true)]
+        /// What it may take part as. A human may have all roles from groups.
+        #[arg(long = "role", required_unless_present = "human")]
         roles: Vec<RoleWord>,
         #[command(flatten)]
         dir: Dir,
@@ -978,6 +978,9 @@ pub(crate) enum PrincipalCommand {
     /// Credentials of people who are there already.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Groups: roles that several hold together.
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// End a principal.
     Revoke {
         /// The id.
@@ -1030,21 +1033,108 @@ pub(crate) enum KeyCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum GroupCommand {
+    /// Make a group. Its roles stay.
+    Create {
+        /// Its name.
+        group: String,
+        /// What whoever is in it may take part as.
+        #[arg(long = "role", required = true)]
+        roles: Vec<RoleWord>,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Put somebody into a group.
+    Join {
+        /// The group.
+        group: String,
+        /// Who.
+        id: String,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Take somebody out of a group.
+    Leave {
+        /// The group.
+        group: String,
+        /// Who.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// List groups with their roles and who is in them.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// A completion of a course.
+#[derive(Debug, Args)]
+pub(crate) struct Completion {
+    /// The person.
+    pub(crate) person: String,
+    /// The course.
+    pub(crate) course: String,
+    /// In force for so many days from its completion; without it as many as the release gives, or 365.
+    #[arg(long)]
+    pub(crate) days: Option<u32>,
+    /// When it was completed, like `2026-01-31T09:00:00.000Z`; without it now.
+    #[arg(long)]
+    pub(crate) completed: Option<String>,
+    /// SHA-256 of the content that was passed; without it the content of the release in force.
+    #[arg(long)]
+    pub(crate) content: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: Which,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum CertificationCommand {
-    /// Record that a person passed a training.
+    /// Record that a person passed a course.
     Add {
+        #[command(flatten)]
+        completion: Completion,
+        /// Who assessed it: needed where the release declares the course.
+        #[arg(long)]
+        assessor: Option<String>,
+    },
+    /// Sign that somebody else passed a course of the release in force.
+    Assess {
+        #[command(flatten)]
+        completion: Completion,
+        /// The assessor, who signs.
+        #[arg(long = "as", value_name = "PERSON")]
+        assessor: String,
+        /// The file with their key; without it the one under `keys/people`.
+        #[arg(long)]
+        key: Option<PathBuf>,
+    },
+    /// End what a person passed of a course.
+    End {
         /// The person.
         person: String,
         /// The course.
         course: String,
-        /// In force for so many days from now.
-        #[arg(long, default_value_t = 365)]
-        days: u32,
+        /// Why.
+        #[arg(long)]
+        reason: String,
         #[command(flatten)]
         dir: Dir,
     },
-    /// List certifications.
+    /// List certifications, and until when they count by the release in force in `--env`.
     List {
+        /// Only those that are over within so many days, or were over.
+        #[arg(long, value_name = "DAYS")]
+        expiring: Option<u32>,
+        /// The environment.
+        #[arg(long, default_value = "staging")]
+        env: String,
         #[command(flatten)]
         dir: Dir,
         #[command(flatten)]

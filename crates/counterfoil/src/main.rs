@@ -71,7 +71,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Approval(command) => commands::approval::run(command).await,
         Command::Release(command) => commands::release::run(command).await,
         Command::Policy(command) => commands::release::policy(command),
-        Command::Threshold(command) => commands::release::threshold(command).await,
+        Command::Threshold(command) => commands::threshold::run(command).await,
         Command::Exception(command) => commands::exception::run(command).await,
         Command::Hold(command) => commands::erase::hold(command).await,
         Command::Erase(command) => commands::erase::erase(command).await,
@@ -80,7 +80,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Log(command) => commands::log::run(command),
         Command::Witness(witness) => commands::witness::run(witness).await,
         Command::Principal(command) => commands::principal::run(command).await,
-        Command::Certification(command) => commands::principal::certification(command).await,
+        Command::Certification(command) => commands::certification::run(command).await,
         Command::SignIn(sign_in) => commands::sign_in(sign_in),
         Command::Treasury { .. } | Command::Books { .. } => Ok(()),
     }

@@ -33,7 +33,7 @@ use crate::{
 
 /// How long the loop sleeps at most: expiries are noticed within this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How often it is looked for data subjects whose retention is over.
+/// How often it is looked for data subjects whose retention is over, and for what ends soon.
 const SWEEP: Duration = Duration::from_secs(3600);
 
 /// How often it is looked which anchors are due.
@@ -244,6 +244,13 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
                 Ok(0) => {}
                 Ok(ended) => eprintln!("the retention of {ended} data subjects is over: erased"),
                 Err(e) => eprintln!("ALARM: ending retentions: {e}"),
+            }
+            match site.engine.announce().await {
+                Ok(0) => {}
+                Ok(noted) => {
+                    eprintln!("{noted} exceptions: what ends soon; `exception list` shows it")
+                }
+                Err(e) => eprintln!("ALARM: looking for what ends soon: {e}"),
             }
         }
         if site.engine.has_unfinished_erasures()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fold::proof_digest,
-    name::PrincipalId,
+    name::{GroupId, PrincipalId},
     principal::{Duty, PrincipalKind, Role},
     refusal::Code,
     release::{Agent, Team, Tier},
@@ -248,8 +248,23 @@ pub enum Path {
         /// The role.
         role: Role,
     },
+    /// A group that it is in gives it the role.
+    Group {
+        /// The group.
+        group: GroupId,
+        /// The role.
+        role: Role,
+    },
     /// It may sign a threshold, which approves in advance.
     Threshold,
+    /// It may break the glass, which approves in an emergency.
+    Glass {
+        /// The role that lets it.
+        role: Role,
+        /// The group that gives the role, where it is not its own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        group: Option<GroupId>,
+    },
     /// It answers for an agent that holds the duty.
     Owns {
         /// The agent.
@@ -275,10 +290,47 @@ impl Path {
         match self {
             Self::Agent => format!("{duty}: is the team's agent for it"),
             Self::Role { role } => format!("{duty}: holds the role {}", role.word()),
+            Self::Group { group, role } => format!(
+                "{duty}: holds the role {} through the group `{group}`{}",
+                role.word(),
+                if *role == Role::Owner {
+                    ", and may sign thresholds"
+                } else {
+                    ""
+                }
+            ),
             Self::Threshold => format!("{duty}: may sign thresholds, which approve in advance"),
+            Self::Glass { role, group } => format!(
+                "{duty}: may break the glass, holding the role {}{}",
+                role.word(),
+                group
+                    .as_ref()
+                    .map_or(String::new(), |g| format!(" through the group `{g}`"))
+            ),
             Self::Owns { agent } => format!("{duty}: owns `{agent}`"),
             Self::ActsFor { other } => format!("{duty}: `{other}` acts for the same root"),
             Self::Shares { other } => format!("{duty}: shares a credential with `{other}`"),
+        }
+    }
+}
+
+impl Path {
+    fn signs_thresholds(&self) -> bool {
+        match self {
+            Self::Threshold => true,
+            Self::Group { role, .. } => *role == Role::Owner,
+            _ => false,
+        }
+    }
+
+    /// A role of its own, or of a group.
+    fn of_role(role: Role, group: Option<&GroupId>) -> Self {
+        match group {
+            Some(group) => Self::Group {
+                group: group.clone(),
+                role,
+            },
+            None => Self::Role { role },
         }
     }
 }
@@ -320,7 +372,7 @@ pub fn findings(state: &State, team: &Team) -> Vec<Finding> {
                     .any(|(_, path)| matches!(path, Path::Owns { .. }));
                 let by_threshold = [first, second]
                     .iter()
-                    .any(|(_, path)| matches!(path, Path::Threshold));
+                    .any(|(_, path)| path.signs_thresholds());
                 let code = match (owns, by_threshold) {
                     (true, true) => Code::ThresholdClosed,
                     (true, false) => Code::Conflicted,
@@ -342,8 +394,12 @@ pub fn findings(state: &State, team: &Team) -> Vec<Finding> {
 fn held_itself(id: &PrincipalId, principal: &Principal, team: &Team) -> BTreeSet<(Duty, Path)> {
     let mut held = BTreeSet::new();
     for agent in &team.agents {
-        if agent.id == *id && principal.roles.contains(&agent.duty.role()) {
-            held.insert((agent.duty, Path::Agent));
+        for (_, group) in sources(principal, agent.duty.role()).filter(|_| agent.id == *id) {
+            let path = match group {
+                Some(_) => Path::of_role(agent.duty.role(), group),
+                None => Path::Agent,
+            };
+            held.insert((agent.duty, path));
         }
         if agent.owner == *id {
             let path = Path::Owns {
@@ -354,15 +410,30 @@ fn held_itself(id: &PrincipalId, principal: &Principal, team: &Team) -> BTreeSet
     }
     if principal.kind == PrincipalKind::Human {
         for role in team.signing_roles() {
-            if principal.roles.contains(&role) {
-                held.insert((Duty::Approve, Path::Role { role }));
+            for (role, group) in sources(principal, role) {
+                held.insert((Duty::Approve, Path::of_role(role, group)));
             }
         }
-        if principal.roles.contains(&Role::Owner) {
-            held.insert((Duty::Approve, Path::Threshold));
+        for (role, group) in sources(principal, Role::Owner) {
+            let path = match group {
+                Some(_) => Path::of_role(role, group),
+                None => Path::Threshold,
+            };
+            held.insert((Duty::Approve, path));
+        }
+        if let Some(way) = &team.break_glass {
+            for (role, group) in sources(principal, way.role) {
+                let group = group.cloned();
+                held.insert((Duty::Approve, Path::Glass { role, group }));
+            }
         }
     }
     held
+}
+
+/// What gives a principal a role: itself, and each group.
+fn sources(principal: &Principal, role: Role) -> impl Iterator<Item = (Role, Option<&GroupId>)> {
+    principal.sources().filter(move |(held, _)| *held == role)
 }
 
 /// The duties that come to `id` through what it has in common with `other`.

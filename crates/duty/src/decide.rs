@@ -14,17 +14,24 @@ mod foresee;
 mod freeze;
 mod gather;
 mod glass;
+mod group;
+mod headroom;
 mod keep;
+mod near;
 mod permit;
 mod promote;
 mod recommend;
 mod report;
+mod split;
 mod threshold;
+mod train;
 mod triage;
 mod verdict;
 
 pub use approve::{differs, may_sign};
 pub use foresee::{Foresight, Outlook, Room, Signing, foresee};
+pub use headroom::{Headroom, Line, Share, Signature, headroom};
+pub use near::ending;
 
 use crate::{
     canonical::Digest,
@@ -77,6 +84,8 @@ pub fn release_for(state: &State, request: &Request) -> Option<Digest> {
     match request {
         Request::OpenCase(r) => state.environments.get(&r.environment).copied(),
         Request::SignThreshold(_) => None,
+        Request::NoteEnding(r) => state.environments.get(&r.environment).copied(),
+        Request::NoteExpiring(r) => state.environments.get(&r.environment).copied(),
         Request::EndRetention(r) => {
             let last = state.subjects.get(&r.subject)?.last.as_ref()?;
             state.environments.get(&last.env).copied()
@@ -128,6 +137,13 @@ impl<'a> Desk<'a> {
             Request::AddCredential(r) => self.add_credential(r),
             Request::RevokeCredential(r) => self.revoke_credential(r),
             Request::Certify(r) => self.certify(r),
+            Request::Complete(r) => self.complete(r),
+            Request::Assess(r) => self.assess(r),
+            Request::EndCertification(r) => self.end_certification(r),
+            Request::NoteExpiring(r) => self.note_expiring(r),
+            Request::CreateGroup(r) => self.create_group(r),
+            Request::JoinGroup(r) => self.join_group(r),
+            Request::LeaveGroup(r) => self.leave_group(r),
             Request::RecordFile(r) => self.record_file(r),
             Request::BuildRelease(r) => self.build_release(r),
             Request::SignRelease(r) => self.sign_release(r),
@@ -157,6 +173,7 @@ impl<'a> Desk<'a> {
             Request::BreakGlass(r) => self.break_glass(r),
             Request::ReviewGlass(r) => self.review_glass(r),
             Request::NoteOverdue(r) => self.note_overdue(r),
+            Request::NoteEnding(r) => self.note_ending(r),
         }
     }
 
@@ -209,6 +226,19 @@ impl<'a> Desk<'a> {
                 "restore the release's files from the log",
             )
         })
+    }
+
+    /// The release that an environment points at, with its rules.
+    fn rules_of(&self, env: &Environment) -> Result<(Digest, &'a dyn Rules), Refusal> {
+        let release = self.state.environments.get(env).copied();
+        let release = release.ok_or_else(|| {
+            Refusal::new(
+                Code::PolicyMissing,
+                format!("environment `{env}` points at no release"),
+                "name one that `release list` shows",
+            )
+        })?;
+        Ok((release, self.rules(release)?))
     }
 
     /// The case's rules, if its environment still points at its release (I3).
@@ -318,6 +348,19 @@ impl<'a> Desk<'a> {
             text,
         };
         self.write(place, role, Vec::new(), body);
+    }
+}
+
+impl Desk<'_> {
+    /// As [`Desk::raise`], where no case is concerned.
+    fn raise_outside(&mut self, place: Place<'_>, sort: ExceptionSort, text: String) {
+        let seq = self.state.size + self.records.len() as u64;
+        let body = ExceptionRaised {
+            exception: ItemId::outside(seq),
+            sort,
+            text,
+        };
+        self.write(place, Some(Role::Service), Vec::new(), body);
     }
 }
 

@@ -1,5 +1,9 @@
 //! The fold: records into state. It judges nothing; it only takes down what the records say.
 
+mod course;
+mod group;
+mod threshold;
+
 use crate::{
     canonical::Digest,
     log_key::Rotation,
@@ -9,7 +13,7 @@ use crate::{
     request::{Outcome, Request},
     state::{
         Approval, Asked, CallAnswer, CallState, Case, Ended, ErasureBasis, Exception, Freeze,
-        Glass, Grant, Hold, Principal, Retrieval, State, Tested, ThresholdUse,
+        Glass, Grant, Hold, Principal, Retrieval, State, Tested,
     },
     statement::Choice,
     subject::SubjectId,
@@ -96,14 +100,11 @@ impl State {
                 Ok(())
             }
             Body::CredentialAdded(_) | Body::CredentialRevoked(_) => self.take_credential(record),
-            Body::CertificationRecorded(b) => {
-                let Request::Certify(request) = &b.request else {
-                    return mismatch();
-                };
-                let principal = self.principals.get_mut(&request.principal);
-                let certifications = &mut principal.ok_or("nobody by that id")?.certifications;
-                certifications.insert(request.course.clone(), request.expires);
-                Ok(())
+            Body::CertificationRecorded(_)
+            | Body::CertificationEnded(_)
+            | Body::CertificationExpiring(_) => self.take_of_course(record),
+            Body::GroupCreated(_) | Body::GroupJoined(_) | Body::GroupLeft(_) => {
+                self.take_of_group(record)
             }
             Body::FileRecorded(b) => {
                 self.files.insert(b.digest, record.seq);
@@ -148,36 +149,13 @@ impl State {
                 earlier.extend(before.filter(|b| *b != release));
                 Ok(())
             }
-            Body::ThresholdSigned(b) => {
-                let Request::SignThreshold(request) = &b.request else {
-                    return mismatch();
-                };
-                let s = &request.statement;
-                let threshold = self.thresholds.entry(s.threshold.clone()).or_default();
-                let signers = threshold.signers.entry(s.digest).or_default();
-                signers.insert(s.signer.clone());
-                Ok(())
-            }
-            Body::ThresholdApplied(b) => {
-                let since = record.time.minus_minutes(b.window_minutes);
-                let threshold = self.thresholds.entry(b.threshold.clone()).or_default();
-                // The oldest come first.
-                let past = threshold.uses.partition_point(|u| u.time <= since);
-                threshold.uses.drain(..past);
-                threshold.uses.push(ThresholdUse {
-                    time: record.time,
-                    amount: b.amount,
-                    key: b.key.clone(),
-                    grant: b.grant.clone(),
-                    env: record.env.clone().ok_or("it names no environment")?,
-                });
-                Ok(())
-            }
-            Body::ThresholdReleased(b) => {
-                let threshold = self.thresholds.get_mut(&b.threshold);
-                let uses = &mut threshold.ok_or("no such threshold in use")?.uses;
-                uses.retain(|u| u.grant != b.grant);
-                Ok(())
+            Body::ThresholdSigned(_)
+            | Body::ThresholdApplied(_)
+            | Body::ThresholdReleased(_)
+            | Body::ThresholdEnding(_) => self.take_of_threshold(record),
+            Body::VerdictReached(b) => {
+                self.case(record)?.tier = b.tier;
+                self.take_counted(record, &b.counted)
             }
             Body::CaseOpened(b) => {
                 let Request::OpenCase(request) = &b.request else {
@@ -190,7 +168,9 @@ impl State {
                 Ok(())
             }
             Body::ExceptionRaised(b) => {
-                self.case(record)?.exceptions += 1;
+                if record.case.is_some() {
+                    self.case(record)?.exceptions += 1;
+                }
                 self.exceptions.insert(
                     b.exception.clone(),
                     Exception {
@@ -212,6 +192,7 @@ impl State {
                 let id = case_id(record)?;
                 let case = self.cases.remove(id).ok_or("its case is not open")?;
                 self.closed.insert(id.clone(), b.outcome);
+                self.forget_asked(id, b.outcome);
                 let subject = self.subject(&case.subject)?;
                 let subject = self.subjects.get_mut(&subject);
                 let subject = subject.ok_or("its subject has no case")?;
@@ -427,6 +408,9 @@ impl State {
                 counters: Default::default(),
                 revoked: false,
                 certifications: Default::default(),
+                own: None,
+                groups: Default::default(),
+                told: Default::default(),
             },
         );
     }
@@ -495,7 +479,6 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
                 Duty::Approve | Duty::Execute => return mismatch(),
             }
         }
-        Body::VerdictReached(b) => case.tier = b.tier,
         Body::ApprovalRequested(b) => {
             case.approval = Some(Approval {
                 id: b.approval.clone(),

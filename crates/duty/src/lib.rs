@@ -7,6 +7,7 @@
 pub mod action;
 pub mod canonical;
 pub mod conflict;
+pub mod course;
 mod decide;
 pub mod facts;
 mod fold;
@@ -30,10 +31,11 @@ mod text;
 pub mod time;
 
 pub use decide::{
-    Decision, Foresight, Outlook, Room, Signing, decide, differs, foresee, may_sign, release_for,
+    Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, decide, differs,
+    ending, foresee, headroom, may_sign, release_for,
 };
 pub use fold::FoldError;
 
 /// Version of the fold. A state that was written down is read again by this version alone: the number is raised whenever
 /// the same records would come to another [`State`](state::State), or the same state to other bytes.
-pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 2");
+pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 3");

@@ -75,6 +75,8 @@ names! {
     ItemId "item id";
     /// Names a training course.
     Course "course";
+    /// Names a group of principals.
+    GroupId "group id";
     /// Names a threshold.
     ThresholdId "threshold id";
 }
@@ -89,7 +91,13 @@ impl ItemId {
         Self(format!("{case}.{letter}{n}"))
     }
 
-    /// The case that this item belongs to.
+    /// The id of something that belongs to no case, from the place of its record in the log: `x<seq>`.
+    #[must_use]
+    pub(crate) fn outside(seq: u64) -> Self {
+        Self(format!("x{seq}"))
+    }
+
+    /// The case that this item belongs to; none for what belongs to no case.
     #[must_use]
     pub fn case(&self) -> Option<CaseId> {
         self.0

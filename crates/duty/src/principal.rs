@@ -23,6 +23,20 @@ pub enum PrincipalKind {
     Service,
 }
 
+impl PrincipalKind {
+    /// Whether principals of this kind may hold a role.
+    #[must_use]
+    pub fn may_hold(self, role: Role) -> bool {
+        let of_agents = matches!(role, Role::Analyst | Role::Reviewer | Role::Executor);
+        let of_humans = matches!(role, Role::Approver | Role::Owner);
+        match self {
+            Self::Agent => of_agents || role == Role::Intake,
+            Self::Human => !matches!(role, Role::Service | Role::Intake),
+            Self::Service => !of_agents && !of_humans,
+        }
+    }
+}
+
 /// What a principal may take part as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -278,6 +278,33 @@ bodies! {
         /// The request.
         request: Request,
     }
+    /// What a person passed of a course does not count any more.
+    CertificationEnded "certification.ended" {
+        /// The request.
+        request: Request,
+    }
+    /// A certification is over soon, or was over.
+    CertificationExpiring "certification.expiring" {
+        /// The request.
+        request: Request,
+        /// When.
+        expires: Time,
+    }
+    /// A group was made.
+    GroupCreated "group.created" {
+        /// The request.
+        request: Request,
+    }
+    /// A principal joined a group.
+    GroupJoined "group.joined" {
+        /// The request.
+        request: Request,
+    }
+    /// A principal left a group.
+    GroupLeft "group.left" {
+        /// The request.
+        request: Request,
+    }
     /// Another key took over from the log's.
     LogKeyRotated "log.key.rotated" {
         /// The request.
@@ -363,6 +390,9 @@ bodies! {
         route: Route,
         /// Why.
         reasons: Vec<RuleHit>,
+        /// Under which thresholds the action counts where splitting is looked for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        counted: Vec<Counted>,
     }
     /// A threshold covers the action, and room is reserved under its caps.
     ThresholdApplied "threshold.applied" {
@@ -380,6 +410,9 @@ bodies! {
         window_minutes: u32,
         /// What is used, this action included.
         used: Usage,
+        /// The caps that this brings near their ends, and that were not told to be near within their windows.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        near: Vec<CapLine>,
     }
     /// Room under a threshold is free again.
     ThresholdReleased "threshold.released" {
@@ -387,6 +420,15 @@ bodies! {
         threshold: ThresholdId,
         /// The grant that it stood behind.
         grant: ItemId,
+    }
+    /// A threshold ends soon, or has ended.
+    ThresholdEnding "threshold.ending" {
+        /// The request.
+        request: Request,
+        /// Its digest, as signed.
+        digest: Digest,
+        /// When it ends.
+        expires: Time,
     }
     /// Humans must sign.
     ApprovalRequested "approval.requested" {
@@ -594,6 +636,11 @@ impl Body {
             Self::CredentialAdded(b) => Some(&b.request),
             Self::CredentialRevoked(b) => Some(&b.request),
             Self::CertificationRecorded(b) => Some(&b.request),
+            Self::CertificationEnded(b) => Some(&b.request),
+            Self::CertificationExpiring(b) => Some(&b.request),
+            Self::GroupCreated(b) => Some(&b.request),
+            Self::GroupJoined(b) => Some(&b.request),
+            Self::GroupLeft(b) => Some(&b.request),
             Self::LogKeyRotated(b) => Some(&b.request),
             Self::FileRecorded(b) => Some(&b.request),
             Self::ReleaseBuilt(b) => Some(&b.request),
@@ -601,6 +648,7 @@ impl Body {
             Self::ControlsTested(b) => Some(&b.request),
             Self::ReleasePromoted(b) => Some(&b.request),
             Self::ThresholdSigned(b) => Some(&b.request),
+            Self::ThresholdEnding(b) => Some(&b.request),
             Self::CaseOpened(b) => Some(&b.request),
             Self::CallPermitted(b) => Some(&b.request),
             Self::CallAnswered(b) => Some(&b.request),
@@ -665,6 +713,34 @@ impl Route {
     }
 }
 
+/// An action that counts where splitting is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counted {
+    /// Under which threshold.
+    pub threshold: ThresholdId,
+    /// How much.
+    pub amount: i64,
+    /// Under which key.
+    pub key: String,
+    /// How far back actions are added up; what is older can be forgotten.
+    pub window_minutes: u32,
+}
+
+/// One line of a threshold's caps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CapLine {
+    /// Actions in all.
+    AllCount,
+    /// Their sum.
+    AllSum,
+    /// Actions of one key.
+    KeyCount,
+    /// Their sum.
+    KeySum,
+}
+
 /// What is used under a threshold's caps, in their windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -710,8 +786,14 @@ pub enum Basis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExceptionSort {
-    /// Close under a threshold's single limit.
+    /// Close under a threshold's single limit, or under one of its caps.
     ThresholdNear,
+    /// A threshold ends soon, or has ended.
+    ThresholdEnding,
+    /// A person's certification is over soon, or was over.
+    CertificationExpiring,
+    /// Actions that may be parts of one, split to pass under a limit.
+    SplitSuspected,
     /// No room under a threshold's caps.
     ThresholdFull,
     /// The agents disagree.
@@ -738,6 +820,9 @@ impl ExceptionSort {
     pub fn word(self) -> &'static str {
         match self {
             Self::ThresholdNear => "threshold-near",
+            Self::ThresholdEnding => "threshold-ending",
+            Self::CertificationExpiring => "certification-expiring",
+            Self::SplitSuspected => "split-suspected",
             Self::ThresholdFull => "threshold-full",
             Self::AgentsDisagree => "agents-disagree",
             Self::LowConfidence => "low-confidence",

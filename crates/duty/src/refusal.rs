@@ -109,6 +109,8 @@ codes! {
     ReleaseMoved "release-moved" Some("I3");
     /// No certification in force.
     NotCertified "not-certified" Some("I4");
+    /// Whoever answers for the agent was revoked, or is not certified as the release asks of an owner.
+    OwnerLapsed "owner-lapsed" Some("I4");
     /// The quorum is not complete.
     QuorumMissing "quorum-missing" Some("I4");
     /// The threshold is not signed, not in force, or has no room.

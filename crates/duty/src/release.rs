@@ -11,6 +11,7 @@ use crate::{
     action::Action,
     canonical::Digest,
     conflict::ConflictMatrix,
+    course::CourseRule,
     facts::Facts,
     name::{Course, Environment, PrincipalId, ThresholdId},
     principal::{Duty, Role},
@@ -210,6 +211,8 @@ pub struct Team {
     pub agents: Vec<Agent>,
     /// The tools by name.
     pub tools: BTreeMap<String, Tool>,
+    /// Courses that people must have passed, in order of id.
+    pub courses: Vec<CourseRule>,
     /// Incompatible duties, beyond the floor.
     pub conflicts: ConflictMatrix,
     /// Who must sign, per tier.
@@ -312,10 +315,45 @@ pub struct Threshold {
     pub signatures: u32,
     /// The most that one action may be, in the unit of `sum_field`.
     pub single_limit: i64,
-    /// Beyond this share of `single_limit`, in percent, an exception is raised.
+    /// From this share of `single_limit` or of a cap on, in percent, an exception is raised.
     pub near_percent: u8,
     /// Cumulative caps.
     pub caps: Caps,
+    /// When several actions are taken for parts of one; without it none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+    /// So many days before its end it is told that it ends; [`WARN_DAYS`] where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_days: Option<u32>,
+}
+
+impl Threshold {
+    /// From when on it is told that it ends.
+    #[must_use]
+    pub fn warns(&self) -> Time {
+        let days = self.warn_days.unwrap_or(WARN_DAYS);
+        self.expires
+            .minus_minutes(days.saturating_mul(MINUTES_OF_A_DAY))
+    }
+}
+
+/// Days before an end at which it is told, unless the release says otherwise.
+pub const WARN_DAYS: u32 = 14;
+
+pub(crate) const MINUTES_OF_A_DAY: u32 = 24 * 60;
+
+/// When several actions of one key are taken for parts of one that was split to pass under a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// How far back actions are added up.
+    pub window_minutes: u32,
+    /// The most that they may come to, in the unit of `sum_field`; the `single_limit` where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<i64>,
+    /// How many they may be; without it only their sum counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
 }
 
 /// A question to a release's rules.

@@ -13,15 +13,15 @@ use crate::{
     canonical::Digest,
     facts::Facts,
     freeze::Scope,
-    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
-    principal::{Duty, NewPrincipal, Proof},
+    name::{CaseId, Course, CredentialId, Environment, GroupId, ItemId, PrincipalId, ThresholdId},
+    principal::{Duty, NewPrincipal, Proof, Role},
     release::ClauseRef,
     signature::Signature,
     statement::{
-        ApprovalStatement, ConfirmationStatement, CredentialStatement, ErasureStatement,
-        GlassReviewStatement, GlassStatement, HoldStatement, LiftStatement, PromotionStatement,
-        ReleaseStatement, Signed, Statement, ThresholdStatement, TriageStatement,
-        UnfreezeStatement,
+        ApprovalStatement, CompletionStatement, ConfirmationStatement, CredentialStatement,
+        ErasureStatement, GlassReviewStatement, GlassStatement, HoldStatement, LiftStatement,
+        PromotionStatement, ReleaseStatement, Signed, Statement, ThresholdStatement,
+        TriageStatement, UnfreezeStatement,
     },
     subject::SubjectId,
     tagged,
@@ -57,6 +57,20 @@ pub enum Request {
     RevokeCredential(RevokeCredential),
     /// Record that a person passed a training.
     Certify(Certify),
+    /// Record that a person passed a course, as somebody else assessed it.
+    Complete(Complete),
+    /// Say that somebody else passed a course, signed.
+    Assess(Signed<CompletionStatement>),
+    /// End what a person passed of a course.
+    EndCertification(EndCertification),
+    /// Take down that a certification is over soon by a release in force.
+    NoteExpiring(NoteExpiring),
+    /// Make a group.
+    CreateGroup(CreateGroup),
+    /// Put a principal into a group.
+    JoinGroup(JoinGroup),
+    /// Take a principal out of a group.
+    LeaveGroup(LeaveGroup),
     /// Put a file of a release into the log.
     RecordFile(RecordFile),
     /// Name files of the log as one release.
@@ -115,6 +129,8 @@ pub enum Request {
     ReviewGlass(Signed<GlassReviewStatement>),
     /// Take down that an emergency was not reviewed in its time.
     NoteOverdue(NoteOverdue),
+    /// Take down that a threshold of a release in force ends soon.
+    NoteEnding(NoteEnding),
 }
 
 struct ByType;
@@ -172,6 +188,13 @@ by_type! {
     AddCredential "add_credential"
     RevokeCredential "revoke_credential"
     Certify "certify"
+    Complete "complete"
+    Assess "assess"
+    EndCertification "end_certification"
+    NoteExpiring "note_expiring"
+    CreateGroup "create_group"
+    JoinGroup "join_group"
+    LeaveGroup "leave_group"
     RecordFile "record_file"
     BuildRelease "build_release"
     SignRelease "sign_release"
@@ -201,6 +224,7 @@ by_type! {
     BreakGlass "break_glass"
     ReviewGlass "review_glass"
     NoteOverdue "note_overdue"
+    NoteEnding "note_ending"
 }
 
 impl Request {
@@ -226,6 +250,13 @@ impl Request {
             | Self::AddCredential(_)
             | Self::RevokeCredential(_)
             | Self::Certify(_)
+            | Self::Complete(_)
+            | Self::Assess(_)
+            | Self::EndCertification(_)
+            | Self::NoteExpiring(_)
+            | Self::CreateGroup(_)
+            | Self::JoinGroup(_)
+            | Self::LeaveGroup(_)
             | Self::RecordFile(_)
             | Self::BuildRelease(_)
             | Self::SignRelease(_)
@@ -242,7 +273,8 @@ impl Request {
             | Self::Freeze(_)
             | Self::Unfreeze(_)
             | Self::ReviewGlass(_)
-            | Self::NoteOverdue(_) => None,
+            | Self::NoteOverdue(_)
+            | Self::NoteEnding(_) => None,
         }
     }
 
@@ -285,6 +317,7 @@ impl Request {
         }
         match self {
             Self::Approve(r) => of(r),
+            Self::Assess(r) => of(r),
             Self::SignThreshold(r) => of(r),
             Self::SignRelease(r) => of(r),
             Self::PromoteSigned(r) => of(r),
@@ -302,6 +335,12 @@ impl Request {
             | Self::AddCredential(_)
             | Self::RevokeCredential(_)
             | Self::Certify(_)
+            | Self::Complete(_)
+            | Self::EndCertification(_)
+            | Self::NoteExpiring(_)
+            | Self::CreateGroup(_)
+            | Self::JoinGroup(_)
+            | Self::LeaveGroup(_)
             | Self::RecordFile(_)
             | Self::BuildRelease(_)
             | Self::RecordControlTests(_)
@@ -318,7 +357,8 @@ impl Request {
             | Self::RotateLogKey(_)
             | Self::EndRetention(_)
             | Self::Freeze(_)
-            | Self::NoteOverdue(_) => None,
+            | Self::NoteOverdue(_)
+            | Self::NoteEnding(_) => None,
         }
     }
 }
@@ -397,6 +437,16 @@ pub struct NoteOverdue {
     pub grant: ItemId,
 }
 
+/// See [`Request::NoteEnding`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoteEnding {
+    /// The environment whose release holds the threshold.
+    pub environment: Environment,
+    /// Which.
+    pub threshold: ThresholdId,
+}
+
 /// A person passed a training.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -407,6 +457,80 @@ pub struct Certify {
     pub course: Course,
     /// In force before here.
     pub expires: Time,
+}
+
+/// A person passed a course, as somebody else assessed it and an admin takes it down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Complete {
+    /// The person.
+    pub principal: PrincipalId,
+    /// The course.
+    pub course: Course,
+    /// SHA-256 of the content that was passed.
+    pub content: Digest,
+    /// When.
+    pub completed: Time,
+    /// It counts before here at most.
+    pub expires: Time,
+    /// Who assessed it.
+    pub assessor: PrincipalId,
+}
+
+/// See [`Request::EndCertification`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndCertification {
+    /// The person.
+    pub principal: PrincipalId,
+    /// The course.
+    pub course: Course,
+    /// Why.
+    pub reason: String,
+}
+
+/// See [`Request::NoteExpiring`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoteExpiring {
+    /// The environment whose release asks for the course.
+    pub environment: Environment,
+    /// The person.
+    pub principal: PrincipalId,
+    /// The course.
+    pub course: Course,
+}
+
+/// See [`Request::CreateGroup`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateGroup {
+    /// Its id, never used before.
+    pub group: GroupId,
+    /// The roles that whoever is in it holds, in order, each once.
+    pub roles: Vec<Role>,
+}
+
+/// See [`Request::JoinGroup`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinGroup {
+    /// Which.
+    pub group: GroupId,
+    /// Who.
+    pub principal: PrincipalId,
+}
+
+/// See [`Request::LeaveGroup`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaveGroup {
+    /// Which.
+    pub group: GroupId,
+    /// Who.
+    pub principal: PrincipalId,
+    /// Why.
+    pub reason: String,
 }
 
 /// A file of a release.

@@ -29,6 +29,8 @@ impl State {
             ..Self::default()
         };
         let mut people = BTreeSet::from([submission.principal.clone()]);
+        let actor = self.principals.get(&submission.principal);
+        people.extend(actor.and_then(|p| p.owner.clone()));
         pick(
             &self.credentials,
             &submission.credential,
@@ -66,6 +68,30 @@ impl State {
             }
             Request::Certify(r) => {
                 people.insert(r.principal.clone());
+            }
+            Request::Complete(r) => {
+                people.extend([r.principal.clone(), r.assessor.clone()]);
+                pick(&self.files, &r.content, &mut slice.files);
+            }
+            Request::Assess(r) => {
+                people.insert(r.statement.trainee.clone());
+                pick(&self.files, &r.statement.content, &mut slice.files);
+            }
+            Request::EndCertification(r) => {
+                people.insert(r.principal.clone());
+            }
+            Request::NoteExpiring(r) => {
+                people.insert(r.principal.clone());
+                pick(&self.environments, &r.environment, &mut slice.environments);
+            }
+            Request::CreateGroup(r) => pick(&self.groups, &r.group, &mut slice.groups),
+            Request::JoinGroup(r) => {
+                people.insert(r.principal.clone());
+                pick(&self.groups, &r.group, &mut slice.groups);
+            }
+            Request::LeaveGroup(r) => {
+                people.insert(r.principal.clone());
+                pick(&self.groups, &r.group, &mut slice.groups);
             }
             Request::RecordFile(r) => {
                 let digest = Digest::of_bytes(r.content.as_bytes());
@@ -155,6 +181,10 @@ impl State {
                 people.extend(glass.into_iter().flat_map(|g| g.signers.iter().cloned()));
             }
             Request::NoteOverdue(r) => pick(&self.glass, &r.grant, &mut slice.glass),
+            Request::NoteEnding(r) => {
+                pick(&self.environments, &r.environment, &mut slice.environments);
+                pick(&self.thresholds, &r.threshold, &mut slice.thresholds);
+            }
             Request::Unfreeze(r) => {
                 let freeze = self.freezes.get(&r.statement.freeze);
                 if let Some(Scope::Agent { agent }) = freeze.map(|f| &f.scope) {
@@ -163,7 +193,8 @@ impl State {
             }
         }
         for threshold in slice.thresholds.values() {
-            people.extend(threshold.signers.values().flatten().cloned());
+            let signers = threshold.signers.values().flat_map(|s| s.keys());
+            people.extend(signers.cloned());
         }
         for id in people {
             for id in self.line(&id) {

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     action::Action,
     canonical::Digest,
+    course::Passed,
     facts::Facts,
     freeze::Scope,
-    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
+    name::{CaseId, Course, CredentialId, Environment, GroupId, ItemId, PrincipalId, ThresholdId},
     principal::{Credential, Duty, PrincipalKind, Proof, Role},
-    record::{Basis, CaseOutcome, ExceptionSort},
+    record::{Basis, CapLine, CaseOutcome, ExceptionSort},
     release::Tier,
     request::{Outcome, Recommend},
     signature::Signature,
@@ -32,6 +33,9 @@ pub struct State {
     pub log_key: Option<String>,
     /// Principals by id.
     pub principals: BTreeMap<PrincipalId, Principal>,
+    /// Groups by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<GroupId, Group>,
     /// Whose credential.
     pub credentials: BTreeMap<CredentialId, PrincipalId>,
     /// Digests of public keys and tokens in use, so that none is shared.
@@ -88,12 +92,15 @@ impl State {
 
     /// Who said yes with a credential that is in force still.
     pub fn standing<'a>(&'a self, approval: &'a Approval) -> impl Iterator<Item = &'a PrincipalId> {
-        let ended = |who: &PrincipalId, with: &CredentialId| {
-            let person = self.principals.get(who);
-            person.is_none_or(|p| p.ended.contains(with))
-        };
-        let standing = move |(who, with): &&'a (PrincipalId, CredentialId)| !ended(who, with);
+        let standing = move |(who, with): &&'a (PrincipalId, CredentialId)| self.stands(who, with);
         approval.yes.iter().filter(standing).map(|(who, _)| who)
+    }
+
+    /// Whether what somebody signed with a credential counts still: it did not end by itself since.
+    #[must_use]
+    pub fn stands(&self, who: &PrincipalId, with: &CredentialId) -> bool {
+        let person = self.principals.get(who);
+        person.is_some_and(|p| !p.ended.contains(with))
     }
 
     /// A principal, whom it acts for, whom that one acts for, up to the root. It ends: whoever is acted for was there first.
@@ -191,8 +198,14 @@ pub enum ErasureBasis {
 pub struct Principal {
     /// What sort.
     pub kind: PrincipalKind,
-    /// What it may take part as.
+    /// What it may take part as: its own roles and those of its groups.
     pub roles: BTreeSet<Role>,
+    /// Its own, where it has others from groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<BTreeSet<Role>>,
+    /// The groups that it is in, with their roles.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<GroupId, BTreeSet<Role>>,
     /// The human answerable for it.
     pub owner: Option<PrincipalId>,
     /// The agent that it acts for.
@@ -208,8 +221,11 @@ pub struct Principal {
     pub counters: BTreeMap<CredentialId, u32>,
     /// Whether it ended.
     pub revoked: bool,
-    /// Courses passed, each in force before its time.
-    pub certifications: BTreeMap<Course, Time>,
+    /// Completions by course, of each content the last.
+    pub certifications: BTreeMap<Course, Vec<Passed>>,
+    /// Ends of certifications that were told ahead.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<Course, Time>,
 }
 
 impl Principal {
@@ -240,22 +256,64 @@ impl Principal {
         self.credentials.iter().filter(in_force)
     }
 
-    /// Whether a course is passed and in force.
+    /// The roles that it holds by itself.
     #[must_use]
-    pub fn is_certified(&self, course: &Course, now: Time) -> bool {
-        self.certifications
-            .get(course)
-            .is_some_and(|until| now < *until)
+    pub fn own_roles(&self) -> &BTreeSet<Role> {
+        self.own.as_ref().unwrap_or(&self.roles)
     }
+}
+
+/// A group: roles that several hold together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The roles, which stay.
+    pub roles: BTreeSet<Role>,
 }
 
 /// What is known of a threshold: its signers and its use. The document itself is in the release.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThresholdState {
-    /// Who signed, by the digest they signed.
-    pub signers: BTreeMap<Digest, BTreeSet<PrincipalId>>,
+    /// Who signed and with which credential, by the digest they signed.
+    pub signers: BTreeMap<Digest, BTreeMap<PrincipalId, CredentialId>>,
     /// Reservations, oldest first.
     pub uses: Vec<ThresholdUse>,
+    /// What was asked for, oldest first, as far back as splitting is looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<ThresholdAsk>,
+    /// Caps that were told to be near, oldest first, as far back as their windows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<ThresholdTold>,
+    /// Digests whose end was told.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ending: BTreeSet<Digest>,
+}
+
+/// An action that somebody asked for, covered or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThresholdAsk {
+    /// When.
+    pub time: Time,
+    /// How much.
+    pub amount: i64,
+    /// Under which key.
+    pub key: String,
+    /// In which case.
+    pub case: CaseId,
+    /// In which environment.
+    pub env: Environment,
+}
+
+/// A cap that was told to be near.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThresholdTold {
+    /// When.
+    pub time: Time,
+    /// Which.
+    pub line: CapLine,
+    /// Of which key, for one per key.
+    pub key: Option<String>,
+    /// In which environment.
+    pub env: Environment,
 }
 
 /// One reservation under a threshold.

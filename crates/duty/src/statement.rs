@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     canonical::{self, Digest},
-    name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
+    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
     principal::Proof,
     signature::Signature,
     subject::SubjectId,
@@ -73,6 +73,7 @@ macro_rules! statements {
 statements! {
     ApprovalStatement "counterfoil/approval/v1";
     CredentialStatement "counterfoil/credential/v1";
+    CompletionStatement "counterfoil/completion/v1";
     ThresholdStatement "counterfoil/threshold/v1";
     TriageStatement "counterfoil/triage/v1";
     ReleaseStatement "counterfoil/release/v1";
@@ -140,6 +141,30 @@ pub struct CredentialStatement {
     /// Who signs.
     pub signer: PrincipalId,
     /// The new credential, which signs.
+    pub credential: CredentialId,
+}
+
+/// An assessor's word that somebody else passed a course.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompletionStatement {
+    /// [`CompletionStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// Who passed it.
+    pub trainee: PrincipalId,
+    /// The course.
+    pub course: Course,
+    /// SHA-256 of the content that was passed.
+    pub content: Digest,
+    /// When.
+    pub completed: Time,
+    /// It counts before here at most.
+    pub expires: Time,
+    /// Who assessed it, and signs.
+    pub signer: PrincipalId,
+    /// With which credential.
     pub credential: CredentialId,
 }
 

@@ -4,6 +4,7 @@
 //! and answers only when they are durable. Whatever has an effect ([`Engine::execute`]) happens after that (I1).
 
 mod act;
+mod announce;
 mod caller;
 pub mod clock;
 mod docket;

@@ -9,6 +9,7 @@ mod attempts;
 mod catalogue;
 mod scene;
 mod tampering;
+mod training;
 
 use duty::{canonical::Digest, request::ControlTestResult};
 use ledger::Source;

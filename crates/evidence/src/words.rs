@@ -30,6 +30,19 @@ pub fn describe(record: &Record) -> String {
             "threshold `{}` covers {}: {} of {} reserved, {} in all",
             b.threshold, b.grant, b.amount, b.key, b.used.all_sum
         ),
+        Body::CertificationExpiring(b) => match &b.request {
+            Request::NoteExpiring(r) => format!(
+                "the certification of `{}` in `{}` is over at {}",
+                r.principal, r.course, b.expires
+            ),
+            _ => odd(record),
+        },
+        Body::ThresholdEnding(b) => match &b.request {
+            Request::NoteEnding(r) => {
+                format!("threshold `{}` ends at {}", r.threshold, b.expires)
+            }
+            _ => odd(record),
+        },
         Body::ThresholdReleased(b) => {
             format!("room under `{}` for {} is free again", b.threshold, b.grant)
         }
@@ -180,6 +193,47 @@ fn asked(record: &Record, request: &Request) -> String {
         Request::NoteOverdue(r) => {
             format!("the emergency of {} was not reviewed in its time", r.grant)
         }
+        Request::Complete(r) => format!(
+            "`{}` passed `{}` (content {}), as `{}` assessed, until {}",
+            r.principal,
+            r.course,
+            r.content.short(),
+            r.assessor,
+            r.expires
+        ),
+        Request::Assess(r) => format!(
+            "`{}` signed that `{}` passed `{}` (content {}), until {}",
+            r.statement.signer,
+            r.statement.trainee,
+            r.statement.course,
+            r.statement.content.short(),
+            r.statement.expires
+        ),
+        Request::EndCertification(r) => format!(
+            "the certification of `{}` in `{}` ended{}",
+            r.principal,
+            r.course,
+            reason(&r.reason)
+        ),
+        Request::NoteExpiring(r) => format!(
+            "the certification of `{}` in `{}` is over soon, or was over",
+            r.principal, r.course
+        ),
+        Request::CreateGroup(r) => {
+            let roles: Vec<_> = r.roles.iter().map(|r| r.word()).collect();
+            format!("group `{}` made, of {}", r.group, roles.join(", "))
+        }
+        Request::JoinGroup(r) => format!("`{}` joined the group `{}`", r.principal, r.group),
+        Request::LeaveGroup(r) => format!(
+            "`{}` left the group `{}`{}",
+            r.principal,
+            r.group,
+            reason(&r.reason)
+        ),
+        Request::NoteEnding(r) => format!(
+            "threshold `{}` of the release in `{}` ends soon, or has ended",
+            r.threshold, r.environment
+        ),
         Request::Freeze(r) => format!("`{who}` froze {}{}", r.scope, reason(&r.reason)),
         Request::Unfreeze(r) => format!(
             "`{}` lifted the freeze of record {}{}",

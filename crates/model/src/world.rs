@@ -186,6 +186,8 @@ impl World {
                 all: cap,
                 per_key: cap,
             },
+            split: None,
+            warn_days: None,
         };
         let digest = Digest::of(&threshold).expect("INVARIANT: it has a canonical form");
         let edition = |n| Digest::of(&files(n)).expect("INVARIANT: it has a canonical form");
@@ -209,6 +211,7 @@ impl World {
                         by_caller: false,
                     },
                 )]),
+                courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::from([
                     (Tier::Low, quorum(1)),

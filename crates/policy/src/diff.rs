@@ -3,6 +3,9 @@
 //! Each change says what it is about, and, where that can be told, whether it lets agents do more with fewer people
 //! ([`Direction::Loosens`]). Two releases that differ have at least one change.
 
+mod course;
+mod split;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -13,7 +16,7 @@ use cedar_policy::{Effect, PolicySet};
 use duty::{
     conflict::Conflict,
     principal::Duty,
-    release::{Agent, Quorum, Rules, Threshold, Tier, Tool},
+    release::{Agent, Quorum, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
 use serde::Serialize;
 use similar::TextDiff;
@@ -57,6 +60,7 @@ pub fn diff(from: &Release, to: &Release) -> Vec<Change> {
     diff.tools(from, to);
     diff.rules(from, to);
     diff.approval(from, to);
+    diff.courses(from, to);
     diff.conflicts(from, to);
     diff.thresholds(from, to);
     diff.clauses(from, to);
@@ -552,6 +556,16 @@ impl Diff {
                 Tightens,
             );
         }
+        self.split(about, old, new);
+        self.number(
+            about,
+            "days before its end at which that is told",
+            (
+                old.warn_days.unwrap_or(WARN_DAYS),
+                new.warn_days.unwrap_or(WARN_DAYS),
+            ),
+            Tightens,
+        );
         self.word(about, "begins", old.starts, new.starts);
         self.number(about, "expires", (old.expires, new.expires), Loosens);
         self.word(about, "owner", &old.owner, &new.owner);
@@ -663,6 +677,11 @@ fn used(release: &Release, clause: &str) -> String {
     for (tier, quorum) in &release.team().approval {
         if quorum.clause == clause {
             by.insert(format!("approval of a {} risk", tier.word()));
+        }
+    }
+    for course in &release.team().courses {
+        if course.clause == clause {
+            by.insert(format!("course {}", course.id));
         }
     }
     for (threshold, _) in release.thresholds() {

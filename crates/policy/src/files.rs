@@ -14,7 +14,7 @@ pub(crate) fn belongs(path: &str) -> bool {
         Some((_, name)) if name.contains('/') || name.starts_with('.') => false,
         Some(("permissions" | "tables", name)) => name.ends_with(".cedar"),
         Some(("thresholds", name)) => name.ends_with(".toml"),
-        Some(("policies" | "prompts", name)) => name.ends_with(".md"),
+        Some(("policies" | "prompts" | "courses", name)) => name.ends_with(".md"),
         Some(_) => false,
     }
 }

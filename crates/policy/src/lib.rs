@@ -6,6 +6,7 @@
 mod ask;
 mod cedar;
 mod clause;
+mod course;
 mod diff;
 mod explain;
 mod files;

@@ -67,7 +67,7 @@ impl Release {
             if !files::belongs(path) {
                 problems.add(
                     path,
-                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md",
+                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md, courses/*.md",
                 );
             }
             if text.len() > files::LONGEST {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
+    course::{WrittenCourse, courses},
     problem::{Problems, read_toml},
     schema::{Fields, ToolTypes},
     template::Template,
@@ -61,6 +62,8 @@ struct Written {
     #[serde(default)]
     conflict: Vec<WrittenConflict>,
     break_glass: Option<WrittenGlass>,
+    #[serde(default)]
+    course: Vec<WrittenCourse>,
 }
 
 #[derive(Deserialize)]
@@ -230,6 +233,7 @@ impl Check<'_> {
                 name: written.name,
                 agents: Vec::new(),
                 tools,
+                courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::new(),
                 break_glass: None,
@@ -268,6 +272,13 @@ impl Check<'_> {
                 );
             }
         }
+        let problems = &mut *self.problems;
+        file.team.courses = courses(
+            written.course,
+            self.files,
+            self.has_clause,
+            &mut |place, what| problems.add(format!("{TEAM} {place}"), what),
+        );
         self.conflicts(written.conflict, &mut file.team);
         self.limits(written.approval, &mut file.team);
         if file.team.min_confidence > 100 {

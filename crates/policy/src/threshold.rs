@@ -2,7 +2,7 @@
 
 use duty::{
     name::{PrincipalId, ThresholdId},
-    release::{Cap, Caps, Team, Threshold, Tier},
+    release::{Cap, Caps, Split, Team, Threshold, Tier},
     time::Time,
 };
 use serde::Deserialize;
@@ -38,6 +38,17 @@ pub(crate) fn threshold(
             "has a cap of zero or less: window, count and sum are positive",
         ),
         (t.single_limit <= 0, "has no positive `single_limit`"),
+        (
+            t.split.is_some_and(|s| {
+                s.window_minutes == 0 || s.sum.is_some_and(|n| n <= 0) || s.count == Some(0)
+            }),
+            "has a `[split]` of zero or less: window, sum and count are positive",
+        ),
+        (
+            t.split
+                .is_some_and(|s| s.sum.is_some_and(|sum| sum < t.single_limit)),
+            "has a `[split]` whose `sum` is under its `single_limit`: two parts come to more than one action may be",
+        ),
         (t.signatures == 0, "asks for no signature"),
         (
             t.near_percent == 0 || t.near_percent > 100,
@@ -68,6 +79,8 @@ pub(crate) fn threshold(
         single_limit: t.single_limit,
         near_percent: t.near_percent,
         caps: t.caps,
+        split: t.split,
+        warn_days: t.warn_days,
     })
 }
 
@@ -89,4 +102,6 @@ struct WrittenThreshold {
     single_limit: i64,
     near_percent: u8,
     caps: Caps,
+    split: Option<Split>,
+    warn_days: Option<u32>,
 }

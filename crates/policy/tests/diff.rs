@@ -153,6 +153,71 @@ fn rules_duties_and_clauses_are_named() {
 }
 
 #[test]
+fn courses_and_splitting_say_whether_they_loosen() {
+    use Direction::{Loosens, Tightens};
+    let team = |from: &str, to: &str| changes("team.toml", from, to);
+    let pay = "course payment-approval";
+    let found = team("valid_days = 366", "valid_days = 400");
+    says(&found, pay, "days that it counts: 366 → 400", Loosens);
+    let found = team("signed = true", "signed = false");
+    says(&found, pay, "its assessor need not sign any more", Loosens);
+    let found = team(
+        "assessors = [\"owner\"]",
+        "assessors = [\"owner\", \"auditor\"]",
+    );
+    says(&found, pay, "whoever is auditor may assess it now", Loosens);
+    let found = team("roles = [\"approver\"]", "roles = []");
+    says(
+        &found,
+        pay,
+        "whoever acts as approver needs it no more",
+        Loosens,
+    );
+    let file = "courses/payment-approval.md";
+    let found = changes(file, "ten questions", "two questions");
+    says(
+        &found,
+        pay,
+        "other content: everybody must pass it anew",
+        Tightens,
+    );
+    let content = found.iter().find(|c| c.about == pay).unwrap();
+    assert!(content.lines.as_ref().unwrap().contains("two questions"));
+
+    let file = "thresholds/small-invoices.toml";
+    let small = "threshold small-invoices";
+    let found = changes(
+        file,
+        "[split]\nwindow_minutes = 60",
+        "[split]\nwindow_minutes = 90",
+    );
+    says(
+        &found,
+        small,
+        "window over which parts are added up, minutes: 60 → 90",
+        Tightens,
+    );
+    let found = changes(file, "sum = 2750000\ncount = 20", "sum = 2750000");
+    says(
+        &found,
+        small,
+        "how many parts there may be: 20 → any number",
+        Loosens,
+    );
+    let found = changes(
+        file,
+        "[split]\nwindow_minutes = 60\nsum = 2750000\ncount = 20\n",
+        "",
+    );
+    says(
+        &found,
+        small,
+        "actions split to pass under it are found no more",
+        Loosens,
+    );
+}
+
+#[test]
 fn a_comment_is_said_to_be_one() {
     let found = changes("permissions/executor.cedar", "// What", "// Which");
     assert_eq!(found.len(), 1, "{found:#?}");

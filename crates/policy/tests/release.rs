@@ -367,6 +367,54 @@ sum = 150
         &["that takes humans"],
     );
     wrong("thresholds/other.toml", good, &["file of its own name"]);
+    let split = |text: &str| format!("{good}[split]\nwindow_minutes = 60\n{text}");
+    assert!(changed(path, &split("sum = 100\ncount = 2")).is_ok());
+    wrong(path, &split("count = 0"), &["`[split]` of zero or less"]);
+    wrong(path, &split("sum = 99"), &["under its `single_limit`"]);
+}
+
+#[test]
+fn a_wrong_course_is_refused() {
+    let course = |from: &str, to: &str| {
+        let good = "[[course]]\nid = \"pay\"\ntitle = \"Pay\"\nfile = \"courses/pay.md\"\nvalid_days = 30\nassessors = [\"owner\"]\nroles = [\"approver\"]\nclause = \"PAY-1.1\"\n";
+        assert!(good.contains(from));
+        let mut files = files();
+        files.insert("courses/pay.md".to_owned(), "What to know.".to_owned());
+        files.insert(
+            "team.toml".to_owned(),
+            format!("{TEAM}{}", good.replace(from, to)),
+        );
+        Release::from_files(files)
+    };
+    let release = course("30", "30").unwrap();
+    let pay = release.team().course(&"pay".parse().unwrap()).unwrap();
+    assert_eq!(
+        pay.content,
+        duty::canonical::Digest::of_bytes(b"What to know.")
+    );
+    assert_eq!(pay.warn_days, 14);
+    for (from, to, says) in [
+        (
+            "courses/pay.md",
+            "courses/other.md",
+            "its content is a file of the release",
+        ),
+        (
+            "courses/pay.md",
+            "prompts/ana.md",
+            "`courses/pay.md` is used by no course",
+        ),
+        ("30", "0", "`valid_days` is at least 1"),
+        ("30", "30\nwarn_days = 30", "less than `valid_days`"),
+        ("[\"owner\"]", "[]", "roles of humans"),
+        ("[\"owner\"]", "[\"executor\"]", "roles of humans"),
+        ("[\"approver\"]", "[\"executor\"]", "`executor` in `roles`"),
+        ("PAY-1.1", "PAY-9.9", "which no policy document has"),
+    ] {
+        let message = course(from, to).unwrap_err().to_string();
+        assert!(message.contains(says), "{from} to {to}: {message}");
+    }
+    wrong("courses/stray.md", "x", &["is used by no course"]);
 }
 
 proptest! {

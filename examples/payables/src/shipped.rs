@@ -9,7 +9,7 @@ static RELEASE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/release");
 static DATA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/data");
 static ANSWERS: &str = include_str!("../answers.csv");
 
-/// The files of the release by their path inside it, like `permissions/analyst.cedar`.
+/// The files of the release by their path inside it, like `permissions/analyst.cedar` or `courses/payment-approval.md`.
 #[must_use]
 pub fn release_files() -> BTreeMap<String, String> {
     files(&RELEASE)

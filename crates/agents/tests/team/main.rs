@@ -129,6 +129,22 @@ async fn time_ends_what_waits_and_a_late_signature_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_soon_is_told_once_and_then_stops_the_agents() {
+    const DAY: i64 = 24 * 3_600_000;
+    let rig = Rig::new().await;
+    assert_eq!(rig.engine.announce().await.unwrap(), 0);
+    rig.clock.fetch_add(340 * DAY, Ordering::SeqCst);
+    // One approver, and five owners.
+    assert_eq!(rig.engine.announce().await.unwrap(), 6);
+    assert_eq!(rig.engine.announce().await.unwrap(), 0);
+    let raised = rig.engine.read(|s| s.exceptions.len());
+    assert_eq!(raised, 6);
+    rig.clock.fetch_add(26 * DAY, Ordering::SeqCst);
+    let refused = rig.run("c1", &small_row()).await.unwrap_err();
+    assert!(refused.to_string().contains("owner-lapsed"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_stands_back_stops_new_cases_until_it_has_caught_up() {
     let rig = Rig::new().await;
     rig.clock.fetch_sub(60_000, Ordering::SeqCst);

@@ -16,8 +16,11 @@ use duty::{
     principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::CaseOutcome,
     release::Rules,
-    request::{BuildRelease, Certify, ControlTestResult, RecordControlTests, RecordFile, Request},
-    statement::{Choice, PromotionStatement, ReleaseStatement, Signed, ThresholdStatement},
+    request::{BuildRelease, ControlTestResult, RecordControlTests, RecordFile, Request},
+    statement::{
+        Choice, CompletionStatement, PromotionStatement, ReleaseStatement, Signed,
+        ThresholdStatement,
+    },
     time::Time,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -207,12 +210,6 @@ impl Rig {
             )))
             .await;
         }
-        let certify = Certify {
-            principal: name("amira"),
-            course: name("payment-approval"),
-            expires: self.engine.now().plus_minutes(1_000_000),
-        };
-        self.admin(Request::Certify(certify)).await;
         let files: BTreeMap<String, String> = payables::release_files();
         let release = Release::from_files(files.clone()).unwrap();
         for content in files.into_values() {
@@ -223,6 +220,7 @@ impl Rig {
             files: release.manifest(),
         }))
         .await;
+        self.train(&release).await;
         self.promote(release.digest()).await;
         for (threshold, digest) in release.thresholds() {
             for signer in ["carla", "dmitri"] {
@@ -237,6 +235,34 @@ impl Rig {
                 let request = Request::SignThreshold(sign(statement, signer));
                 self.engine.submit(&seat(signer), request).await.unwrap();
             }
+        }
+    }
+
+    /// Everybody has passed what the release asks of them.
+    async fn train(&self, release: &Release) {
+        for (person, course, by) in [
+            ("amira", "payment-approval", "carla"),
+            ("olivia", "agent-ownership", "carla"),
+            ("rashid", "agent-ownership", "carla"),
+            ("ines", "agent-ownership", "carla"),
+            ("dmitri", "agent-ownership", "carla"),
+            ("carla", "agent-ownership", "dmitri"),
+        ] {
+            let course = name(course);
+            let now = self.engine.now();
+            let statement = CompletionStatement {
+                statement: CompletionStatement::TYPE.to_owned(),
+                log: ORIGIN.to_owned(),
+                trainee: name(person),
+                content: release.team().course(&course).unwrap().content,
+                course,
+                completed: now,
+                expires: now.plus_minutes(1_000_000),
+                signer: name(by),
+                credential: seat(by).credential,
+            };
+            let request = Request::Assess(sign(statement, by));
+            self.engine.submit(&seat(by), request).await.unwrap();
         }
     }
 

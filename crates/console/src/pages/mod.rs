@@ -8,6 +8,7 @@ pub(crate) mod inbox;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod sign_in;
+pub(crate) mod thresholds;
 
 use std::sync::PoisonError;
 

@@ -142,6 +142,7 @@ async fn nobody_reads_anything_without_signing_in() {
         "/cases/ap-1",
         "/approvals/ap-1.a1",
         "/exceptions",
+        "/thresholds",
         "/log",
         "/key",
     ] {
@@ -159,7 +160,15 @@ async fn nobody_reads_anything_without_signing_in() {
 async fn every_page_says_what_a_browser_may_do_with_it() {
     let house = House::open().await;
     let mut browser = house.signed_in().await;
-    for path in ["/", "/cases", "/exceptions", "/log", "/key", "/sign-in"] {
+    for path in [
+        "/",
+        "/cases",
+        "/exceptions",
+        "/thresholds",
+        "/log",
+        "/key",
+        "/sign-in",
+    ] {
         let page = browser.get(path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.body);
         let policy = page.header("content-security-policy").unwrap();

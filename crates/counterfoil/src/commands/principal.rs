@@ -1,18 +1,17 @@
-//! `principal` and `certification`: who may take part, and what they passed.
+//! `principal`: who may take part, and as what.
 
 use std::path::Path;
 
 use duty::{
     name::PrincipalId,
     principal::{PrincipalKind, Role},
-    request::{Certify, Request, RevokePrincipal},
+    request::{CreateGroup, JoinGroup, LeaveGroup, Request, RevokePrincipal},
     state::State,
 };
-use engine::clock::{Clock, SystemClock};
 use serde_json::json;
 
 use crate::{
-    cli::{CertificationCommand, PrincipalCommand, RoleWord},
+    cli::{GroupCommand, PrincipalCommand, RoleWord},
     door::{As, Door},
     fail::{Failure, named},
     keys,
@@ -34,6 +33,7 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
             list(&state, form.json);
             Ok(())
         }
+        PrincipalCommand::Group(command) => group(command).await,
         PrincipalCommand::Key(command) => super::credential::run(command).await,
         PrincipalCommand::Revoke { id, reason, dir } => {
             let door = Door::open(&dir.dir).await?;
@@ -86,6 +86,7 @@ fn list(state: &State, as_json: bool) {
             "principal",
             "kind",
             "roles",
+            "groups",
             "owner",
             "credentials",
             "in force",
@@ -98,13 +99,14 @@ fn list(state: &State, as_json: bool) {
             PrincipalKind::Service => "service",
         };
         let roles: Vec<_> = p.roles.iter().map(|r| r.word()).collect();
+        let groups: Vec<_> = p.groups.keys().map(ToString::to_string).collect();
         let credentials: Vec<_> = p.credentials.iter().map(|c| c.id.to_string()).collect();
         let owner = p
             .owner
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default();
-        let value = json!({"id": id, "kind": kind, "roles": roles, "owner": p.owner,
+        let value = json!({"id": id, "kind": kind, "roles": roles, "groups": p.groups.keys().collect::<Vec<_>>(), "owner": p.owner,
             "credentials": p.credentials, "revoked": p.revoked});
         let force = if p.revoked { "revoked" } else { "yes" };
         listing.row(
@@ -113,6 +115,7 @@ fn list(state: &State, as_json: bool) {
                 id.to_string(),
                 kind.to_owned(),
                 roles.join(" "),
+                groups.join(" "),
                 owner,
                 credentials.join(" "),
                 force.to_owned(),
@@ -134,40 +137,76 @@ fn role(word: RoleWord) -> Role {
     }
 }
 
-pub(crate) async fn certification(command: CertificationCommand) -> Result<(), Failure> {
+async fn group(command: GroupCommand) -> Result<(), Failure> {
     match command {
-        CertificationCommand::Add {
-            person,
-            course,
-            days,
+        GroupCommand::Create { group, roles, dir } => {
+            let mut roles: Vec<_> = roles.iter().map(|r| role(*r)).collect();
+            roles.sort();
+            roles.dedup();
+            let request = CreateGroup {
+                group: named(&group)?,
+                roles,
+            };
+            ask(
+                &dir.dir,
+                Request::CreateGroup(request),
+                &format!("group `{group}` made"),
+            )
+            .await
+        }
+        GroupCommand::Join { group, id, dir } => {
+            let request = JoinGroup {
+                group: named(&group)?,
+                principal: named(&id)?,
+            };
+            ask(
+                &dir.dir,
+                Request::JoinGroup(request),
+                &format!("`{id}` joined `{group}`"),
+            )
+            .await
+        }
+        GroupCommand::Leave {
+            group,
+            id,
+            reason,
             dir,
         } => {
-            let door = Door::open(&dir.dir).await?;
-            let request = Request::Certify(Certify {
-                principal: named(&person)?,
-                course: named(&course)?,
-                expires: SystemClock.now().plus_minutes(days.saturating_mul(24 * 60)),
-            });
-            let records = door.submit(As::Admin, request).await?;
-            println!(
-                "`{person}` is certified in `{course}`: record {}",
-                records[0].seq
-            );
-            door.close()
+            let request = LeaveGroup {
+                group: named(&group)?,
+                principal: named(&id)?,
+                reason,
+            };
+            ask(
+                &dir.dir,
+                Request::LeaveGroup(request),
+                &format!("`{id}` left `{group}`"),
+            )
+            .await
         }
-        CertificationCommand::List { dir, form } => {
+        GroupCommand::List { dir, form } => {
             let state = super::state_of(&dir.dir)?;
-            let mut listing = Listing::new(form.json, &["person", "course", "expires"]);
-            for (id, p) in &state.principals {
-                for (course, expires) in &p.certifications {
-                    listing.row(
-                        &json!({"person": id, "course": course, "expires": expires}),
-                        vec![id.to_string(), course.to_string(), expires.to_string()],
-                    );
-                }
+            let mut listing = Listing::new(form.json, &["group", "roles", "members"]);
+            for (id, group) in &state.groups {
+                let roles: Vec<_> = group.roles.iter().map(|r| r.word()).collect();
+                let members = state.principals.iter();
+                let members = members.filter(|(_, p)| p.groups.contains_key(id));
+                let members: Vec<_> = members.map(|(who, _)| who.to_string()).collect();
+                listing.row(
+                    &json!({"group": id, "roles": roles, "members": members}),
+                    vec![id.to_string(), roles.join(" "), members.join(" ")],
+                );
             }
-            listing.print("nobody is certified");
+            listing.print("no groups");
             Ok(())
         }
     }
+}
+
+/// Asks as the admin, and says what was done.
+pub(super) async fn ask(dir: &Path, request: Request, done: &str) -> Result<(), Failure> {
+    let door = Door::open(dir).await?;
+    let records = door.submit(As::Admin, request).await?;
+    println!("{done}: record {}", records[0].seq);
+    door.close()
 }

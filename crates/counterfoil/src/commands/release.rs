@@ -1,26 +1,25 @@
-//! `release`, `policy` and `threshold`: the rules, by content hash.
+//! `release` and `policy`: the rules, by content hash.
 
 use std::{path::Path, sync::Arc};
 
 use duty::{
     canonical::Digest,
     conflict::{self, findings},
-    name::{CredentialId, Environment, PrincipalId},
+    name::Environment,
     principal::Duty,
     release::Rules,
     request::{BuildRelease, RecordFile, Request},
     state::State,
-    statement::ThresholdStatement,
 };
 use policy::{Direction, Release};
 use serde_json::json;
 
 use super::promote;
 use crate::{
-    cli::{Form, PolicyCommand, ReleaseCommand, ThresholdCommand, Which},
+    cli::{Form, PolicyCommand, ReleaseCommand, Which},
     door::{As, Door},
     fail::{Failure, named},
-    keys::{self, Author},
+    keys::Author,
     show::{self, Listing},
 };
 
@@ -229,7 +228,7 @@ fn warn_of_conflicts(state: &State, release: &Release) {
     }
 }
 
-fn which(which: &Which) -> Result<Arc<Release>, Failure> {
+pub(super) fn which(which: &Which) -> Result<Arc<Release>, Failure> {
     if let Some(path) = &which.release {
         return Release::from_dir(path)
             .map(Arc::new)
@@ -316,115 +315,4 @@ pub(crate) fn policy(command: PolicyCommand) -> Result<(), Failure> {
         }
         PolicyCommand::Check(check) => super::check::run(&check),
     }
-}
-
-pub(crate) async fn threshold(command: ThresholdCommand) -> Result<(), Failure> {
-    match command {
-        ThresholdCommand::List { which: w, form } => {
-            let (release, state) = (which(&w)?, super::state_of(&w.dir.dir)?);
-            let mut listing = Listing::new(
-                form.json,
-                &[
-                    "threshold",
-                    "tool",
-                    "single limit",
-                    "signed by",
-                    "in use",
-                    "expires",
-                ],
-            );
-            for (t, digest) in release.thresholds() {
-                let known = state.thresholds.get(&t.id);
-                let signers: Vec<_> = known
-                    .and_then(|k| k.signers.get(digest))
-                    .into_iter()
-                    .flatten()
-                    .map(ToString::to_string)
-                    .collect();
-                let uses = known.map_or(&[][..], |k| &k.uses);
-                let sum: i64 = uses.iter().map(|u| u.amount).sum();
-                let value = json!({"threshold": t, "digest": digest, "signers": signers,
-                    "uses": uses.len(), "sum": sum});
-                listing.row(
-                    &value,
-                    vec![
-                        t.id.to_string(),
-                        t.tool.clone(),
-                        t.single_limit.to_string(),
-                        format!(
-                            "{} of {}: {}",
-                            signers.len(),
-                            t.signatures,
-                            signers.join(" ")
-                        ),
-                        format!("{} actions, {sum} of {}", uses.len(), t.caps.all.sum),
-                        t.expires.to_string(),
-                    ],
-                );
-            }
-            listing.print("no thresholds");
-            Ok(())
-        }
-        ThresholdCommand::Show {
-            id,
-            which: w,
-            form: _,
-        } => {
-            let release = which(&w)?;
-            let found = release
-                .thresholds()
-                .iter()
-                .find(|(t, _)| t.id.as_str() == id);
-            let (threshold, digest) = found.ok_or_else(|| no_threshold(&id))?;
-            show::json(&json!({"threshold": threshold, "digest": digest}));
-            Ok(())
-        }
-        ThresholdCommand::Sign { id, which: w, sign } => {
-            let release = which(&w)?;
-            let signer: PrincipalId = named(&sign.person)?;
-            let file = sign
-                .key
-                .unwrap_or_else(|| keys::person_file(&w.dir.dir, &signer));
-            let key = keys::signing_key(&file)?;
-            let door = Door::open(&w.dir.dir).await?;
-            let state = super::state_of_door(&door, &w.dir.dir)?;
-            sign_threshold(&door, &state, &release, &id, &signer, &key).await?;
-            println!("`{id}` signed by `{signer}`");
-            door.close()
-        }
-    }
-}
-
-/// Signs a threshold of a release for one person.
-pub(crate) async fn sign_threshold(
-    door: &Door,
-    state: &State,
-    release: &Release,
-    id: &str,
-    signer: &PrincipalId,
-    key: &ed25519_dalek::SigningKey,
-) -> Result<(), Failure> {
-    let found = release
-        .thresholds()
-        .iter()
-        .find(|(t, _)| t.id.as_str() == id);
-    let (threshold, digest) = found.ok_or_else(|| no_threshold(id))?;
-    let statement = ThresholdStatement {
-        statement: ThresholdStatement::TYPE.to_owned(),
-        log: state.origin.clone().unwrap_or_default(),
-        threshold: threshold.id.clone(),
-        digest: *digest,
-        signer: signer.clone(),
-        credential: named::<CredentialId>(&format!("{signer}.key-1"))?,
-    };
-    let signed = keys::sign(key, statement)?;
-    door.submit(As::Admin, Request::SignThreshold(signed))
-        .await?;
-    Ok(())
-}
-
-fn no_threshold(id: &str) -> Failure {
-    Failure::usage(format!(
-        "the release has no threshold `{id}`; `threshold list` shows them"
-    ))
 }

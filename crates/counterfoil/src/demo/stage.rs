@@ -6,7 +6,7 @@ use duty::{
     name::{Environment, PrincipalId},
     principal::{NewPrincipal, Role},
     release::Rules,
-    request::{Certify, Request},
+    request::Request,
 };
 use payables::generate::{DEFAULT_COUNT, DEFAULT_SEED, generate};
 use policy::Release;
@@ -15,8 +15,8 @@ use store::{DataDir, secret};
 
 use crate::{
     cli::{Demo, Signing},
-    commands::{control, promote, release as releases},
-    door::Door,
+    commands::{certification, control, promote, release as releases, threshold},
+    door::{As, Door},
     fail::{Failure, named},
     keys::{self, Author},
     site::{self, Site, TARGETS},
@@ -32,8 +32,6 @@ const MARK: &str = "demo.json";
 const BOOKS: &str = "targets/books";
 /// Which cases are traps: for the summary alone, no agent and no target reads it.
 pub(super) const ANSWERS: &str = "demo-answers.csv";
-/// How long the approvers' certifications last.
-const CERTIFIED_MINUTES: u32 = 365 * 24 * 60;
 
 /// What the example was set up with.
 #[derive(Debug, Serialize, Deserialize)]
@@ -171,23 +169,6 @@ pub(super) async fn people_and_release(site: &mut Site, dir: &Path) -> Result<()
             submit(site, Request::AddPrincipal(new)).await?;
         }
     }
-    for person in ["amira", "bram", "carla"] {
-        let (principal, course) = (named::<PrincipalId>(person)?, named("payment-approval")?);
-        let now = site.engine.now();
-        let certified = site.engine.read(|s| {
-            s.principals
-                .get(&principal)
-                .is_some_and(|p| p.is_certified(&course, now))
-        });
-        if !certified {
-            let certify = Certify {
-                principal,
-                course,
-                expires: now.plus_minutes(CERTIFIED_MINUTES),
-            };
-            submit(site, Request::Certify(certify)).await?;
-        }
-    }
     site.reseat(dir)?;
     release(site, dir).await
 }
@@ -204,28 +185,62 @@ async fn release(site: &mut Site, dir: &Path) -> Result<(), Failure> {
     let door = Door::Here(Box::new(site.share()));
     let state = crate::commands::state_of_door(&door, dir)?;
     releases::build(&door, &state, &release).await?;
-    for (threshold, digest) in release.thresholds() {
+    train(site, &door, dir, &release).await?;
+    let state = crate::commands::state_of_door(&door, dir)?;
+    for (one, digest) in release.thresholds() {
         for person in ["carla", "dmitri"] {
             let signer: PrincipalId = named(person)?;
             let signed = state
                 .thresholds
-                .get(&threshold.id)
+                .get(&one.id)
                 .and_then(|t| t.signers.get(digest));
-            if signed.is_none_or(|s| !s.contains(&signer)) {
+            if signed.is_none_or(|s| !s.contains_key(&signer)) {
                 let key = keys::signing_key(&keys::person_file(dir, &signer))?;
-                releases::sign_threshold(
-                    &door,
-                    &state,
-                    &release,
-                    threshold.id.as_str(),
-                    &signer,
-                    &key,
-                )
-                .await?;
+                threshold::sign_threshold(&door, &state, &release, one.id.as_str(), &signer, &key)
+                    .await?;
             }
         }
     }
     into_force(&door, dir, &environment, Arc::new(release)).await
+}
+
+/// Everybody passes what the release asks of them: a person, what they passed, and who assessed it.
+const TRAINED: [(&str, &str, &str); 8] = [
+    ("amira", "payment-approval", "dmitri"),
+    ("bram", "payment-approval", "dmitri"),
+    ("carla", "payment-approval", "dmitri"),
+    ("olivia", "agent-ownership", "carla"),
+    ("rashid", "agent-ownership", "carla"),
+    ("ines", "agent-ownership", "carla"),
+    ("dmitri", "agent-ownership", "carla"),
+    ("carla", "agent-ownership", "dmitri"),
+];
+
+async fn train(site: &Site, door: &Door, dir: &Path, release: &Release) -> Result<(), Failure> {
+    for (person, course, by) in TRAINED {
+        let (person, course) = (named(person)?, named(course)?);
+        let now = site.engine.now();
+        let lacks = site
+            .engine
+            .read(|s| duty::course::lack(s, release.team(), &person, &course, now).is_some());
+        if lacks {
+            let state = site.engine.read(Clone::clone);
+            let by = author(dir, by)?;
+            let request = certification::assessed(&state, release, (&person, &course), &by, now)?;
+            door.submit(As::Admin, request).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Somebody of the example, with their key.
+fn author(dir: &Path, person: &str) -> Result<Author, Failure> {
+    let sign = Signing {
+        person: person.to_owned(),
+        key: None,
+        reason: String::new(),
+    };
+    Author::of(dir, &sign)
 }
 
 /// One owner signs the release as its author, its controls are tested, and another owner promotes it.
@@ -237,14 +252,7 @@ async fn into_force(
 ) -> Result<(), Failure> {
     let digest = release.digest();
     let state = crate::commands::state_of_door(door, dir)?;
-    let who = |person: &str| {
-        let sign = Signing {
-            person: person.to_owned(),
-            key: None,
-            reason: String::new(),
-        };
-        Author::of(dir, &sign)
-    };
+    let who = |person: &str| author(dir, person);
     promote::sign(door, &state, digest, &who("olivia")?).await?;
     if !state.tested.contains_key(&digest) {
         control::test(door, release).await?;

@@ -235,9 +235,24 @@ fn an_approver_who_owns_an_agent_of_the_case_is_refused() {
         0,
         &[
             "certification",
-            "add",
+            "assess",
             "yuri",
             "payment-approval",
+            "--as",
+            "carla",
+            "--dir",
+            &dir,
+        ],
+    );
+    expect(
+        0,
+        &[
+            "certification",
+            "assess",
+            "yuri",
+            "agent-ownership",
+            "--as",
+            "carla",
             "--dir",
             &dir,
         ],

@@ -15,6 +15,7 @@ mod freeze;
 mod glass;
 mod keys;
 mod line;
+mod people;
 mod policy;
 mod rig;
 mod table;

@@ -2,6 +2,7 @@
 
 use super::{Desk, Place, Ruled, keep::needs_reason};
 use crate::{
+    course,
     facts::Scalar,
     name::{CredentialId, ItemId, PrincipalId},
     principal::{Duty, PrincipalKind},
@@ -150,16 +151,15 @@ impl Desk<'_> {
             )
             .clause(Some(quorum.clause.clone())));
         }
-        if !principal.is_certified(&quorum.certification, self.now) {
-            return Err(Refusal::new(
-                Code::NotCertified,
-                format!(
-                    "`{signer}` holds no `{}` certification in force",
-                    quorum.certification
-                ),
-                "pass the training, or let somebody sign who has",
-            )
-            .clause(Some(quorum.clause.clone())));
+        let asked = course::lack(
+            self.state,
+            rules.team(),
+            signer,
+            &quorum.certification,
+            self.now,
+        );
+        if let Some(lack) = asked.or_else(|| self.lacks(rules, signer, quorum.role)) {
+            return Err(lack.refusal(&quorum.clause));
         }
         if let Some(agent) = rules.team().agents.iter().find(|a| a.owner == *signer) {
             return Err(Refusal::new(

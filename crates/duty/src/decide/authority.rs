@@ -30,6 +30,13 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::AddCredential(_)
         | Request::RevokeCredential(_)
         | Request::Certify(_)
+        | Request::Complete(_)
+        | Request::Assess(_)
+        | Request::EndCertification(_)
+        | Request::NoteExpiring(_)
+        | Request::CreateGroup(_)
+        | Request::JoinGroup(_)
+        | Request::LeaveGroup(_)
         | Request::RecordFile(_)
         | Request::BuildRelease(_)
         | Request::SignRelease(_)
@@ -52,7 +59,8 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::Unfreeze(_)
         | Request::BreakGlass(_)
         | Request::ReviewGlass(_)
-        | Request::NoteOverdue(_) => true,
+        | Request::NoteOverdue(_)
+        | Request::NoteEnding(_) => true,
     }
 }
 
@@ -155,6 +163,7 @@ impl<'a> Desk<'a> {
             agent: Some(actor),
             tool: None,
         })?;
+        self.owner_stands(rules, agent)?;
         self.independent(rules, id, case, actor, agent.duty)?;
         Ok(agent)
     }

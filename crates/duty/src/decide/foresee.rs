@@ -91,7 +91,9 @@ pub fn foresee(state: &State, rules: &dyn Rules, ask: Ask<'_>, now: Time) -> Rul
             state,
             now: now.max(state.time),
         };
-        if let Cover::Room(room) = standing.cover(rules, &heard, risk.tier) {
+        if standing.suspected(rules, &heard).is_empty()
+            && let Cover::Room(room) = standing.cover(rules, &heard, risk.tier)
+        {
             covered_by = Some(room.threshold.id.clone());
         }
         thresholds = standing.outlooks(rules, &heard, risk.tier);

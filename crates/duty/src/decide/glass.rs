@@ -160,14 +160,10 @@ impl Desk<'_> {
         way: &BreakGlass,
     ) -> Vec<PrincipalId> {
         let quorum = as_quorum(way);
-        let ended = |who: &PrincipalId, with| {
-            let person = self.state.principals.get(who);
-            person.is_none_or(|p| p.ended.contains(with))
-        };
         let signed = approval
             .glass
             .iter()
-            .filter(|(who, with)| !ended(who, with));
+            .filter(|(who, with)| self.state.stands(who, with));
         signed
             .filter(|(who, _)| self.may_approve(rules, case, who, &quorum).is_ok())
             .map(|(who, _)| who.clone())

@@ -1,4 +1,4 @@
-//! Keeping the books: the log's beginning, principals, certifications, releases, environments, threshold signatures.
+//! Keeping the books: the log's beginning, principals, releases, environments, threshold signatures.
 
 use super::{Desk, Place, Ruled};
 use crate::{
@@ -7,11 +7,11 @@ use crate::{
     log_key::Rotation,
     principal::{NewPrincipal, PrincipalKind, Proof, Role},
     record::{
-        CertificationRecorded, FileRecorded, LogKeyRotated, LogOpened, PrincipalAdded,
-        PrincipalRevoked, ReleaseBuilt, ThresholdSigned,
+        FileRecorded, LogKeyRotated, LogOpened, PrincipalAdded, PrincipalRevoked, ReleaseBuilt,
+        ThresholdSigned,
     },
     refusal::{Code, Refusal},
-    request::{BuildRelease, Certify, OpenLog, RecordFile, RevokePrincipal, RotateLogKey},
+    request::{BuildRelease, OpenLog, RecordFile, RevokePrincipal, RotateLogKey},
     statement::{Signed, ThresholdStatement},
 };
 
@@ -44,6 +44,9 @@ impl Desk<'_> {
                     counters: Default::default(),
                     revoked: false,
                     certifications: Default::default(),
+                    own: None,
+                    groups: Default::default(),
+                    told: Default::default(),
                 },
             );
         }
@@ -140,26 +143,6 @@ impl Desk<'_> {
         Ok(())
     }
 
-    pub(super) fn certify(&mut self, request: &Certify) -> Ruled {
-        self.holds(Role::Admin)?;
-        let person = self.state.principals.get(&request.principal);
-        if person.is_none_or(|p| p.kind != PrincipalKind::Human || p.revoked) {
-            return Err(Refusal::new(
-                Code::NotHuman,
-                format!("no human in force is called `{}`", request.principal),
-                "certify a person that `principal list` shows",
-            ));
-        }
-        if request.expires <= self.now {
-            return Err(malformed("the certification would expire before it begins"));
-        }
-        let body = CertificationRecorded {
-            request: self.request(),
-        };
-        self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
-        Ok(())
-    }
-
     pub(super) fn record_file(&mut self, request: &RecordFile) -> Ruled {
         self.holds(Role::Admin)?;
         let digest = Digest::of_bytes(request.content.as_bytes());
@@ -217,7 +200,8 @@ impl Desk<'_> {
         let s = &request.statement;
         let signed = self.state.thresholds.get(&s.threshold);
         let before = signed.and_then(|t| t.signers.get(&s.digest));
-        if before.is_some_and(|signers| signers.contains(&s.signer)) {
+        let before = before.and_then(|signers| signers.get(&s.signer));
+        if before.is_some_and(|with| self.state.stands(&s.signer, with)) {
             return Err(Refusal::new(
                 Code::Replayed,
                 format!(
@@ -263,42 +247,18 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
             "choose another id",
         ));
     }
-    if new.roles.is_empty() || new.roles.windows(2).any(|w| w[0] >= w[1]) {
+    // A human may have all their roles from groups.
+    let none = new.roles.is_empty() && new.kind != PrincipalKind::Human;
+    if none || new.roles.windows(2).any(|w| w[0] >= w[1]) {
         return Err(malformed(format!(
             "`{id}` needs at least one role, each once and in order"
         )));
     }
-    for group in APART {
-        let held: Vec<_> = new
-            .roles
-            .iter()
-            .filter(|r| group.contains(r))
-            .map(|r| r.word())
-            .collect();
-        if held.len() > 1 {
-            return Err(Refusal::new(
-                Code::NotIndependent,
-                format!(
-                    "`{id}` would hold the roles {} together",
-                    held.join(" and ")
-                ),
-                "give these roles to different principals",
-            ));
-        }
-    }
-    let agent_only = |r: &Role| matches!(r, Role::Analyst | Role::Reviewer | Role::Executor);
-    let human_only = |r: &Role| matches!(r, Role::Approver | Role::Owner);
-    let program_only = |r: &Role| matches!(r, Role::Service | Role::Intake);
-    let wrong = match new.kind {
-        PrincipalKind::Agent => new
-            .roles
-            .iter()
-            .find(|r| !agent_only(r) && **r != Role::Intake),
-        PrincipalKind::Human => new.roles.iter().find(|r| program_only(r)),
-        PrincipalKind::Service => new.roles.iter().find(|r| agent_only(r) || human_only(r)),
-    };
+    let held = new.roles.iter().map(|r| (*r, "by itself".to_owned()));
+    together(&format!("`{id}`"), held)?;
+    let wrong = new.roles.iter().find(|r| !new.kind.may_hold(**r));
     if let Some(role) = wrong {
-        let code = if human_only(role) {
+        let code = if matches!(role, Role::Approver | Role::Owner) {
             Code::NotHuman
         } else {
             Code::NotYourDuty
@@ -316,6 +276,34 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
     }
     below(state, new)?;
     well_proved(state, new)
+}
+
+/// Whether one may hold these roles together, each with what gives it; `whose` says of whom that is asked.
+pub(super) fn together(whose: &str, held: impl IntoIterator<Item = (Role, String)>) -> Ruled {
+    let held: Vec<_> = held.into_iter().collect();
+    for apart in APART {
+        let mut of = held.iter().filter(|(role, _)| apart.contains(role));
+        let Some((first, by)) = of.next() else {
+            continue;
+        };
+        if let Some((second, other)) = of.find(|(role, _)| role != first) {
+            let from = if by == other && by == "by itself" {
+                String::new()
+            } else {
+                format!(": {} {by}, {} {other}", first.word(), second.word())
+            };
+            return Err(Refusal::new(
+                Code::NotIndependent,
+                format!(
+                    "{whose} would hold the roles {} and {} together{from}",
+                    first.word(),
+                    second.word()
+                ),
+                "give these roles to different principals",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A sub-agent is answered for by whoever answers for the agent above it, and holds no duty that conflicts with one of its

@@ -1,12 +1,11 @@
 //! Thresholds: whether a signed pre-approval is in force and has room at this very moment (I5).
 
-use std::collections::BTreeSet;
-
 use super::Desk;
 use crate::{
     action::Action,
     canonical::Digest,
-    name::{Environment, PrincipalId},
+    course,
+    name::{CredentialId, Environment, PrincipalId},
     principal::{PrincipalKind, Role},
     record::Usage,
     release::{Cap, Heard, RuleHit, Rules, Threshold, Tier},
@@ -94,14 +93,7 @@ impl Standing<'_> {
         heard: &Heard<'_>,
     ) -> Result<Result<Room<'a>, String>, String> {
         self.in_force(rules, threshold, digest)?;
-        let action = heard.ask().action;
-        let amount = action
-            .integer(&threshold.sum_field)
-            .filter(|n| *n > 0)
-            .ok_or_else(|| format!("`{}` is no positive whole number", threshold.sum_field))?;
-        let key = action
-            .text(&threshold.key_field)
-            .ok_or_else(|| format!("`{}` is no text", threshold.key_field))?;
+        let (amount, key) = threshold.measure(heard.ask().action)?;
         if amount > threshold.single_limit {
             return Err(format!(
                 "{amount} is over its single limit {}",
@@ -113,7 +105,9 @@ impl Standing<'_> {
             Ok(false) => return Err("the action is outside its scope".to_owned()),
             Err(why) => return Err(format!("its scope cannot be evaluated: {why}")),
         }
-        let used = self.usage(threshold, amount, key, heard.ask().environment);
+        let (case, env) = (heard.ask().case, heard.ask().environment);
+        self.whole(threshold, amount, key, case, env)?;
+        let used = self.usage(threshold, amount, key, env);
         let caps = &threshold.caps;
         let room = fits("in all", caps.all, used.all_count, used.all_sum).and_then(|()| {
             fits(
@@ -132,7 +126,8 @@ impl Standing<'_> {
         }))
     }
 
-    /// Signed by enough people who are still in force and own no agent of the team, and within its dates.
+    /// Signed by enough people who are still in force, with credentials that are, and who own no agent of the team; and
+    /// within its dates.
     pub(super) fn in_force(
         &self,
         rules: &dyn Rules,
@@ -145,27 +140,66 @@ impl Standing<'_> {
                 threshold.starts, threshold.expires
             ));
         }
-        let signers = self
-            .state
-            .thresholds
-            .get(&threshold.id)
-            .and_then(|t| t.signers.get(&digest));
-        let counted: BTreeSet<&PrincipalId> = signers
+        let signed = self.signatures(rules, threshold, digest);
+        let counted = signed.iter().filter(|(_, why)| why.is_none()).count();
+        let need = threshold.signatures.max(1) as usize;
+        if counted >= need {
+            return Ok(());
+        }
+        let lapsed: Vec<_> = signed.into_iter().filter_map(|(_, why)| why).collect();
+        let but = if lapsed.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", lapsed.join("; "))
+        };
+        Err(format!("{counted} of {need} people have signed it{but}"))
+    }
+
+    /// Who signed, each with why the signature does not count, where it does not.
+    pub(super) fn signatures(
+        &self,
+        rules: &dyn Rules,
+        threshold: &Threshold,
+        digest: Digest,
+    ) -> Vec<(PrincipalId, Option<String>)> {
+        let known = self.state.thresholds.get(&threshold.id);
+        let signers = known.and_then(|t| t.signers.get(&digest));
+        signers
             .into_iter()
             .flatten()
-            .filter(|signer| {
-                let owns = rules.team().agents.iter().any(|a| a.owner == **signer);
-                let in_force = self.state.principals.get(*signer).is_some_and(|p| {
-                    p.kind == PrincipalKind::Human && !p.revoked && p.roles.contains(&Role::Owner)
-                });
-                in_force && !owns
-            })
-            .collect();
-        let need = threshold.signatures.max(1) as usize;
-        if counted.len() < need {
-            return Err(format!("{} of {need} people have signed it", counted.len()));
+            .map(|(who, with)| (who.clone(), self.lapsed(rules, who, with)))
+            .collect()
+    }
+
+    /// Why what somebody signed under a threshold does not count.
+    fn lapsed(
+        &self,
+        rules: &dyn Rules,
+        signer: &PrincipalId,
+        with: &CredentialId,
+    ) -> Option<String> {
+        let person = self.state.principals.get(signer);
+        let person = person.filter(|p| p.kind == PrincipalKind::Human && !p.revoked);
+        let Some(person) = person else {
+            return Some(format!("`{signer}` was revoked"));
+        };
+        if !self.state.stands(signer, with) {
+            return Some(format!(
+                "`{with}`, with which `{signer}` signed, was revoked"
+            ));
         }
-        Ok(())
+        if !person.roles.contains(&Role::Owner) {
+            return Some(format!("`{signer}` is no owner"));
+        }
+        let team = rules.team();
+        let lack = team
+            .courses_of(Role::Owner)
+            .find_map(|course| course::lack(self.state, team, signer, course, self.now));
+        if let Some(lack) = lack {
+            return Some(lack.why);
+        }
+        let owned = team.agents.iter().find(|a| a.owner == *signer);
+        owned.map(|agent| format!("`{signer}` owns `{}`, an agent of the team", agent.id))
     }
 
     /// What would be used in the windows, in this environment, this action included.
@@ -191,23 +225,18 @@ impl Standing<'_> {
     }
 }
 
-impl Desk<'_> {
-    /// Whether the action comes close under a threshold's single limit, as split payments do.
-    pub(super) fn near(&self, rules: &dyn Rules, action: &Action) -> Option<String> {
-        rules.thresholds().iter().find_map(|(threshold, _)| {
-            let amount = action.integer(&threshold.sum_field)?;
-            let limit = threshold.single_limit;
-            let line = i128::from(limit) * i128::from(threshold.near_percent);
-            let near = threshold.tool == action.tool
-                && amount <= limit
-                && i128::from(amount) * 100 >= line;
-            near.then(|| {
-                format!(
-                    "{amount} is at or over {} % of the single limit {limit} of threshold `{}`",
-                    threshold.near_percent, threshold.id
-                )
-            })
-        })
+impl Threshold {
+    /// The amount and the key of an action.
+    ///
+    /// # Errors
+    /// Which of them it has not, in words.
+    pub(crate) fn measure<'a>(&self, action: &'a Action) -> Result<(i64, &'a str), String> {
+        let amount = action.integer(&self.sum_field).filter(|n| *n > 0);
+        let amount =
+            amount.ok_or_else(|| format!("`{}` is no positive whole number", self.sum_field))?;
+        let key = action.text(&self.key_field);
+        let key = key.ok_or_else(|| format!("`{}` is no text", self.key_field))?;
+        Ok((amount, key))
     }
 }
 
@@ -221,7 +250,7 @@ fn fits(whose: &str, cap: Cap, count: u32, sum: i64) -> Result<(), String> {
     Ok(())
 }
 
-fn hit(threshold: &Threshold, why: String) -> RuleHit {
+pub(super) fn hit(threshold: &Threshold, why: String) -> RuleHit {
     RuleHit {
         rule: format!("threshold {}", threshold.id),
         why,

@@ -3,6 +3,7 @@
 use super::{
     Desk, Place, Ruled,
     gather::{ask, known_tool},
+    near::near_text,
     permit::permitted,
     threshold::Cover,
 };
@@ -12,8 +13,8 @@ use crate::{
     name::{CaseId, ItemId},
     principal::Duty,
     record::{
-        ApprovalRequested, Basis, CaseClosed, CaseOutcome, ExceptionSort, GrantIssued, Route,
-        ThresholdApplied, VerdictReached,
+        ApprovalRequested, Basis, CaseClosed, CaseOutcome, Counted, ExceptionSort, GrantIssued,
+        Route, ThresholdApplied, VerdictReached,
     },
     refusal::{Code, Refusal},
     release::{Heard, RuleHit, Rules, Tier},
@@ -74,8 +75,13 @@ impl<'a> Desk<'a> {
             return self.refused(id, case, judged, reason);
         }
         let doubts = doubts(rules, prepared, reviewed);
-        let cover = if doubts.is_empty() {
-            self.standing().cover(rules, &heard, risk.tier)
+        let standing = self.standing();
+        let suspected = standing.suspected(rules, &heard);
+        let counted = standing.counted(rules, &heard);
+        let cover = if !suspected.is_empty() {
+            Cover::Out(suspected.clone())
+        } else if doubts.is_empty() {
+            standing.cover(rules, &heard, risk.tier)
         } else {
             Cover::Out(Vec::new())
         };
@@ -87,7 +93,11 @@ impl<'a> Desk<'a> {
         } else {
             Route::Approval
         };
-        self.reached(id, case, Some(judged), route, reasons);
+        self.reached(id, case, Some(judged), route, reasons, counted);
+        for hit in suspected {
+            let text = format!("{}: {}", hit.rule, hit.why);
+            self.raise_in(id, case, ExceptionSort::SplitSuspected, text);
+        }
         for (sort, hit) in doubts {
             self.raise_in(id, case, sort, hit.why);
         }
@@ -123,7 +133,7 @@ impl<'a> Desk<'a> {
             why: why.to_owned(),
             clause: None,
         };
-        self.reached(id, case, None, route, vec![reason]);
+        self.reached(id, case, None, route, vec![reason], Vec::new());
         if !both_refuse {
             self.raise_in(id, case, ExceptionSort::NoAction, why.to_owned());
         }
@@ -133,7 +143,8 @@ impl<'a> Desk<'a> {
 
     fn refused(&mut self, id: &CaseId, case: &Case, judged: Judged, reason: RuleHit) -> Ruled {
         let why = reason.why.clone();
-        self.reached(id, case, Some(judged), Route::Refused, vec![reason]);
+        let reasons = vec![reason];
+        self.reached(id, case, Some(judged), Route::Refused, reasons, Vec::new());
         self.close(id, case, CaseOutcome::Refused, why);
         Ok(())
     }
@@ -145,6 +156,7 @@ impl<'a> Desk<'a> {
         judged: Option<Judged>,
         route: Route,
         reasons: Vec<RuleHit>,
+        counted: Vec<Counted>,
     ) {
         let place = Place::case(id, case);
         let clauses = self.cited(&place, reasons.iter().filter_map(|r| r.clause.as_deref()));
@@ -153,6 +165,7 @@ impl<'a> Desk<'a> {
             tier: judged.map(|j| j.tier),
             route,
             reasons,
+            counted,
         };
         self.write(place, None, clauses, body);
     }
@@ -169,6 +182,8 @@ impl<'a> Desk<'a> {
         let place = Place::case(id, case);
         let clauses = self.cited(&place, [room.threshold.clause.as_str()]);
         let caps = &room.threshold.caps;
+        let near = self.standing().nearing(&room, &case.env);
+        let told = (!near.is_empty()).then(|| near_text(&room, &near));
         let body = ThresholdApplied {
             threshold: room.threshold.id.clone(),
             digest: room.digest,
@@ -177,6 +192,7 @@ impl<'a> Desk<'a> {
             key: room.key,
             window_minutes: caps.all.window_minutes.max(caps.per_key.window_minutes),
             used: room.used,
+            near,
         };
         self.write(place, None, clauses, body);
         let basis = Basis::Threshold {
@@ -184,6 +200,9 @@ impl<'a> Desk<'a> {
             digest: room.digest,
         };
         self.issue_grant(rules, id, case, digest, basis);
+        if let Some(text) = told {
+            self.raise_in(id, case, ExceptionSort::ThresholdNear, text);
+        }
         Ok(())
     }
 

@@ -118,6 +118,8 @@ impl TestRules {
                 all: cap(3, 250),
                 per_key: cap(2, 150),
             },
+            split: None,
+            warn_days: None,
         };
         let threshold_digest = Digest::of(&threshold).unwrap();
         let clause = |id: &str| ClauseRef {
@@ -138,6 +140,7 @@ impl TestRules {
                     .into_iter()
                     .map(|t| (t.name.clone(), t))
                     .collect(),
+                courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::from([
                     (Tier::Low, quorum(1)),
@@ -251,7 +254,15 @@ pub(crate) struct World {
 impl World {
     /// A log with everybody in it, a release in force and its threshold signed.
     pub(crate) fn new() -> Self {
+        Self::with_threshold(|_| {})
+    }
+
+    /// As [`World::new`], with another threshold.
+    pub(crate) fn with_threshold(change: impl FnOnce(&mut Threshold)) -> Self {
         let mut world = Self::bare();
+        let (threshold, digest) = &mut world.rules.thresholds[0];
+        change(threshold);
+        *digest = Digest::of(threshold).unwrap();
         for person in ["carla", "dmitri"] {
             let signed = world.threshold_signature(person);
             world.must(person, Request::SignThreshold(signed));
@@ -431,16 +442,20 @@ impl World {
         self.must("engine", Request::OpenCase(request));
     }
 
-    /// A call to read the vendor, answered; `related` names a principal with an interest.
-    pub(crate) fn read(&mut self, id: &str, agent: &str, related: &str) {
-        let call = Call {
+    /// A call to read the vendor.
+    pub(crate) fn call(&self, id: &str) -> Request {
+        Request::Call(Call {
             case: name(id),
             action: Action {
                 tool: "books.vendor".to_owned(),
                 arguments: Map::new(),
             },
-        };
-        let records = self.must(agent, Request::Call(call));
+        })
+    }
+
+    /// A call to read the vendor, answered; `related` names a principal with an interest.
+    pub(crate) fn read(&mut self, id: &str, agent: &str, related: &str) {
+        let records = self.must(agent, self.call(id));
         let Body::CallPermitted(permitted) = &records[0].body else {
             panic!("not permitted")
         };

@@ -20,6 +20,7 @@ use super::{
     attempts::Tried,
     catalogue_digest,
     scene::{Lead, Scene, approver, sign},
+    training::{lapsed, trained, untrained},
 };
 use crate::{EvidenceError, ReperformError, ReperformOptions, library::Library, reperform, verify};
 
@@ -82,6 +83,7 @@ impl Assertions {
                 );
             }
             (Body::CallPermitted(body), _) => {
+                self.owned(record);
                 let named = body.rule.rule.contains('#');
                 self.note(
                     "ACC-01",
@@ -89,7 +91,9 @@ impl Assertions {
                     (!named).then(|| "no rule permits the call".to_owned()),
                 );
             }
+            (Body::ClausesRetrieved(_), _) => self.owned(record),
             (Body::RecommendationMade(_), Some(Request::Recommend(made))) => {
+                self.owned(record);
                 self.recommended(record, made);
             }
             (Body::ApprovalGiven(_), Some(Request::Approve(signed))) => {
@@ -119,6 +123,7 @@ impl Assertions {
                     seq,
                     (!named).then(|| "no rule permits the use".to_owned()),
                 );
+                self.owned(record);
                 self.uses(record)?;
             }
             (Body::OutcomeRecorded(_), Some(Request::RecordOutcome(r))) => {
@@ -335,13 +340,22 @@ impl Assertions {
         }
         let certified = self.release(record).is_ok_and(|release| {
             let tier = self.state.cases.get(&s.case).and_then(|c| c.tier);
-            certified(person, &release, tier, record.time)
+            certified(person.map(|p| (&s.signer, p)), &release, tier, record.time)
         });
         self.note(
             "TRN-01",
             record.seq,
             (!certified).then(|| format!("`{}` was not certified when signing", s.signer)),
         );
+    }
+
+    /// TRN-01, of whoever answers for the agent that acts.
+    fn owned(&mut self, record: &Record) {
+        let wrong = match self.release(record) {
+            Err(why) => Some(why),
+            Ok(release) => lapsed(&self.state, release.team(), &record.actor.id, record.time),
+        };
+        self.note("TRN-01", record.seq, wrong);
     }
 
     /// POL-02.
@@ -383,10 +397,13 @@ impl Assertions {
             Some((t, digest)) => {
                 let known = self.state.thresholds.get(&t.id);
                 let signers = known.and_then(|k| k.signers.get(digest));
-                let good = signers.into_iter().flatten().filter(|who| {
+                let good = signers.into_iter().flatten().filter(|(who, with)| {
                     let person = self.state.principals.get(*who);
                     let owns = release.team().agents.iter().any(|a| a.owner == **who);
                     !owns
+                        && self.state.stands(who, with)
+                        && untrained(&self.state, who, release.team(), Role::Owner, record.time)
+                            .is_none()
                         && person.is_some_and(|p| {
                             p.kind == PrincipalKind::Human
                                 && !p.revoked
@@ -402,7 +419,25 @@ impl Assertions {
                 let (count, sum) = uses.fold((1_u32, i128::from(body.amount)), |(n, sum), u| {
                     (n + 1, sum + i128::from(u.amount))
                 });
-                if good < t.signatures.max(1) as usize {
+                let parts = t.split.map(|split| {
+                    let since = record.time.minus_minutes(split.window_minutes);
+                    let asked = known.map(|k| &k.asked[..]).unwrap_or_default();
+                    let of = asked.iter().filter(|a| {
+                        a.key == body.key && Some(&a.env) == record.env.as_ref() && a.time > since
+                    });
+                    let amounts: Vec<_> = of.map(|a| i128::from(a.amount)).collect();
+                    let limit = i128::from(split.sum.unwrap_or(t.single_limit));
+                    let many = split
+                        .count
+                        .is_some_and(|most| amounts.len() > most as usize);
+                    (
+                        amounts.len() > 1 && (many || amounts.iter().sum::<i128>() > limit),
+                        amounts,
+                    )
+                });
+                if let Some((true, amounts)) = parts {
+                    Some(format!("it is a part of a larger one: {amounts:?}"))
+                } else if good < t.signatures.max(1) as usize {
                     Some(format!("only {good} people in force have signed it"))
                 } else if record.time < t.starts || record.time >= t.expires {
                     Some("it was not in force".to_owned())
@@ -507,7 +542,7 @@ impl Assertions {
             let missing = signers.iter().find(|who| {
                 let person = self.state.principals.get(*who);
                 person.is_none_or(|p| p.revoked)
-                    || !certified(person, &release, case.tier, record.time)
+                    || !certified(person.map(|p| (*who, p)), &release, case.tier, record.time)
             });
             self.note(
                 "TRN-01",
@@ -616,11 +651,20 @@ impl Assertions {
     }
 }
 
-fn certified(person: Option<&Principal>, release: &Release, tier: Option<Tier>, now: Time) -> bool {
+fn certified(
+    person: Option<(&PrincipalId, &Principal)>,
+    release: &Release,
+    tier: Option<Tier>,
+    now: Time,
+) -> bool {
     let quorum = tier.and_then(|tier| release.team().approval.get(&tier));
-    person
-        .zip(quorum)
-        .is_some_and(|(p, q)| p.is_certified(&q.certification, now))
+    let team = release.team();
+    person.zip(quorum).is_some_and(|((who, p), q)| {
+        let role = team.courses.iter().filter(|c| c.roles.contains(&q.role));
+        role.map(|c| &c.id)
+            .chain([&q.certification])
+            .all(|course| trained(p, who, team, course, now))
+    })
 }
 
 fn case(record: &Record) -> Result<CaseId, String> {

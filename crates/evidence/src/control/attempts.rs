@@ -377,6 +377,8 @@ pub(super) fn expired_threshold(release: &Release) -> Lead<Tried> {
         return Err("the threshold covers nothing even while it is in force".to_owned());
     }
     scene.clock = threshold.expires.millis();
+    // So that nothing but the threshold is over.
+    scene.train()?;
     let records = scene.judged(CASE, action, threshold.tier)?;
     match Scene::automatic(&records) {
         true => Err("an expired threshold gave a grant".to_owned()),
@@ -442,6 +444,11 @@ pub(super) fn split_under_the_cap(release: &Release) -> Lead<Tried> {
             (true, false) => {
                 return Err(format!("action {} of {amount} went over the caps", n + 1));
             }
+            (false, true) if suspected(&records) => {
+                return held(format!(
+                    "after {count} actions of {sum} in all they were taken for parts of one, and humans were asked"
+                ));
+            }
             (false, true) => {
                 return Err(format!("action {} was held although there was room", n + 1));
             }
@@ -450,6 +457,84 @@ pub(super) fn split_under_the_cap(release: &Release) -> Lead<Tried> {
     Ok(Tried::NotApplicable(format!(
         "{MOST} actions do not come to the caps"
     )))
+}
+
+fn suspected(records: &[duty::record::Record]) -> bool {
+    records.iter().any(|r| {
+        matches!(&r.body, duty::record::Body::ExceptionRaised(b)
+            if b.sort == duty::record::ExceptionSort::SplitSuspected)
+    })
+}
+
+/// Parts of one, each for itself under the limit and with room under the caps.
+pub(super) fn parts_of_one(release: &Release) -> Lead<Tried> {
+    let first = release.thresholds().first();
+    let Some((threshold, split)) = first.and_then(|(t, _)| Some((t, t.split?))) else {
+        return Ok(Tried::NotApplicable(
+            "no threshold of the release looks for splitting".to_owned(),
+        ));
+    };
+    let mut scene = Scene::new(release)?;
+    scene.sign_thresholds()?;
+    let limit = split.sum.unwrap_or(threshold.single_limit);
+    let most = split.count.unwrap_or(u32::MAX);
+    let (mut count, mut sum) = (0_u32, 0_i64);
+    for n in 0..MOST {
+        let amount = threshold.single_limit.min(limit / 2 + 1).max(1);
+        let mut action = scene.action()?;
+        action
+            .arguments
+            .insert(threshold.sum_field.clone(), Value::from(amount));
+        let records = scene.judged(&format!("part-{n}"), action, threshold.tier)?;
+        (count, sum) = (count + 1, sum.saturating_add(amount));
+        let over = count > 1 && (sum > limit || count > most);
+        match (Scene::automatic(&records), suspected(&records), over) {
+            (false, true, true) => {
+                return held(format!(
+                    "part {count}, with which they come to {sum}: humans were asked, and the cases were named"
+                ));
+            }
+            (true, _, true) => {
+                return Err(format!(
+                    "part {count}, with which they come to {sum}, went through"
+                ));
+            }
+            (_, true, false) => {
+                return Err(format!(
+                    "{count} actions of {sum} in all were taken for parts of one"
+                ));
+            }
+            (false, false, _) => {
+                return Ok(Tried::NotApplicable(
+                    "the caps are full before parts come to too much".to_owned(),
+                ));
+            }
+            (true, false, false) => {}
+        }
+    }
+    Ok(Tried::NotApplicable(format!(
+        "{MOST} parts do not come to too much"
+    )))
+}
+
+/// A threshold whose signer's credential ended by itself since.
+pub(super) fn threshold_of_an_ended_key(release: &Release) -> Lead<Tried> {
+    let Some((threshold, _)) = release.thresholds().first() else {
+        return no_threshold();
+    };
+    let mut scene = Scene::new(release)?;
+    scene.sign_thresholds()?;
+    let revoke = duty::request::RevokeCredential {
+        credential: credential(AUTHOR)?,
+        reason: "a control test".to_owned(),
+    };
+    scene.must(ADMIN, Request::RevokeCredential(revoke))?;
+    let action = scene.action()?;
+    let records = scene.judged(CASE, action, threshold.tier)?;
+    match Scene::automatic(&records) {
+        true => Err("a threshold signed with a revoked credential gave a grant".to_owned()),
+        false => held("humans were asked"),
+    }
 }
 
 pub(super) fn forged_approval(release: &Release) -> Lead<Tried> {
@@ -653,7 +738,8 @@ pub(super) fn certification_over(release: &Release) -> Lead<Tried> {
     let courses = &mut courses.ok_or("the approver is gone")?.certifications;
     courses
         .values_mut()
-        .for_each(|until| *until = scene.state.time);
+        .flatten()
+        .for_each(|passed| passed.expires = scene.state.time);
     let signs = scene.refused(&who, yes, &[Code::NotCertified])?;
     scene.suppose.passes_at = Some(Tier::High);
     let uses = scene.refused(&executor, using, &[Code::NotCertified])?;

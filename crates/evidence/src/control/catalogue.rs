@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{attempts as a, attempts::Attempt, tampering as t};
+use super::{attempts as a, attempts::Attempt, tampering as t, training as n};
 
 /// A control.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ pub const CATALOGUE: &[Control] = &[
     Control {
         id: "THR-01",
         title: "Thresholds bounded",
-        asserts: "every threshold that was applied was signed by enough owners, in force, and under its caps",
+        asserts: "every threshold that was applied was signed by enough owners, in force, under its caps, and for no part of a larger action",
         criteria: &["SOC2 CC5.2", "SOC2 PI1.3", "NIST AC-3"],
         tests: &[
             ("one that nobody signed", a::unsigned_threshold),
@@ -176,6 +176,11 @@ pub const CATALOGUE: &[Control] = &[
             (
                 "amounts split until the caps are full",
                 a::split_under_the_cap,
+            ),
+            ("parts of one within the window", a::parts_of_one),
+            (
+                "one that was signed with a credential that was revoked",
+                a::threshold_of_an_ended_key,
             ),
         ],
     },
@@ -251,13 +256,21 @@ pub const CATALOGUE: &[Control] = &[
     },
     Control {
         id: "TRN-01",
-        title: "Certified approvers",
-        asserts: "every approver was certified when they signed, and when the grant was used",
+        title: "Certified owners and approvers",
+        asserts: "every approver was certified as the release asks when they signed and when the grant was used, and the owner of every agent whenever it acted",
         criteria: &["SOC2 CC1.4", "NIST AT-3", "NIST AT-4", "ISO27001 A.6.3"],
-        tests: &[(
-            "a certification that is over, when signing and when used",
-            a::certification_over,
-        )],
+        tests: &[
+            (
+                "a certification that is over, when signing and when used",
+                a::certification_over,
+            ),
+            (
+                "another content, one's own word, another's key, too long ago",
+                n::passed_otherwise,
+            ),
+            ("a course passed after signing", n::passed_late),
+            ("an agent whose owner has lapsed", n::owner_lapsed),
+        ],
     },
     Control {
         id: "RET-01",

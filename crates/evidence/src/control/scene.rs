@@ -12,7 +12,7 @@ use duty::{
     action::Action,
     canonical::{Digest, to_vec},
     decide, differs,
-    name::{CaseId, CredentialId, Environment, ItemId, PrincipalId},
+    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::{Body, Record},
     refusal::Code,
@@ -21,13 +21,14 @@ use duty::{
     },
     release_for,
     request::{
-        BuildRelease, Certify, ControlTestResult, OpenCase, OpenLog, Ranked, Recommend,
-        RecordControlTests, RecordFile, Request, Retrieve, Stance, Submission, UseGrant,
+        BuildRelease, Certify, ControlTestResult, EndCertification, OpenCase, OpenLog, Ranked,
+        Recommend, RecordControlTests, RecordFile, Request, Retrieve, Stance, Submission, UseGrant,
     },
     signature::Signature,
     state::State,
     statement::{
-        ApprovalStatement, Choice, PromotionStatement, ReleaseStatement, Signed, ThresholdStatement,
+        ApprovalStatement, Choice, CompletionStatement, PromotionStatement, ReleaseStatement,
+        Signed, ThresholdStatement,
     },
     time::Time,
 };
@@ -208,6 +209,7 @@ impl<'r> Scene<'r> {
         scene.must("scene-admin", Request::OpenLog(open))?;
         scene.people()?;
         scene.bring_into_force()?;
+        scene.train()?;
         Ok(scene)
     }
 
@@ -230,23 +232,91 @@ impl<'r> Scene<'r> {
             for n in 0..=quorum.humans {
                 let id = approver(*tier, n);
                 self.add(human(&id, &[quorum.role])?)?;
-                self.certify(&id, quorum.certification.as_str())?;
             }
-            for owner in &owners {
-                self.certify(owner.as_str(), quorum.certification.as_str())?;
+        }
+        for role in [Role::Approver, Role::Owner, Role::Auditor] {
+            self.add(human(&assessor(role), &[role])?)?;
+        }
+        Ok(())
+    }
+
+    /// Everybody who must have passed something for what they are here, has.
+    pub(super) fn train(&mut self) -> Lead {
+        let team = self.release.team();
+        let owners: BTreeSet<_> = team.agents.iter().map(|a| a.owner.to_string()).collect();
+        for (tier, quorum) in &team.approval {
+            let approvers = (0..=quorum.humans).map(|n| approver(*tier, n));
+            for who in approvers.chain(owners.iter().cloned()) {
+                self.certify(&who, &quorum.certification)?;
+                for course in team.courses_of(quorum.role) {
+                    self.certify(&who, course)?;
+                }
+            }
+        }
+        let signers = [AUTHOR, PROMOTER].map(str::to_owned);
+        for who in owners.into_iter().chain(signers) {
+            for course in team.courses_of(Role::Owner) {
+                self.certify(&who, course)?;
             }
         }
         Ok(())
     }
 
-    fn certify(&mut self, who: &str, course: &str) -> Lead {
-        let certify = Certify {
-            principal: name(who)?,
-            course: name(course)?,
-            expires: Time::from_millis(self.clock).plus_minutes(CERTIFIED_MINUTES),
+    /// `who` passes a course as the release wants it.
+    pub(super) fn certify(&mut self, who: &str, course: &Course) -> Lead {
+        let Some(rule) = self.release.team().course(course) else {
+            let certify = Certify {
+                principal: name(who)?,
+                course: course.clone(),
+                expires: Time::from_millis(self.clock).plus_minutes(CERTIFIED_MINUTES),
+            };
+            self.must("scene-admin", Request::Certify(certify))?;
+            return Ok(());
         };
-        self.must("scene-admin", Request::Certify(certify))?;
+        let role = rule.assessors.first().copied().unwrap_or(Role::Owner);
+        let by = assessor(role);
+        let passed = self.completion(who, course, rule.content, &by)?;
+        self.must(&by, Request::Assess(sign(passed, &by)?))?;
         Ok(())
+    }
+
+    /// `who` has passed nothing of a course any more.
+    pub(super) fn forget(&mut self, who: &str, course: &Course) -> Lead {
+        let end = EndCertification {
+            principal: name(who)?,
+            course: course.clone(),
+            reason: "a control test".to_owned(),
+        };
+        self.must("scene-admin", Request::EndCertification(end))?;
+        Ok(())
+    }
+
+    /// Puts a file into the log.
+    pub(super) fn record_file(&mut self, content: String) -> Lead {
+        self.must("scene-admin", Request::RecordFile(RecordFile { content }))?;
+        Ok(())
+    }
+
+    /// The assessor's statement that `who` has passed a content of a course just now.
+    pub(super) fn completion(
+        &self,
+        who: &str,
+        course: &Course,
+        content: Digest,
+        by: &str,
+    ) -> Lead<CompletionStatement> {
+        let now = Time::from_millis(self.clock);
+        Ok(CompletionStatement {
+            statement: CompletionStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            trainee: name(who)?,
+            course: course.clone(),
+            content,
+            completed: now,
+            expires: now.plus_minutes(CERTIFIED_MINUTES),
+            signer: name(by)?,
+            credential: credential(by)?,
+        })
     }
 
     fn bring_into_force(&mut self) -> Lead {
@@ -343,6 +413,9 @@ impl<'r> Scene<'r> {
                     .contains_key(&name::<PrincipalId>(&who)?)
                 {
                     self.add(human(&who, &[Role::Owner])?)?;
+                    for course in self.release.team().courses_of(Role::Owner) {
+                        self.certify(&who, course)?;
+                    }
                 }
                 let statement = ThresholdStatement {
                     statement: ThresholdStatement::TYPE.to_owned(),
@@ -590,6 +663,11 @@ impl<'r> Scene<'r> {
 
 /// Longer than any scene plays.
 const CERTIFIED_MINUTES: u32 = 60 * 24 * 365;
+
+/// The name of somebody who assesses courses, by their role.
+pub(super) fn assessor(role: Role) -> String {
+    format!("scene-assessor-{}", role.word())
+}
 
 /// The name of an approver of a tier.
 pub(super) fn approver(tier: Tier, n: u32) -> String {

@@ -59,6 +59,7 @@ fn signed_with(record: &Record, keys: &Keys) -> Option<Proof> {
             r.possession.verify(&r.proof).ok().map(|()| r.proof.clone())
         }
         Request::SignThreshold(signed) => of(signed, keys),
+        Request::Assess(signed) => of(signed, keys),
         Request::SignRelease(signed) => of(signed, keys),
         Request::Unfreeze(signed) => of(signed, keys),
         Request::BreakGlass(signed) => of(signed, keys),

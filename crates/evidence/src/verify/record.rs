@@ -210,6 +210,7 @@ impl Inspector {
             Some(Request::Approve(signed)) => self.verifies(record, signed, alone),
             Some(Request::AddCredential(r)) => self.possessed(r, alone),
             Some(Request::SignThreshold(signed)) => self.verifies(record, signed, alone),
+            Some(Request::Assess(signed)) => self.verifies(record, signed, alone),
             Some(Request::SignRelease(signed)) => self.verifies(record, signed, alone),
             Some(Request::Unfreeze(signed)) => self.verifies(record, signed, alone),
             Some(Request::BreakGlass(signed)) => self.verifies(record, signed, alone),
@@ -220,6 +221,9 @@ impl Inspector {
             Some(Request::LiftHold(signed)) => self.verifies(record, signed, alone),
             Some(Request::RequestErasure(signed)) => self.verifies(record, signed, alone),
             Some(Request::ConfirmErasure(signed)) => self.verifies(record, signed, alone),
+            Some(request) if request.signer().is_some() => {
+                Err("it carries a signature that nothing here verifies".to_owned())
+            }
             _ => Ok(()),
         }
     }

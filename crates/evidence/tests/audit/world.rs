@@ -23,14 +23,14 @@ use duty::{
     release::Rules,
     release_for,
     request::{
-        Answer, BuildRelease, Call, Certify, ControlTestResult, FoundBy, OpenCase, OpenLog,
-        Outcome, Ranked, Recommend, RecordControlTests, RecordFile, RecordOutcome, Request,
-        Retrieve, Submission, UseGrant,
+        Answer, BuildRelease, Call, ControlTestResult, FoundBy, OpenCase, OpenLog, Outcome, Ranked,
+        Recommend, RecordControlTests, RecordFile, RecordOutcome, Request, Retrieve, Submission,
+        UseGrant,
     },
     state::{CallAnswer, State},
     statement::{
-        ApprovalStatement, Choice, PromotionStatement, ReleaseStatement, Signed,
-        ThresholdStatement, TriageStatement,
+        ApprovalStatement, Choice, CompletionStatement, PromotionStatement, ReleaseStatement,
+        Signed, ThresholdStatement, TriageStatement,
     },
     subject::SubjectId,
     time::Time,
@@ -143,19 +143,12 @@ impl World {
                 Proof::Token { sha256 },
             );
         }
-        for person in ["bob", "gus"] {
-            let certify = Certify {
-                principal: name(person),
-                course: name("payment-approval"),
-                expires: Time::from_millis(START + 400 * 86_400_000),
-            };
-            world.must("admin", Request::Certify(certify));
-        }
         for content in world.release.files().clone().into_values() {
             world.must("admin", Request::RecordFile(RecordFile { content }));
         }
         let files = world.release.manifest();
         world.must("admin", Request::BuildRelease(BuildRelease { files }));
+        world.train();
         world.promote();
         let (threshold, digest) = world.release.thresholds()[0].clone();
         for person in ["carla", "dmitri"] {
@@ -170,6 +163,34 @@ impl World {
             world.must(person, Request::SignThreshold(sign(statement, person)));
         }
         world
+    }
+
+    /// Everybody has passed what the release asks of them.
+    fn train(&mut self) {
+        for (person, course, by) in [
+            ("bob", "payment-approval", "carla"),
+            ("gus", "payment-approval", "carla"),
+            ("olivia", "agent-ownership", "carla"),
+            ("rashid", "agent-ownership", "carla"),
+            ("ines", "agent-ownership", "carla"),
+            ("dmitri", "agent-ownership", "carla"),
+            ("carla", "agent-ownership", "dmitri"),
+        ] {
+            let course = name(course);
+            let completed = self.state.time;
+            let statement = CompletionStatement {
+                statement: CompletionStatement::TYPE.to_owned(),
+                log: ORIGIN.to_owned(),
+                trainee: name(person),
+                content: self.release.team().course(&course).unwrap().content,
+                course,
+                completed,
+                expires: completed.plus_minutes(400 * 1_440),
+                signer: name(by),
+                credential: name(&format!("{by}-1")),
+            };
+            self.must(by, Request::Assess(sign(statement, by)));
+        }
     }
 
     /// Signed by one owner as its author, tested, and promoted by another.
