@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import InjectedToolCallId, StructuredTool
@@ -44,7 +44,7 @@ def govern(team: Team, function: Callable[..., Any], *, tool: str, **options: An
     # LangChain reads the wrapper's own annotations for the configuration.
     run.__annotations__ = {"config": RunnableConfig, "tool_call_id": str}
     del run.__wrapped__
-    base: type[BaseModel] = create_schema_from_function(name, function)
+    base = cast(type[BaseModel], create_schema_from_function(name, function))
     schema = create_model(
         name,
         __base__=base,

@@ -161,7 +161,7 @@ class Governed(Generic[P, R]):
 
     def prepare(self, key: str, *args: P.args, **kwargs: P.kwargs) -> Pending | None:
         """Goes as far as the agents can without executing: gives for whom it waits, or nothing where it waits for nobody."""
-        steps = self._steps(self.plan(key, self.arguments(*args, **kwargs)), None)
+        steps = self._way(self.plan(key, self.arguments(*args, **kwargs)), None)
         try:
             self._drive(steps)
         except Pending as pending:
@@ -172,7 +172,7 @@ class Governed(Generic[P, R]):
         """As `prepare`, for asyncio."""
         return await asyncio.to_thread(self.prepare, key, *args, **kwargs)
 
-    def _steps(self, plan: Plan, executor: Seat | None) -> _steps.Steps:
+    def _way(self, plan: Plan, executor: Seat | None) -> _steps.Steps:
         return _steps.go(plan, self.team.analyst, self.team.reviewer, executor)
 
     def _drive(self, steps: _steps.Steps) -> Ready:
@@ -190,7 +190,7 @@ class Governed(Generic[P, R]):
         end = None if self._wait is None else time.monotonic() + self._wait
         while True:
             try:
-                return self._drive(self._steps(plan, self._executor()))
+                return self._drive(self._way(plan, self._executor()))
             except Pending as pending:
                 left = 0.0 if end is None else end - time.monotonic()
                 if left < 1:
