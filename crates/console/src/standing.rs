@@ -20,6 +20,8 @@ pub(crate) struct Obstacle {
     pub(crate) clause: Option<String>,
     /// Whether it is that they signed already.
     pub(crate) signed: bool,
+    /// Whether it stands against a yes alone, and for now: they may read it, and say no.
+    pub(crate) for_now: bool,
 }
 
 /// For each request, in the docket's order, why `person` cannot sign it; none where nothing stands against it.
@@ -40,13 +42,17 @@ pub(crate) fn obstacles(
             Some(Some(release)) => {
                 let refusal = may_sign(state, &**release, &w.approval, person, now).err()?;
                 let signed = refusal.code == Code::Replayed;
+                let for_now = matches!(refusal.code, Code::TooSoon | Code::TooMany);
                 Some(Obstacle {
                     why: if signed {
                         "You signed this.".to_owned()
+                    } else if for_now {
+                        format!("{} For a yes: {}.", sentence(&refusal.why), refusal.remedy)
                     } else {
                         sentence(&refusal.why)
                     },
                     signed,
+                    for_now,
                     clause: refusal.clause,
                 })
             }
@@ -54,6 +60,7 @@ pub(crate) fn obstacles(
                 why: "Its release cannot be read: nobody can sign under it.".to_owned(),
                 clause: None,
                 signed: false,
+                for_now: false,
             }),
         };
         docket.iter().map(one).collect()

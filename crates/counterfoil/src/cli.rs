@@ -719,6 +719,18 @@ pub(crate) enum EraseCommand {
 pub(crate) enum AuditCommand {
     /// Find records.
     Query(Box<Query>),
+    /// Measure how people sign: faster than reading, always the same pair, always yes.
+    Approvers {
+        /// A data directory, a bare copy of a log directory, or a URL; without it `--dir`.
+        source: Option<String>,
+        #[command(flatten)]
+        dir: Dir,
+        /// How many seconds reading takes: what came sooner is counted.
+        #[arg(long, default_value_t = 30)]
+        seconds: u32,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Run every recorded decision again and compare.
     Reperform {
         /// A data directory, a bare copy of a log directory, or a URL; without it `--dir`.
@@ -772,6 +784,11 @@ pub(crate) struct Query {
     /// At most so many.
     #[arg(long, default_value_t = 1000)]
     pub(crate) limit: u32,
+    /// Compare the whole index with the log first; end with 1 where they differ, and leave the index as it is. Without it, an
+    /// index that differs is told of and built anew, and the index of a log of more than 100,000 records is compared row by
+    /// row of the answer only.
+    #[arg(long)]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) form: Form,
 }

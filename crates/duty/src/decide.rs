@@ -18,6 +18,7 @@ mod group;
 mod headroom;
 mod keep;
 mod near;
+mod pace;
 mod permit;
 mod promote;
 mod recommend;

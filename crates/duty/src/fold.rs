@@ -7,9 +7,10 @@ mod threshold;
 use crate::{
     canonical::Digest,
     log_key::Rotation,
-    name::{CaseId, ItemId},
+    name::{CaseId, Environment, ItemId, PrincipalId},
     principal::{Credential, Duty, NewPrincipal, Proof},
     record::{Body, Record},
+    release::Attention,
     request::{Outcome, Request},
     state::{
         Approval, Asked, CallAnswer, CallState, Case, Ended, ErasureBasis, Exception, Freeze,
@@ -191,6 +192,9 @@ impl State {
             Body::CaseClosed(b) => {
                 let id = case_id(record)?;
                 let case = self.cases.remove(id).ok_or("its case is not open")?;
+                if case.waits() {
+                    self.wait(&case.env, case.preparer(), false);
+                }
                 self.closed.insert(id.clone(), b.outcome);
                 self.forget_asked(id, b.outcome);
                 let subject = self.subject(&case.subject)?;
@@ -262,7 +266,53 @@ impl State {
             | Body::ErasureConfirmed(_)
             | Body::RetentionEnded(_)
             | Body::SubjectErased(_) => self.take_of_subject(record),
-            _ => take_in_case(self.case(record)?, record),
+            _ => {
+                let case = self.case(record)?;
+                let before = case.waits();
+                take_in_case(case, record)?;
+                if case.waits() != before {
+                    let (env, agent) = (case.env.clone(), case.preparer().cloned());
+                    self.wait(&env, agent.as_ref(), !before);
+                }
+                self.remember(record);
+                Ok(())
+            }
+        }
+    }
+
+    /// One more request of an agent waits for humans, or one less.
+    fn wait(&mut self, env: &Environment, agent: Option<&PrincipalId>, more: bool) {
+        let Some(agent) = agent else { return };
+        let root = self.root(agent).clone();
+        let waiting = self.waiting.entry(env.clone()).or_default();
+        let count = waiting.entry(root.clone()).or_default();
+        *count = if more {
+            count.saturating_add(1)
+        } else {
+            count.saturating_sub(1)
+        };
+        if *count == 0 {
+            waiting.remove(&root);
+        }
+        if waiting.is_empty() {
+            self.waiting.remove(env);
+        }
+    }
+
+    /// A person signed, and the record says for how long that is to be remembered.
+    fn remember(&mut self, record: &Record) {
+        let Body::ApprovalGiven(b) = &record.body else {
+            return;
+        };
+        let signer = b.request.signer().map(|(who, _)| who);
+        let person = signer.and_then(|who| self.principals.get_mut(who));
+        if let Some(person) = person.filter(|_| b.remember_seconds > 0) {
+            let since = record.time.minus_seconds(b.remember_seconds);
+            // The oldest come first.
+            let past = person.signed.partition_point(|t| *t <= since);
+            let most = (person.signed.len() + 1).saturating_sub(Attention::MOST as usize);
+            person.signed.drain(..past.max(most));
+            person.signed.push(record.time);
         }
     }
 
@@ -406,6 +456,7 @@ impl State {
                 credentials: new.credentials.clone(),
                 ended: Default::default(),
                 counters: Default::default(),
+                signed: Vec::new(),
                 revoked: false,
                 certifications: Default::default(),
                 own: None,

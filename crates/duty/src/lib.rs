@@ -38,4 +38,4 @@ pub use fold::FoldError;
 
 /// Version of the fold. A state that was written down is read again by this version alone: the number is raised whenever
 /// the same records would come to another [`State`](state::State), or the same state to other bytes.
-pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 3");
+pub const CORE: &str = concat!(env!("CARGO_PKG_VERSION"), " state 4");

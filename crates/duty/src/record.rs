@@ -194,6 +194,11 @@ pub enum RecordError {
     Canonical(#[from] CanonicalError),
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident $kind:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
         /// What happened, by kind.
@@ -451,6 +456,9 @@ bodies! {
         have: u32,
         /// How many must.
         need: u32,
+        /// For how many seconds the signature is remembered, so that the person's next one can be judged.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        remember_seconds: u32,
     }
     /// A human decided against the agents' recommendation.
     OverrideRecorded "override.recorded" {
@@ -812,6 +820,10 @@ pub enum ExceptionSort {
     NoAction,
     /// An action was let through in an emergency.
     BreakGlass,
+    /// A human said yes sooner than the release thinks it can be read.
+    HastyApproval,
+    /// As many requests of an agent wait for approval as the release lets wait.
+    ApprovalFlood,
 }
 
 impl ExceptionSort {
@@ -832,6 +844,8 @@ impl ExceptionSort {
             Self::OutcomeFailed => "outcome-failed",
             Self::NoAction => "no-action",
             Self::BreakGlass => "break-glass",
+            Self::HastyApproval => "hasty-approval",
+            Self::ApprovalFlood => "approval-flood",
         }
     }
 }

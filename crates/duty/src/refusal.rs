@@ -109,6 +109,10 @@ codes! {
     ReleaseMoved "release-moved" Some("I3");
     /// No certification in force.
     NotCertified "not-certified" Some("I4");
+    /// A yes that came sooner than it can have been read.
+    TooSoon "too-soon" Some("I4");
+    /// The person has signed as much within the hour as the release lets one person sign.
+    TooMany "too-many" Some("I4");
     /// Whoever answers for the agent was revoked, or is not certified as the release asks of an owner.
     OwnerLapsed "owner-lapsed" Some("I4");
     /// The quorum is not complete.

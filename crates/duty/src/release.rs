@@ -143,8 +143,40 @@ pub struct Quorum {
     pub certification: Course,
     /// How long the request stands, in minutes.
     pub expires_minutes: u32,
+    /// How soon a yes may come; none does not ask.
+    pub pace: Option<Pace>,
     /// The clause that asks for it.
     pub clause: String,
+}
+
+/// How soon a person may say yes: what is signed sooner than it can be read was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Seconds from the request to a yes, and from the person's last signature to a yes; 1 to [`Pace::LONGEST`].
+    pub seconds: u32,
+    /// Whether a yes that comes sooner is refused; else it counts, and an exception is raised.
+    pub refuse: bool,
+}
+
+impl Pace {
+    /// As far back as a person's signatures are looked at.
+    pub const LONGEST: u32 = 3_600;
+}
+
+/// What keeps people from being worn down by requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attention {
+    /// How many signatures of one person within an hour are as many as count; 1 to [`Attention::MOST`].
+    pub max_per_hour: Option<u32>,
+    /// How many requests for approval of one agent, in one environment, wait at once; at least 1.
+    pub max_waiting: Option<u32>,
+    /// The clause that asks for it.
+    pub clause: String,
+}
+
+impl Attention {
+    /// As many of a person's signatures as are remembered.
+    pub const MOST: u32 = 1_000;
 }
 
 /// How an action may be let through in an emergency, without the quorum of its tier.
@@ -217,6 +249,8 @@ pub struct Team {
     pub conflicts: ConflictMatrix,
     /// Who must sign, per tier.
     pub approval: BTreeMap<Tier, Quorum>,
+    /// How much is asked of people at once; none sets no bound.
+    pub attention: Option<Attention>,
     /// How an emergency goes; without it there is none.
     pub break_glass: Option<BreakGlass>,
     /// Who may not.
@@ -245,6 +279,15 @@ impl Team {
     #[must_use]
     pub fn signing_roles(&self) -> BTreeSet<Role> {
         self.approval.values().map(|quorum| quorum.role).collect()
+    }
+
+    /// For how many seconds a signature under this release has to be remembered, so that the next one can be judged.
+    #[must_use]
+    pub fn remembers(&self) -> u32 {
+        let hour = self.attention.as_ref().and_then(|a| a.max_per_hour);
+        let hour = hour.map_or(0, |_| Pace::LONGEST);
+        let paces = self.approval.values().filter_map(|q| q.pace);
+        paces.map(|p| p.seconds).fold(hour, u32::max)
     }
 
     /// How safe the records behind a case's action must be before it is executed. A case without a tier is taken for a

@@ -232,6 +232,12 @@ impl State {
         };
         pick(&self.environments, &case.env, &mut slice.environments);
         people.extend(people_of(case));
+        let agent = case.preparer().map(|agent| self.root(agent));
+        let waiting = self.waiting.get(&case.env);
+        if let Some((agent, n)) = agent.zip(waiting).and_then(|(a, w)| w.get_key_value(a)) {
+            let own = slice.waiting.entry(case.env.clone()).or_default();
+            own.insert(agent.clone(), *n);
+        }
         if let Some(Basis::Threshold { threshold, .. }) = case.grant.as_ref().map(|g| &g.basis) {
             pick(&self.thresholds, threshold, &mut slice.thresholds);
         }

@@ -56,6 +56,9 @@ pub struct State {
     pub thresholds: BTreeMap<ThresholdId, ThresholdState>,
     /// Cases under way.
     pub cases: BTreeMap<CaseId, Case>,
+    /// How many requests for approval wait, by the environment and by the agent that prepared them, or whom it acts for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub waiting: BTreeMap<Environment, BTreeMap<PrincipalId, u32>>,
     /// Cases that ended.
     pub closed: BTreeMap<CaseId, CaseOutcome>,
     /// Exceptions that nobody has triaged.
@@ -219,6 +222,10 @@ pub struct Principal {
     /// Signature counters of its authenticators, as far as they count.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<CredentialId, u32>,
+    /// When it signed, oldest first, as far back as the release of each signature asked; at most
+    /// [`Attention::MOST`](crate::release::Attention::MOST).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed: Vec<Time>,
     /// Whether it ended.
     pub revoked: bool,
     /// Completions by course, of each content the last.
@@ -452,6 +459,18 @@ impl Case {
     #[must_use]
     pub fn action(&self) -> Option<&Action> {
         self.prepared.as_ref()?.1.action.as_ref()
+    }
+
+    /// The agent that prepared it.
+    #[must_use]
+    pub fn preparer(&self) -> Option<&PrincipalId> {
+        self.prepared.as_ref().map(|(agent, _)| agent)
+    }
+
+    /// Whether a request for approval waits for humans.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.approval.is_some() && self.grant.is_none()
     }
 
     /// Where the case stands, in a word.

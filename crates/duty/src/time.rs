@@ -35,6 +35,18 @@ impl Time {
         Self::from_millis(self.0 + i64::from(minutes) * 60_000)
     }
 
+    /// This moment and so many seconds.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: u32) -> Self {
+        Self::from_millis(self.0 + i64::from(seconds) * 1_000)
+    }
+
+    /// This moment less so many seconds.
+    #[must_use]
+    pub fn minus_seconds(self, seconds: u32) -> Self {
+        Self::from_millis(self.0 - i64::from(seconds) * 1_000)
+    }
+
     /// This moment less so many minutes.
     #[must_use]
     pub fn minus_minutes(self, minutes: u32) -> Self {

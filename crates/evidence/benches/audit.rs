@@ -86,7 +86,7 @@ fn main() {
         ("kind, newest 100", by_time),
     ] {
         let start = Instant::now();
-        let found = index.query(&query).unwrap().len();
+        let found = index.query(&*source, &query).unwrap().len();
         println!("query by {what}: {found} rows in {:?}", start.elapsed());
     }
     let start = Instant::now();

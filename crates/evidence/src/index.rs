@@ -1,8 +1,10 @@
 //! A projection of the log for queries, in SQLite. It holds nothing that the log does not, and can be deleted at any time.
 //!
 //! It remembers which log it is of, how far it has come, and the digest of the last record it took. Where any of these
-//! does not fit the log, or the tables are of another version, it builds itself anew.
+//! does not fit the log, or the tables are of another version, it builds itself anew. That nobody has edited it is shown by
+//! comparing it with the log ([`Index::rely`]), and the rows of an answer are read again from the log.
 
+mod compare;
 mod query;
 mod schema;
 mod summary;
@@ -10,16 +12,17 @@ mod take;
 
 use std::path::Path;
 
-use duty::{canonical::Digest, time::Time};
+use duty::{canonical::Digest, record::Record, time::Time};
 use ledger::Source;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
-    EvidenceError,
+    EvidenceError, describe,
     exceptions::{ExceptionLine, Triaged},
     reader,
 };
 
+pub use compare::{COMPARED, Reliance};
 pub use query::{CaseFilter, CaseRow, Query, Row};
 pub use summary::Summary;
 
@@ -31,6 +34,12 @@ const AT_ONCE: u64 = 20_000;
 pub struct Index {
     db: Connection,
     path: String,
+    /// Whether nobody else can write it.
+    private: bool,
+    /// SQLite's count of others' writes when it was compared with the log.
+    compared: Option<i64>,
+    /// What has become of it, for people.
+    notes: Vec<String>,
 }
 
 /// How far the projection has come.
@@ -55,7 +64,7 @@ impl Index {
         // Nothing here is a truth: what a power cut takes is built again.
         db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
             .map_err(fail)?;
-        Self::with(db, shown.clone())
+        Self::with(db, shown.clone(), false)
     }
 
     /// A projection that is gone when the process ends.
@@ -65,11 +74,24 @@ impl Index {
     pub fn in_memory() -> Result<Self, EvidenceError> {
         let shown = ":memory:".to_owned();
         let db = Connection::open_in_memory().map_err(|e| fault(&shown, &e))?;
-        Self::with(db, shown)
+        Self::with(db, shown, true)
     }
 
-    fn with(db: Connection, path: String) -> Result<Self, EvidenceError> {
-        let index = Self { db, path };
+    /// As [`Index::in_memory`], in a file without a name where it grows large.
+    fn unnamed() -> Result<Self, EvidenceError> {
+        let shown = "a temporary file".to_owned();
+        let db = Connection::open("").map_err(|e| fault(&shown, &e))?;
+        Self::with(db, shown, true)
+    }
+
+    fn with(db: Connection, path: String, private: bool) -> Result<Self, EvidenceError> {
+        let index = Self {
+            db,
+            path,
+            private,
+            compared: None,
+            notes: Vec::new(),
+        };
         index.guard(|| {
             let version: i64 = index
                 .db
@@ -136,11 +158,17 @@ impl Index {
         Ok(size)
     }
 
-    /// Records, in the log's order unless the newest are wanted first.
+    /// Records, in the log's order unless the newest are wanted first. What each row says of its record is read again from
+    /// the log; where it says something else, the index is built anew and asked again, and [`Index::notes`] tells of it.
     ///
     /// # Errors
-    /// [`EvidenceError::Index`].
-    pub fn query(&self, query: &Query) -> Result<Vec<Row>, EvidenceError> {
+    /// [`EvidenceError`] where the log cannot be read or the file cannot be used.
+    pub fn query(&mut self, source: &dyn Source, query: &Query) -> Result<Vec<Row>, EvidenceError> {
+        let rows = self.guard(|| query::records(&self.db, query))?;
+        let Some(why) = self.unproved(source, &rows)? else {
+            return Ok(rows);
+        };
+        self.heal(source, &why)?;
         self.guard(|| query::records(&self.db, query))
     }
 
@@ -272,13 +300,51 @@ impl Index {
     }
 
     fn renew(&self) -> rusqlite::Result<()> {
-        self.db.execute_batch(schema::DROP)?;
+        // Whatever there is: an edited file may hold views and triggers too. With a table go its triggers and indexes.
+        let mut find = self.db.prepare(
+            "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'table') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+        )?;
+        let rows = find.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))?;
+        for (sort, name) in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+            let name = name.replace('"', "\"\"");
+            self.db.execute_batch(&format!("DROP {sort} \"{name}\""))?;
+        }
+        drop(find);
         self.db.execute_batch(schema::CREATE)?;
         self.db.pragma_update(None, "user_version", schema::VERSION)
     }
 
     fn guard<T>(&self, f: impl FnOnce() -> rusqlite::Result<T>) -> Result<T, EvidenceError> {
         f().map_err(|e| fault(&self.path, &e))
+    }
+}
+
+/// What a row must say of its record; what it says of the record's case is left as it is.
+fn row_of(record: &Record, row: &Row) -> Row {
+    let mut clauses: Vec<_> = record.clauses.iter().map(|c| c.id.clone()).collect();
+    clauses.sort();
+    clauses.dedup();
+    let mut said = row.clauses.clone();
+    said.sort();
+    Row {
+        seq: record.seq,
+        time: record.time,
+        kind: record.body.kind().to_owned(),
+        case: record.case.as_ref().map(ToString::to_string),
+        env: record.env.as_ref().map(ToString::to_string),
+        actor: record.actor.id.to_string(),
+        role: record.actor.role.map(|r| r.word().to_owned()),
+        owner: record.actor.owner.as_ref().map(ToString::to_string),
+        release: record.release.map(|r| r.to_string()),
+        refusal: take::refusal(record).map(str::to_owned),
+        tier: row.tier.clone(),
+        outcome: row.outcome.clone(),
+        text: describe(record),
+        clauses: if said == clauses {
+            row.clauses.clone()
+        } else {
+            clauses
+        },
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`proof`] | one record and its clauses in a file that verifies offline |
 //! | [`control`] | controls: assertions over every record, and attempted violations |
 //! | [`exceptions`](mod@exceptions) | what waits for triage |
+//! | [`approvers`](mod@approvers) | how people sign |
 
 mod error;
 mod library;
@@ -24,6 +25,7 @@ mod vault;
 mod walk;
 mod words;
 
+pub mod approvers;
 pub mod control;
 pub mod exceptions;
 pub mod index;
@@ -35,9 +37,10 @@ pub mod source;
 pub mod story;
 pub mod verify;
 
+pub use approvers::{Approver, approvers};
 pub use error::EvidenceError;
 pub use exceptions::{ExceptionLine, exceptions};
-pub use index::{CaseFilter, CaseRow, Index, Query, Row, Summary};
+pub use index::{COMPARED, CaseFilter, CaseRow, Index, Query, Reliance, Row, Summary};
 pub use reader::{for_each_record, head};
 pub use reperform::{Disagreement, ReperformError, ReperformOptions, ReperformReport, reperform};
 pub use replay::{Step, replay};

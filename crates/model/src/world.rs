@@ -160,6 +160,7 @@ impl World {
             role: Role::Approver,
             certification: name("pay"),
             expires_minutes: 60,
+            pace: None,
             clause: "P-1".to_owned(),
         };
         let cap = Cap {
@@ -181,7 +182,8 @@ impl World {
             clause: "P-1".to_owned(),
             signatures: 2,
             single_limit: 100,
-            near_percent: 100,
+            // Out of reach: what is told of caps changes no decision, and would be so many states more.
+            near_percent: 101,
             caps: Caps {
                 all: cap,
                 per_key: cap,
@@ -218,6 +220,7 @@ impl World {
                     (Tier::Elevated, quorum(1)),
                     (Tier::High, quorum(2)),
                 ]),
+                attention: None,
                 break_glass: glass.then(|| BreakGlass {
                     role: Role::Approver,
                     certification: name("pay"),

@@ -16,7 +16,7 @@ use cedar_policy::{Effect, PolicySet};
 use duty::{
     conflict::Conflict,
     principal::Duty,
-    release::{Agent, Quorum, Rules, Threshold, Tier, Tool, WARN_DAYS},
+    release::{Agent, Attention, Quorum, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
 use serde::Serialize;
 use similar::TextDiff;
@@ -213,6 +213,7 @@ impl Diff {
                 Direction::Open,
             );
         }
+        self.attention(a.attention.as_ref(), b.attention.as_ref());
         match (&a.break_glass, &b.break_glass) {
             (None, Some(new)) => self.add(
                 "break-glass",
@@ -462,7 +463,57 @@ impl Diff {
             (old.expires_minutes, new.expires_minutes),
             Direction::Loosens,
         );
+        self.number(
+            about,
+            "seconds before a yes may come",
+            (
+                old.pace.map_or(0, |p| p.seconds),
+                new.pace.map_or(0, |p| p.seconds),
+            ),
+            Direction::Tightens,
+        );
+        if let (Some(old), Some(new)) = (old.pace, new.pace)
+            && old.refuse != new.refuse
+        {
+            let (what, direction) = if new.refuse {
+                ("a yes that comes sooner is refused", Direction::Tightens)
+            } else {
+                (
+                    "a yes that comes sooner counts, and is an exception",
+                    Direction::Loosens,
+                )
+            };
+            self.add(about, what, direction);
+        }
         self.word(about, "clause", &old.clause, &new.clause);
+    }
+
+    fn attention(&mut self, old: Option<&Attention>, new: Option<&Attention>) {
+        let about = "what is asked of people at once";
+        let mut bound = |what: &str, of: fn(&Attention) -> Option<u32>| match (
+            old.and_then(of),
+            new.and_then(of),
+        ) {
+            (Some(old), Some(new)) => self.number(about, what, (old, new), Direction::Loosens),
+            (None, Some(new)) => self.add(
+                about,
+                format!("{what}: at most {new}, where there was no bound"),
+                Direction::Tightens,
+            ),
+            (Some(_), None) => {
+                self.add(
+                    about,
+                    format!("{what}: no bound any more"),
+                    Direction::Loosens,
+                );
+            }
+            (None, None) => {}
+        };
+        bound("signatures of a person within an hour", |a| a.max_per_hour);
+        bound("requests of an agent that wait", |a| a.max_waiting);
+        if let (Some(old), Some(new)) = (old, new) {
+            self.word(about, "clause", &old.clause, &new.clause);
+        }
     }
 
     fn conflicts(&mut self, from: &Release, to: &Release) {
@@ -673,6 +724,11 @@ fn used(release: &Release, clause: &str) -> String {
             .iter()
             .filter(|(_, rule)| rule.clause.as_deref() == Some(clause));
         by.extend(rests.map(|(id, _)| format!("{path}#{id}")));
+    }
+    if let Some(attention) = &release.team().attention
+        && attention.clause == clause
+    {
+        by.insert("what is asked of people at once".to_owned());
     }
     for (tier, quorum) in &release.team().approval {
         if quorum.clause == clause {

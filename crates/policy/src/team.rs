@@ -7,7 +7,9 @@ use duty::{
     conflict::{self, Apart, Conflict, ConflictMatrix},
     name::{Course, PrincipalId},
     principal::{Duty, Role},
-    release::{Agent, BreakGlass, Disqualify, Level, Quorum, Retention, Team, Tier, Tool},
+    release::{
+        Agent, Attention, BreakGlass, Disqualify, Level, Pace, Quorum, Retention, Team, Tier, Tool,
+    },
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -62,8 +64,25 @@ struct Written {
     #[serde(default)]
     conflict: Vec<WrittenConflict>,
     break_glass: Option<WrittenGlass>,
+    attention: Option<WrittenAttention>,
     #[serde(default)]
     course: Vec<WrittenCourse>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAttention {
+    max_per_hour: Option<u32>,
+    max_waiting: Option<u32>,
+    clause: String,
+}
+
+/// What becomes of a yes that comes sooner than it can be read.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Hasty {
+    Refuse,
+    Raise,
 }
 
 #[derive(Deserialize)]
@@ -175,6 +194,8 @@ struct WrittenQuorum {
     role: Role,
     certification: Course,
     expires_minutes: u32,
+    min_seconds: Option<u32>,
+    hasty: Option<Hasty>,
     clause: String,
 }
 
@@ -236,6 +257,7 @@ impl Check<'_> {
                 courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::new(),
+                attention: None,
                 break_glass: None,
                 disqualify: None,
                 min_confidence: written.recommendation.min_confidence,
@@ -289,6 +311,9 @@ impl Check<'_> {
         }
         if file.team.grant_minutes == 0 {
             self.wrong("[grant]", "`expires_minutes` is at least 1".to_owned());
+        }
+        if let Some(a) = written.attention {
+            self.attention(a, &mut file.team);
         }
         if let Some(g) = written.break_glass {
             self.glass(g, &mut file.team);
@@ -451,6 +476,59 @@ impl Check<'_> {
                 external,
             },
         );
+    }
+
+    fn attention(&mut self, a: WrittenAttention, team: &mut Team) {
+        let place = "[attention]";
+        if a.max_per_hour
+            .is_some_and(|n| !(1..=Attention::MOST).contains(&n))
+        {
+            self.wrong(place, format!("`max_per_hour` is 1 to {}", Attention::MOST));
+        }
+        if a.max_waiting == Some(0) {
+            self.wrong(place, "`max_waiting` is at least 1".to_owned());
+        }
+        if a.max_per_hour.is_none() && a.max_waiting.is_none() {
+            self.wrong(
+                place,
+                "sets no bound: name `max_per_hour` or `max_waiting`, or leave it out".to_owned(),
+            );
+        }
+        self.clause(place, &a.clause);
+        team.attention = Some(Attention {
+            max_per_hour: a.max_per_hour,
+            max_waiting: a.max_waiting,
+            clause: a.clause,
+        });
+    }
+
+    /// How soon a yes may come. High risk refuses what comes sooner, unless the release says otherwise.
+    fn pace(&mut self, place: &str, tier: Tier, q: &WrittenQuorum) -> Option<Pace> {
+        let Some(seconds) = q.min_seconds else {
+            if q.hasty.is_some() {
+                self.wrong(
+                    place,
+                    "says what becomes of a hasty yes, and not what is hasty: add `min_seconds`"
+                        .to_owned(),
+                );
+            }
+            return None;
+        };
+        if !(1..=Pace::LONGEST).contains(&seconds) {
+            self.wrong(place, format!("`min_seconds` is 1 to {}", Pace::LONGEST));
+        }
+        if u64::from(seconds) >= u64::from(q.expires_minutes) * 60 {
+            self.wrong(
+                place,
+                "`min_seconds` is as long as the request stands: nobody could ever approve"
+                    .to_owned(),
+            );
+        }
+        let refuse = match q.hasty {
+            Some(hasty) => hasty == Hasty::Refuse,
+            None => tier == Tier::High,
+        };
+        Some(Pace { seconds, refuse })
     }
 
     fn glass(&mut self, g: WrittenGlass, team: &mut Team) {
@@ -660,11 +738,13 @@ impl Check<'_> {
                 self.wrong(&place, "only the role `approver` approves".to_owned());
             }
             self.clause(&place, &q.clause);
+            let pace = self.pace(&place, tier, &q);
             let quorum = Quorum {
                 humans: q.humans,
                 role: q.role,
                 certification: q.certification,
                 expires_minutes: q.expires_minutes,
+                pace,
                 clause: q.clause,
             };
             team.approval.insert(tier, quorum);

@@ -50,6 +50,48 @@ fn a_prompt_shows_its_lines() {
 }
 
 #[test]
+fn what_is_asked_of_people_loosens_and_tightens() {
+    let about = "what is asked of people at once";
+    let bounded = |bounds: &str| {
+        let text = format!("[attention]\n{bounds}clause = \"PAY-3.2\"\n\n[disqualify]\n");
+        with("team.toml", "[disqualify]\n", &text)
+    };
+    let (few, more) = (
+        bounded("max_per_hour = 20\n"),
+        bounded("max_per_hour = 40\n"),
+    );
+    says(
+        &diff(&few, &more),
+        about,
+        "signatures of a person within an hour: 20 → 40",
+        Direction::Loosens,
+    );
+    says(
+        &diff(&example(), &bounded("max_waiting = 200\n")),
+        about,
+        "requests of an agent that wait: at most 200, where there was no bound",
+        Direction::Tightens,
+    );
+    says(
+        &diff(&few, &example()),
+        about,
+        "signatures of a person within an hour: no bound any more",
+        Direction::Loosens,
+    );
+    let found = changes(
+        "team.toml",
+        "[approval.high]\n",
+        "[approval.high]\nmin_seconds = 30\n",
+    );
+    says(
+        &found,
+        "approval of a high risk",
+        "seconds before a yes may come: 0 → 30",
+        Direction::Tightens,
+    );
+}
+
+#[test]
 fn numbers_say_whether_they_loosen() {
     let found = changes(
         "team.toml",

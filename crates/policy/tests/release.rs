@@ -294,8 +294,52 @@ fn a_wrong_release_is_told_what_where_and_what_to_do() {
         &TABLE.replace("@priority(\"9\")", "@priority(\"1\")"),
         &["same priority"],
     );
+    let high = "humans = 2\nrole = \"approver\"";
+    wrong(
+        "team.toml",
+        &TEAM.replace(high, &format!("min_seconds = 3600\n{high}")),
+        &["[approval.high]", "nobody could ever approve"],
+    );
+    wrong(
+        "team.toml",
+        &TEAM.replace(high, &format!("hasty = \"raise\"\n{high}")),
+        &["[approval.high]", "add `min_seconds`"],
+    );
+    for (bounds, says) in [
+        ("", "sets no bound"),
+        ("max_waiting = 0\n", "`max_waiting` is at least 1"),
+        ("max_per_hour = 1001\n", "`max_per_hour` is 1 to 1000"),
+    ] {
+        wrong(
+            "team.toml",
+            &format!("{TEAM}[attention]\n{bounds}clause = \"PAY-1.2\"\n"),
+            &["[attention]", says],
+        );
+    }
     wrong("notes.txt", "x", &["does not belong"]);
     wrong("prompts/ana.md", &"x".repeat(70_000), &["70000 bytes"]);
+}
+
+#[test]
+fn what_is_asked_of_people_is_read() {
+    let high = "humans = 2\nrole = \"approver\"";
+    let elevated = "[approval.elevated]\n";
+    let text = TEAM
+        .replace(high, &format!("min_seconds = 20\n{high}"))
+        .replace(elevated, &format!("{elevated}min_seconds = 5\n"));
+    let text = format!("{text}[attention]\nmax_per_hour = 40\nclause = \"PAY-1.2\"\n");
+    let release = changed("team.toml", &text).unwrap();
+    let team = release.team();
+    let pace = |tier| team.approval[&tier].pace.map(|p| (p.seconds, p.refuse));
+    assert_eq!(pace(Tier::High), Some((20, true)));
+    assert_eq!(pace(Tier::Elevated), Some((5, false)));
+    assert_eq!(pace(Tier::Low), None);
+    let attention = team.attention.as_ref().unwrap();
+    assert_eq!(
+        (attention.max_per_hour, attention.max_waiting),
+        (Some(40), None)
+    );
+    assert_eq!(team.remembers(), 3_600);
 }
 
 #[test]

@@ -47,6 +47,7 @@ struct Page {
     source: Option<String>,
     read: Vec<Read>,
     asked: String,
+    patience: Option<Obstacle>,
     obstacle: Option<Obstacle>,
 }
 
@@ -103,6 +104,10 @@ pub(crate) async fn page(
         Ok(mut found) => found.pop().flatten(),
         Err(e) => return failed(&e),
     };
+    let (patience, obstacle) = match obstacle {
+        Some(o) if o.for_now => (Some(o), None),
+        other => (None, other),
+    };
     let story = match story(&desk, &w.case).await {
         Ok(Some(story)) => story,
         Ok(None) => return missing(&session, format!("The log holds no case {}.", w.case)),
@@ -139,6 +144,7 @@ pub(crate) async fn page(
         source,
         read: read(&desk, &w),
         asked: view::span(w.asked, desk.engine.now()),
+        patience,
         obstacle,
         w,
     };

@@ -112,7 +112,7 @@ pub(crate) async fn page(
         ..Query::default()
     };
     let found = ask(&desk, move |index, source| {
-        let rows = index.query(&wanted)?;
+        let rows = index.query(source, &wanted)?;
         let records = whole(source, &rows)?;
         Ok((rows, records))
     });

@@ -90,6 +90,7 @@ pub(crate) async fn page(
     let (theirs, mine): (Vec<_>, Vec<_>) = docket
         .into_iter()
         .zip(obstacles)
+        .map(|(w, obstacle)| (w, obstacle.filter(|o| !o.for_now)))
         .partition(|(_, obstacle)| obstacle.is_some());
     let (mine_count, others_count) = (mine.len(), theirs.len());
     let mut shown = match asked.show {
@@ -127,7 +128,7 @@ async fn reasons(
     shown: &[(Waiting, Option<Obstacle>)],
 ) -> Result<HashMap<String, (String, Vec<String>)>, Box<dyn std::error::Error + Send + Sync>> {
     let cases: Vec<_> = shown.iter().map(|(w, _)| w.case.to_string()).collect();
-    ask(desk, move |index, _| {
+    ask(desk, move |index, source| {
         let mut found = HashMap::new();
         for case in cases {
             let wanted = evidence::Query {
@@ -137,7 +138,7 @@ async fn reasons(
                 limit: Some(1),
                 ..evidence::Query::default()
             };
-            if let Some(row) = index.query(&wanted)?.pop() {
+            if let Some(row) = index.query(source, &wanted)?.pop() {
                 found.insert(case, (bare(&row.text), row.clauses));
             }
         }

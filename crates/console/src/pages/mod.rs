@@ -158,7 +158,7 @@ pub(crate) fn failed(e: &dyn std::error::Error) -> Response {
 /// Asks the index, caught up with everything that is durable: a page that is loaded after a signature shows it.
 pub(crate) async fn ask<T: Send + 'static>(
     desk: &Desk,
-    question: impl FnOnce(&Index, &dyn ledger::source::Source) -> Result<T, EvidenceError>
+    question: impl FnOnce(&mut Index, &dyn ledger::source::Source) -> Result<T, EvidenceError>
     + Send
     + 'static,
 ) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
@@ -168,8 +168,12 @@ pub(crate) async fn ask<T: Send + 'static>(
     let answer = tokio::task::spawn_blocking(move || {
         let source = evidence::open(&desk.dir.display().to_string())?;
         let mut index = desk.index.lock().unwrap_or_else(PoisonError::into_inner);
-        index.catch_up(&*source)?;
-        question(&index, &*source)
+        index.rely(&*source)?;
+        let answer = question(&mut index, &*source);
+        for note in index.notes() {
+            eprintln!("{note}");
+        }
+        answer
     });
     Ok(answer.await??)
 }

@@ -1,4 +1,4 @@
-//! `audit`: query, re-perform.
+//! `audit`: query, how people sign, re-perform.
 
 use evidence::{Query as IndexQuery, ReperformError, ReperformOptions, ReperformReport};
 
@@ -11,6 +11,18 @@ use crate::{
 pub(crate) fn run(command: AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Query(query) => run_query(&query),
+        AuditCommand::Approvers {
+            source,
+            dir,
+            seconds,
+            form,
+        } => {
+            let place = source.unwrap_or_else(|| dir.dir.display().to_string());
+            let opened = evidence::open_at(&place).map_err(Failure::unavailable)?;
+            let people = evidence::approvers(&*opened.source, seconds);
+            list_approvers(&people.map_err(Failure::unavailable)?, seconds, form.json);
+            Ok(())
+        }
         AuditCommand::Reperform {
             source,
             dir,
@@ -55,6 +67,51 @@ pub(crate) fn run(command: AuditCommand) -> Result<(), Failure> {
     }
 }
 
+fn list_approvers(people: &[evidence::Approver], seconds: u32, as_json: bool) {
+    let hasty = format!("under {seconds} s");
+    let mut listing = Listing::new(
+        as_json,
+        &[
+            "who",
+            "yes",
+            "no",
+            "overrides",
+            "soonest",
+            "median",
+            "shortest gap",
+            &hasty,
+            "most in an hour",
+            "refused",
+            "mostly with",
+        ],
+    );
+    let span = |ms: Option<u64>| {
+        ms.map_or_else(String::new, |ms| {
+            format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
+        })
+    };
+    for p in people {
+        let with = p.partner.as_ref();
+        let cells = vec![
+            p.person.to_string(),
+            format!("{} ({} %)", p.yes, p.yes_percent),
+            p.no.to_string(),
+            p.overrides.to_string(),
+            span(p.soonest_ms),
+            span(p.median_ms),
+            span(p.shortest_gap_ms),
+            p.hasty.to_string(),
+            p.most_in_an_hour.to_string(),
+            (p.refused_too_soon + p.refused_too_many).to_string(),
+            with.map_or_else(String::new, |w| {
+                format!("{} ({}, {} %)", w.person, w.together, w.percent)
+            }),
+        ];
+        listing.row(p, cells);
+    }
+    listing.print("nobody has signed");
+}
+
 fn print_report(report: &ReperformReport, as_json: bool) {
     if as_json {
         show::json(report);
@@ -77,12 +134,32 @@ fn print_report(report: &ReperformReport, as_json: bool) {
     }
 }
 
+/// The index, if it says what the log says; as it is, so that whoever edited it is not helped.
+fn checked(place: &str) -> Result<super::Indexed, Failure> {
+    let mut indexed = super::index_as_it_is(place)?;
+    let source = &*indexed.opened.source;
+    let differs = indexed.index.differences(source);
+    let differs = differs.map_err(Failure::unavailable)?;
+    if differs.is_empty() {
+        eprintln!("the index says what the log says, and all of it");
+        return Ok(indexed);
+    }
+    Err(Failure::check(format!(
+        "the index is not what the log says:\n  {}\nkeep it as evidence, or delete `index.db`: it is built anew from the log",
+        differs.join("\n  ")
+    )))
+}
+
 fn run_query(query: &Query) -> Result<(), Failure> {
     let place = query
         .source
         .clone()
         .unwrap_or_else(|| query.dir.dir.display().to_string());
-    let index = super::index(&place)?;
+    let mut index = if query.check {
+        checked(&place)?
+    } else {
+        super::index(&place)?
+    };
     let field = match &query.field {
         None => None,
         Some(text) => {
@@ -107,7 +184,7 @@ fn run_query(query: &Query) -> Result<(), Failure> {
         limit: Some(query.limit),
         ..IndexQuery::default()
     };
-    let rows = index.query(&wanted).map_err(Failure::unavailable)?;
+    let rows = index.query(&wanted)?;
     let mut listing = Listing::new(
         query.form.json,
         &["seq", "time", "kind", "case", "actor", "what"],

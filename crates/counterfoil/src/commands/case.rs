@@ -21,7 +21,7 @@ pub(crate) fn run(command: CaseCommand) -> Result<(), Failure> {
                 form.json,
                 &["case", "subject", "tier", "route", "stage", "opened"],
             );
-            for case in index.cases(&filter).map_err(Failure::unavailable)? {
+            for case in index.index.cases(&filter).map_err(Failure::unavailable)? {
                 let cells = vec![
                     case.id.clone(),
                     case.subject.clone(),
@@ -37,8 +37,7 @@ pub(crate) fn run(command: CaseCommand) -> Result<(), Failure> {
         }
         CaseCommand::Show { id, dir, form } => {
             let place = dir.dir.display().to_string();
-            let opened = evidence::open_at(&place).map_err(Failure::unavailable)?;
-            let index = super::index(&place)?;
+            let super::Indexed { opened, index } = super::index(&place)?;
             let story = evidence::case_story(&*opened.source, Some(&index), &named(&id)?)
                 .map_err(Failure::usage)?;
             if form.json {

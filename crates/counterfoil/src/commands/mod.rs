@@ -181,10 +181,33 @@ fn folded(dir: &Path) -> Result<Folded, Failure> {
     fold::published(dir, &fold::on_stderr()).map_err(Failure::unavailable)
 }
 
-/// The index over a log: kept in a data directory, in memory for a bare copy; caught up with what is published.
-pub(crate) fn index(place: &str) -> Result<evidence::Index, Failure> {
+/// A log with the index over it.
+pub(crate) struct Indexed {
+    pub(crate) opened: evidence::Opened,
+    pub(crate) index: evidence::Index,
+}
+
+/// The index over a log: kept in a data directory, in memory for a bare copy; caught up with what is published, and compared
+/// with it, or a note says that it was not.
+pub(crate) fn index(place: &str) -> Result<Indexed, Failure> {
+    let mut indexed = index_as_it_is(place)?;
+    let Indexed { opened, index } = &mut indexed;
+    let reliance = index.rely(&*opened.source).map_err(Failure::unavailable)?;
+    if reliance == evidence::Reliance::RowsOnly {
+        eprintln!(
+            "note: the log has more than {} records, so that its index was not compared with it: what is shown was read again from the log, \
+             that nothing is missing is shown by `audit query --check`",
+            evidence::COMPARED
+        );
+    }
+    indexed.tell();
+    Ok(indexed)
+}
+
+/// As [`index`], not yet caught up or compared.
+pub(crate) fn index_as_it_is(place: &str) -> Result<Indexed, Failure> {
     let opened = evidence::open_at(place).map_err(Failure::unavailable)?;
-    let mut index = match &opened.dir {
+    let index = match &opened.dir {
         Some(dir) => match evidence::Index::open(dir) {
             Ok(index) => index,
             Err(e) => {
@@ -194,8 +217,20 @@ pub(crate) fn index(place: &str) -> Result<evidence::Index, Failure> {
         },
         None => evidence::Index::in_memory().map_err(Failure::unavailable)?,
     };
-    index
-        .catch_up(&*opened.source)
-        .map_err(Failure::unavailable)?;
-    Ok(index)
+    Ok(Indexed { opened, index })
+}
+
+impl Indexed {
+    /// Records, as [`evidence::Index::query`].
+    pub(crate) fn query(&mut self, query: &evidence::Query) -> Result<Vec<evidence::Row>, Failure> {
+        let rows = self.index.query(&*self.opened.source, query);
+        self.tell();
+        rows.map_err(Failure::unavailable)
+    }
+
+    fn tell(&mut self) {
+        for note in self.index.notes() {
+            eprintln!("note: {note}");
+        }
+    }
 }

@@ -1,27 +1,23 @@
 //! Attacks on the running system: each is refused, and the refusal is in the log.
 
+mod arguments;
+mod fatigue;
+mod hand;
+mod index;
+mod people;
+mod store;
+mod time;
+
 use std::process::{Command, Stdio};
 
-use duty::release::Rules as _;
 use serde_json::{Value, json};
+
+use hand::{by_hand, model, open, prompt};
 
 use crate::rig::{
     Example, Server, approve, copy, expect, expected, key, other_release, records, run_case, sign,
-    sound, statement, token, wait_for,
+    sound, statement, token, unseat_all, wait_for,
 };
-
-fn recommend(server: &Server, agent: &str, mut body: Value) -> (u16, Value) {
-    body["type"] = json!("recommend");
-    server.post(&server.token(agent), &body)
-}
-
-/// A case opened over HTTP and left to an attacker: the built-in team does not know its source.
-fn open(server: &Server, case: &str, subject: &str) {
-    let request = json!({"type": "open_case", "case": case, "environment": "staging", "subject": subject,
-        "snapshot": "0".repeat(64)});
-    let (status, answer) = server.post_as(&server.local(), Some("engine"), &request);
-    assert_eq!(status, 200, "{answer}");
-}
 
 #[test]
 fn attacks_on_a_waiting_approval_are_refused_and_recorded() {
@@ -188,8 +184,10 @@ fn approvals_expire_and_old_releases_cannot_be_approved() {
         &key(&dir, "amira"),
         &statement(soon, "amira", "approve", ""),
     ));
-    // The server's own loop would end the case at its expiry; whichever comes first, the signature comes too late.
-    std::thread::sleep(std::time::Duration::from_secs(61));
+    server.stop();
+    // Two minutes later. The server's own loop would end the case at its expiry; whichever comes first, the signature comes
+    // too late.
+    let server = Server::start_at(&dir, 2);
     let (status, answer) = server.post("", &signed);
     assert_eq!(status, 403, "{answer}");
     assert!(
@@ -325,6 +323,7 @@ fn two_processes_race_for_the_last_slot_of_a_threshold() {
         );
     }
     let subjects = expected(&example, "auto");
+    unseat_all(&example.dir());
     let server = Server::start(&example.dir());
     let mut racing = Vec::new();
     let reviews: Vec<Value> = [&subjects[10], &subjects[20]]
@@ -386,60 +385,6 @@ fn two_processes_race_for_the_last_slot_of_a_threshold() {
     expect(0, &["audit", "reperform", bare.to_str().unwrap()]);
     let (_, err) = expect(1, &["audit", "reperform", "--dir", &dir]);
     assert!(err.contains("recommendation of record"), "{err}");
-}
-
-/// Takes a case up to its review over HTTP, as an agent from outside would, and gives the review, ready to be sent.
-fn by_hand(server: &Server, case: &str, subject: &str) -> Value {
-    open(server, case, subject);
-    let recommendation = |agent: &str, duty: &str| {
-        let token = server.token(agent);
-        let call = |tool: &str, arguments: Value| {
-            let request = json!({"type": "call", "case": case, "action": {"tool": tool, "arguments": arguments}});
-            let (status, answer) = server.post(&token, &request);
-            assert_eq!(status, 200, "{answer}");
-            answer["answer"].clone()
-        };
-        let invoice = call("books.invoice_read", json!({"invoice_id": subject}));
-        let vendor = call(
-            "books.vendor_read",
-            json!({"vendor_id": invoice["vendor_id"]}),
-        );
-        if duty == "prepare" {
-            call("books.order_read", json!({"order_id": invoice["order_id"]}));
-            call(
-                "books.receipt_read",
-                json!({"order_id": invoice["order_id"]}),
-            );
-        }
-        call("books.related_read", json!({"invoice_id": subject}));
-        let query = json!({"type": "retrieve", "case": case, "query": "small payments threshold", "ranking": []});
-        let (status, found) = server.post(&token, &query);
-        assert_eq!(status, 200, "{found}");
-        let action = json!({"tool": "treasury.transfer_create", "arguments": {
-            "invoice_id": subject, "vendor_id": vendor["id"], "account": vendor["account"],
-            "amount_cents": invoice["amount_cents"], "currency": invoice["currency"],
-            "reference": invoice["number"]}});
-        json!({"type": "recommend", "case": case, "duty": duty, "stance": "proceed", "action": action,
-            "confidence": 95, "rationale": "it matches", "clauses": [found["ranking"][0]["clause"]],
-            "model": model(agent), "prompt": prompt(agent), "inputs": ["0".repeat(64)]})
-    };
-    let (status, answer) = recommend(server, "analyst", recommendation("analyst", "prepare"));
-    assert_eq!(status, 200, "{answer}");
-    recommendation("reviewer", "review")
-}
-
-/// The digest of the prompt that the release pins for an agent.
-fn prompt(agent: &str) -> String {
-    let release = policy::Release::from_files(payables::release_files()).unwrap();
-    let agent = release.team().agent(&agent.parse().unwrap()).unwrap();
-    agent.prompt.to_string()
-}
-
-/// The model that the release pins for an agent.
-fn model(agent: &str) -> String {
-    let release = policy::Release::from_files(payables::release_files()).unwrap();
-    let agent = release.team().agent(&agent.parse().unwrap()).unwrap();
-    agent.model.clone().unwrap()
 }
 
 #[test]

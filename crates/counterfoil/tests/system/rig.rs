@@ -89,7 +89,21 @@ impl Server {
     }
 
     pub(crate) fn start_with(dir: &Path, more: &[&str]) -> Self {
-        let child = binary()
+        Self::start_by(binary(), dir, more)
+    }
+
+    /// A server whose clock stands so many minutes from where it is.
+    pub(crate) fn start_at(dir: &Path, minutes: i64) -> Self {
+        let mut command = binary();
+        command
+            .env("LD_PRELOAD", faketime())
+            .env("FAKETIME", format!("{minutes:+}m"))
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Self::start_by(command, dir, &[])
+    }
+
+    fn start_by(mut command: Command, dir: &Path, more: &[&str]) -> Self {
+        let child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--dir"])
             .arg(dir)
             .args(more)
@@ -136,12 +150,17 @@ impl Server {
         if let Some(speaker) = speaker {
             body["as"] = json!(speaker);
         }
+        self.post_text(token, &body.to_string())
+    }
+
+    /// `POST /v1/requests` with a body that is sent as it is.
+    pub(crate) fn post_text(&self, token: &str, body: &str) -> (u16, Value) {
         let agent = agent();
         let mut answer = agent
             .post(format!("{}/v1/requests", self.url))
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
-            .send(body.to_string())
+            .send(body)
             .unwrap();
         let status = answer.status().as_u16();
         let text = answer.body_mut().read_to_string().unwrap();
@@ -169,8 +188,20 @@ impl Server {
     /// Expects a refusal with this code; and that the log has it too.
     #[track_caller]
     pub(crate) fn refused(&self, token: &str, request: &Value, code: &str) {
+        self.refused_as(token, None, request, code);
+    }
+
+    /// As [`Server::refused`], where the local token speaks for a service.
+    #[track_caller]
+    pub(crate) fn refused_as(
+        &self,
+        token: &str,
+        speaker: Option<&str>,
+        request: &Value,
+        code: &str,
+    ) {
         let before = self.refusals(code);
-        let (status, answer) = self.post(token, request);
+        let (status, answer) = self.post_as(token, speaker, request);
         assert_eq!(
             (status, answer["code"].as_str()),
             (403, Some(code)),
@@ -233,8 +264,41 @@ fn agent() -> ureq::Agent {
 }
 
 pub(crate) fn token(dir: &Path, agent: &str) -> String {
-    let file = dir.join(format!("keys/agents/{agent}.token"));
-    fs::read_to_string(file).unwrap().trim().to_owned()
+    let file = |name: &str| dir.join(format!("keys/agents/{agent}.{name}"));
+    let text = fs::read_to_string(file("token")).or_else(|_| fs::read_to_string(file("away")));
+    text.unwrap().trim().to_owned()
+}
+
+/// The library that gives a program another clock; `./test` installs it.
+fn faketime() -> PathBuf {
+    let found = fs::read_dir("/usr/lib").unwrap().find_map(|entry| {
+        let library = entry.unwrap().path().join("faketime/libfaketime.so.1");
+        library.is_file().then_some(library)
+    });
+    found.expect("these tests need the package `faketime`")
+}
+
+/// Takes an agent's token from where the server looks for it, so that this agent acts by HTTP alone; answers the token.
+pub(crate) fn unseat(dir: &Path, agent: &str) -> String {
+    let token = token(dir, agent);
+    let file = |name: &str| dir.join(format!("keys/agents/{agent}.{name}"));
+    fs::rename(file("token"), file("away")).unwrap();
+    token
+}
+
+/// As [`unseat`], for every agent of the team: the built-in team takes no step. Answers the executor's token.
+pub(crate) fn unseat_all(dir: &Path) -> String {
+    for agent in ["analyst", "reviewer"] {
+        unseat(dir, agent);
+    }
+    unseat(dir, "executor")
+}
+
+/// How many transfers the bank's own books have.
+pub(crate) fn paid(dir: &Path) -> usize {
+    treasury::transfers(&dir.join("targets/treasury.db"))
+        .unwrap()
+        .len()
 }
 
 pub(crate) fn signal(pid: u32, name: &str) {
@@ -387,6 +451,22 @@ pub(crate) fn expected(example: &Example, word: &str) -> Vec<String> {
         .collect()
 }
 
+/// The subjects that are of a kind, by the answer file.
+pub(crate) fn of_kind(example: &Example, kind: &str) -> Vec<String> {
+    let answers = fs::read_to_string(example.dir().join("demo-answers.csv")).unwrap();
+    let rows = answers
+        .lines()
+        .filter(|l| l.split(',').nth(1) == Some(kind));
+    rows.map(|l| l.split(',').next().unwrap().to_owned())
+        .collect()
+}
+
+/// The request that carries a person's decision on what waits.
+pub(crate) fn signed(server: &Server, waiting: &Value, person: &str, decision: &str) -> Value {
+    let statement = statement(waiting, person, decision, "as it stands");
+    approve(sign(&key(&server.dir, person), &statement))
+}
+
 pub(crate) fn sound(dir: &Path) {
     let arg = dir.display().to_string();
     expect(
@@ -394,9 +474,7 @@ pub(crate) fn sound(dir: &Path) {
         &["log", "verify", &arg, "--vkey", &format!("{arg}/log.vkey")],
     );
     expect(0, &["audit", "reperform", "--dir", &arg]);
-    let transfers = treasury::transfers(&dir.join("targets/treasury.db"))
-        .unwrap()
-        .len();
+    let transfers = paid(dir);
     let succeeded = records(dir)
         .iter()
         .filter(|r| {

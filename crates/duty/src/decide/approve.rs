@@ -49,7 +49,14 @@ impl Desk<'_> {
         if s.decision == Choice::Reject || s.overrides {
             needs_reason(&s.reason)?;
         }
+        let hasty = match s.decision {
+            Choice::Approve => self.at_ease(rules, approval, quorum, &s.signer)?,
+            Choice::Reject => None,
+        };
         self.take_approval(rules, case, approval, quorum, request);
+        if let Some(text) = hasty {
+            self.raise_in(&s.case, case, ExceptionSort::HastyApproval, text);
+        }
         Ok(())
     }
 
@@ -74,6 +81,7 @@ impl Desk<'_> {
             request: self.request(),
             have,
             need: approval.humans,
+            remember_seconds: rules.team().remembers(),
         };
         self.write(place, Some(quorum.role), clauses, body);
         if s.overrides {
@@ -240,8 +248,10 @@ pub fn may_sign(
     };
     desk.rules_in_force(case)?;
     once(case, waiting, signer, None)?;
-    desk.may_approve(rules, case, signer, quorum(rules, waiting)?)?;
-    desk.independent(rules, &id, case, signer, Duty::Approve)
+    let quorum = quorum(rules, waiting)?;
+    desk.may_approve(rules, case, signer, quorum)?;
+    desk.independent(rules, &id, case, signer, Duty::Approve)?;
+    desk.at_ease(rules, waiting, quorum, signer).map(|_| ())
 }
 
 /// Not the same person or key twice.

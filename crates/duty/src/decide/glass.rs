@@ -259,6 +259,7 @@ pub(super) fn as_quorum(way: &BreakGlass) -> Quorum {
         role: way.role,
         certification: way.certification.clone(),
         expires_minutes: way.minutes,
+        pace: None,
         clause: way.clause.clone(),
     }
 }

@@ -42,6 +42,7 @@ impl Desk<'_> {
                     credentials: Vec::new(),
                     ended: Default::default(),
                     counters: Default::default(),
+                    signed: Vec::new(),
                     revoked: false,
                     certifications: Default::default(),
                     own: None,

@@ -85,6 +85,24 @@ impl<'a> Desk<'a> {
         } else {
             Cover::Out(Vec::new())
         };
+        let flood = match cover {
+            Cover::Room(_) => None,
+            Cover::Full { .. } | Cover::Out(_) => self.flood(rules, case),
+        };
+        if let Some(flood) = flood {
+            let text = flood.why.clone();
+            self.reached(
+                id,
+                case,
+                Some(judged),
+                Route::Refused,
+                vec![flood],
+                Vec::new(),
+            );
+            self.raise_in(id, case, ExceptionSort::ApprovalFlood, text.clone());
+            self.close(id, case, CaseOutcome::Refused, text);
+            return Ok(());
+        }
         let mut reasons = risk.hits;
         reasons.extend(doubts.iter().map(|(_, hit)| hit.clone()));
         reasons.extend(cover.reason());

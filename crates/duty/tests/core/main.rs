@@ -7,6 +7,7 @@ mod credentials;
 mod duties;
 mod elsewhere;
 mod erasure;
+mod fatigue;
 mod foresee;
 mod freezes;
 mod glass;

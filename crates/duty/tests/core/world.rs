@@ -92,6 +92,7 @@ impl TestRules {
             role: Role::Approver,
             certification: name("pay"),
             expires_minutes: 60,
+            pace: None,
             clause: "P-1".to_owned(),
         };
         let cap = |count, sum| Cap {
@@ -147,6 +148,7 @@ impl TestRules {
                     (Tier::Elevated, quorum(1)),
                     (Tier::High, quorum(2)),
                 ]),
+                attention: None,
                 break_glass: None,
                 disqualify: Some(Disqualify {
                     facts: vec!["vendor.related".to_owned()],

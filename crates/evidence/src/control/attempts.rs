@@ -9,9 +9,10 @@ use duty::{
     refusal::Code,
     release::{Rules, Tier},
     request::{
-        Call, FoundBy, Freeze, OpenCase, Outcome, Promote, RecordOutcome, Request, RevokePrincipal,
+        Call, FoundBy, Freeze, NoteOverdue, OpenCase, Outcome, Promote, RecordOutcome, Request,
+        RevokePrincipal,
     },
-    statement::{Choice, ConfirmationStatement, ErasureStatement, HoldStatement},
+    statement::{Choice, ConfirmationStatement, ErasureStatement, GlassStatement, HoldStatement},
     subject::SubjectId,
 };
 use policy::Release;
@@ -163,6 +164,93 @@ pub(super) fn same_signer_twice(release: &Release) -> Lead<Tried> {
         true => Err("one signer was enough for a quorum of more".to_owned()),
         false => held(again),
     }
+}
+
+/// `who` signs that a case cannot wait.
+fn glass(scene: &Scene<'_>, case: &str, who: &str) -> Lead<Request> {
+    let asked = scene.approval(case, who)?;
+    let statement = GlassStatement {
+        statement: GlassStatement::TYPE.to_owned(),
+        log: asked.log,
+        approval: asked.approval,
+        case: asked.case,
+        action: asked.action,
+        release: asked.release,
+        env: asked.env,
+        expires: asked.expires,
+        reason: asked.reason,
+        signer: asked.signer,
+        credential: asked.credential,
+    };
+    Ok(Request::BreakGlass(sign(statement, who)?))
+}
+
+pub(super) fn glass_again(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::Elevated)?;
+    let who = "scene-glass";
+    let Some(way) = release.team().break_glass.clone() else {
+        let who = approver(Tier::Elevated, 0);
+        let broken = glass(&scene, CASE, &who)?;
+        return held(scene.refused(&who, broken, &[Code::GlassClosed])?);
+    };
+    scene.add(human(who, &[way.role])?)?;
+    scene.certify(who, &way.certification)?;
+    let first = glass(&scene, CASE, who)?;
+    scene.must(who, first)?;
+    scene.waiting("attempt-2", Tier::Elevated)?;
+    let again = glass(&scene, "attempt-2", who)?;
+    let again = scene.refused(who, again, &[Code::GlassClosed])?;
+    // Nobody reviews it: when its time is over that is an alarm.
+    scene.clock += i64::from(way.review_minutes) * 60_000;
+    let overdue = NoteOverdue {
+        grant: name(&format!("{CASE}.g1"))?,
+    };
+    let records = scene.must(ENGINE, Request::NoteOverdue(overdue))?;
+    let alarm = records.first().map(|r| r.seq).unwrap_or_default();
+    held(format!("{again}; overdue, record {alarm}"))
+}
+
+pub(super) fn worn_down(release: &Release) -> Lead<Tried> {
+    let mut seen = Vec::new();
+    let paced = release.team().approval.iter();
+    for (tier, quorum) in paced {
+        let Some(pace) = quorum.pace else { continue };
+        let mut scene = Scene::new(release)?;
+        scene.waiting(CASE, *tier)?;
+        // At the very moment at which it was asked.
+        scene.clock = scene.state.time.millis();
+        let who = approver(*tier, 0);
+        let yes = scene.approve(CASE, &who)?;
+        if pace.refuse {
+            seen.push(scene.refused(&who, yes, &[Code::TooSoon])?);
+        } else {
+            let records = scene.must(&who, yes)?;
+            let raised = |r: &duty::record::Record| r.body.kind() == "exception.raised";
+            let raised = records.iter().find(|r| raised(r));
+            let raised = raised.ok_or("a hasty yes raised no exception")?;
+            seen.push(format!("exception, record {}", raised.seq));
+        }
+    }
+    let most = release.team().attention.as_ref();
+    if let Some(most) = most.and_then(|a| a.max_per_hour) {
+        let mut scene = Scene::new(release)?;
+        scene.waiting(CASE, Tier::Elevated)?;
+        let who = approver(Tier::Elevated, 0);
+        let now = duty::time::Time::from_millis(scene.clock);
+        let person = scene.state.principals.get_mut(&name(&who)?);
+        let person = person.ok_or("the approver is not there")?;
+        // Supposed: that the person signed as often as counts, a while ago, and within the hour.
+        person.signed = vec![now.minus_minutes(30); most as usize];
+        let yes = scene.approve(CASE, &who)?;
+        seen.push(scene.refused(&who, yes, &[Code::TooMany])?);
+    }
+    if seen.is_empty() {
+        return Ok(Tried::NotApplicable(
+            "the release bounds neither how soon nor how much a person signs".to_owned(),
+        ));
+    }
+    held(seen.join("; "))
 }
 
 pub(super) fn administrator_audits(release: &Release) -> Lead<Tried> {

@@ -209,6 +209,7 @@ pub const CATALOGUE: &[Control] = &[
                 a::changed_after_approval,
             ),
             ("a grant used twice", a::used_twice),
+            ("a yes sooner than reading, and one too many", a::worn_down),
         ],
     },
     Control {
@@ -218,6 +219,10 @@ pub const CATALOGUE: &[Control] = &[
         criteria: &["SOC2 CC7.4", "EUAIA 14", "EUAIA 26"],
         tests: &[
             ("a freeze holds", a::frozen),
+            (
+                "a second emergency before the first was reviewed, and one that nobody reviews",
+                a::glass_again,
+            ),
             ("an override without a reason", a::rejection_without_reason),
         ],
     },

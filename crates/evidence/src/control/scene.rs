@@ -594,12 +594,20 @@ impl<'r> Scene<'r> {
     /// A case that waits for humans; thresholds that nobody signed cover nothing.
     pub(super) fn waiting(&mut self, case: &str, tier: Tier) -> Lead {
         let action = self.action()?;
+        // Supposed: that the release lets one more wait.
+        self.state.waiting.clear();
         let records = self.judged(case, action, tier)?;
         match records
             .iter()
             .any(|r| r.body.kind() == "approval.requested")
         {
-            true => Ok(()),
+            true => {
+                // As long as the release gives people to read.
+                let quorum = self.release.team().approval.get(&tier);
+                let pace = quorum.and_then(|q| q.pace).map_or(0, |p| p.seconds);
+                self.clock += 1_000 * i64::from(pace);
+                Ok(())
+            }
             false => Err("the case does not wait for humans".to_owned()),
         }
     }

@@ -3,12 +3,16 @@
 /// The version of the tables; another one is built anew.
 pub(super) const VERSION: i64 = 1;
 
-/// Everything that can be thrown away.
-pub(super) const DROP: &str = "
-DROP TABLE IF EXISTS meta; DROP TABLE IF EXISTS records; DROP TABLE IF EXISTS record_clauses;
-DROP TABLE IF EXISTS principals; DROP TABLE IF EXISTS fields; DROP TABLE IF EXISTS cases;
-DROP TABLE IF EXISTS exceptions;
-";
+/// The tables' names.
+pub(super) const TABLES: [&str; 7] = [
+    "meta",
+    "records",
+    "record_clauses",
+    "principals",
+    "fields",
+    "cases",
+    "exceptions",
+];
 
 /// The tables. Times are milliseconds since 1970. Every index ends in `seq`, so that a filter comes out in the log's order
 /// without sorting.

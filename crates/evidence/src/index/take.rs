@@ -14,10 +14,7 @@ use crate::describe;
 pub(super) fn take(db: &Connection, record: &Record) -> Result<()> {
     let seq = record.seq.cast_signed();
     let case = record.case.as_ref().map(|c| c.as_str());
-    let refusal = match &record.body {
-        Body::RequestRefused(b) => Some(b.refusal.code.word()),
-        _ => None,
-    };
+    let refusal = refusal(record);
     db.prepare_cached("INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?
         .execute(params![
             seq,
@@ -43,6 +40,14 @@ pub(super) fn take(db: &Connection, record: &Record) -> Result<()> {
         of_exceptions(db, record)?;
     }
     Ok(())
+}
+
+/// The code, for a refusal.
+pub(super) fn refusal(record: &Record) -> Option<&'static str> {
+    match &record.body {
+        Body::RequestRefused(b) => Some(b.refusal.code.word()),
+        _ => None,
+    }
 }
 
 /// Who had a part in a record: as actor, as signer, as owner of the agent that acted.

@@ -8,13 +8,13 @@ use ledger::Source;
 
 use crate::world::{Invoice, World, log_key, name};
 
-fn source(dir: &Path) -> Box<dyn Source + Send + Sync> {
+pub(crate) fn source(dir: &Path) -> Box<dyn Source + Send + Sync> {
     open(&dir.display().to_string()).unwrap()
 }
 
-fn seqs(index: &Index, query: &Query) -> Vec<u64> {
+fn seqs(index: &mut Index, source: &dyn ledger::Source, query: &Query) -> Vec<u64> {
     index
-        .query(query)
+        .query(source, query)
         .unwrap()
         .into_iter()
         .map(|r| r.seq)
@@ -46,19 +46,19 @@ fn queries_find_what_is_in_the_log() {
         world.records.len() as u64
     );
     let text = |s: &str| Some(s.to_owned());
-    let all = seqs(&index, &Query::default());
+    let all = seqs(&mut index, &*source(dir.path()), &Query::default());
     assert_eq!(all, want(&world, |_| true));
     let query = Query {
         clause: text("PAY-4.1"),
         ..Query::default()
     };
     assert_eq!(
-        seqs(&index, &query),
+        seqs(&mut index, &*source(dir.path()), &query),
         want(&world, |r| r.clauses.iter().any(|c| c.id == "PAY-4.1"))
     );
     assert!(
         index
-            .query(&query)
+            .query(&*source(dir.path()), &query)
             .unwrap()
             .iter()
             .all(|r| r.clauses.contains(&"PAY-4.1".to_owned()))
@@ -68,7 +68,7 @@ fn queries_find_what_is_in_the_log() {
         ..Query::default()
     };
     assert_eq!(
-        seqs(&index, &query),
+        seqs(&mut index, &*source(dir.path()), &query),
         want(&world, |r| r.actor.id.as_str() == "reviewer")
     );
     let query = Query {
@@ -76,7 +76,7 @@ fn queries_find_what_is_in_the_log() {
         ..Query::default()
     };
     assert_eq!(
-        seqs(&index, &query),
+        seqs(&mut index, &*source(dir.path()), &query),
         want(&world, |r| r
             .actor
             .owner
@@ -89,7 +89,7 @@ fn queries_find_what_is_in_the_log() {
         ..Query::default()
     };
     assert_eq!(
-        seqs(&index, &query),
+        seqs(&mut index, &*source(dir.path()), &query),
         want(&world, |r| r.actor.id.as_str() == "gus"
             && r.body.kind() == "approval.given")
     );
@@ -100,23 +100,35 @@ fn queries_find_what_is_in_the_log() {
         field: Some(("vendor.id".to_owned(), "V-1".to_owned())),
         ..Query::default()
     };
-    assert_eq!(seqs(&index, &query), want(&world, |r| of(r, &small)));
+    assert_eq!(
+        seqs(&mut index, &*source(dir.path()), &query),
+        want(&world, |r| of(r, &small))
+    );
     let query = Query {
         field: Some(("args.amount_cents".to_owned(), "40001".to_owned())),
         ..Query::default()
     };
-    assert_eq!(seqs(&index, &query), want(&world, |r| of(r, &["small-1"])));
+    assert_eq!(
+        seqs(&mut index, &*source(dir.path()), &query),
+        want(&world, |r| of(r, &["small-1"]))
+    );
     let query = Query {
         outcome: text("rejected"),
         ..Query::default()
     };
-    assert_eq!(seqs(&index, &query), want(&world, |r| of(r, &["no"])));
+    assert_eq!(
+        seqs(&mut index, &*source(dir.path()), &query),
+        want(&world, |r| of(r, &["no"]))
+    );
     let query = Query {
         tier: text("high"),
         case: text("big"),
         ..Query::default()
     };
-    assert_eq!(seqs(&index, &query), want(&world, |r| of(r, &["big"])));
+    assert_eq!(
+        seqs(&mut index, &*source(dir.path()), &query),
+        want(&world, |r| of(r, &["big"]))
+    );
     let (from, to) = (world.records[40].time, world.records[80].time);
     let query = Query {
         from: Some(from),
@@ -124,7 +136,7 @@ fn queries_find_what_is_in_the_log() {
         ..Query::default()
     };
     assert_eq!(
-        seqs(&index, &query),
+        seqs(&mut index, &*source(dir.path()), &query),
         want(&world, |r| r.time >= from && r.time < to)
     );
     let query = Query {
@@ -133,22 +145,22 @@ fn queries_find_what_is_in_the_log() {
         ..Query::default()
     };
     let newest: Vec<_> = all.iter().rev().take(3).copied().collect();
-    assert_eq!(seqs(&index, &query), newest);
+    assert_eq!(seqs(&mut index, &*source(dir.path()), &query), newest);
     let query = Query {
         refusal: text("replayed"),
         ..Query::default()
     };
     assert_eq!(
-        seqs(&index, &query),
+        seqs(&mut index, &*source(dir.path()), &query),
         want(&world, |r| matches!(r.body, Body::RequestRefused(_)))
     );
     let query = Query {
         kind: text("x' OR 1 = 1 --"),
         ..Query::default()
     };
-    assert!(seqs(&index, &query).is_empty());
+    assert!(seqs(&mut index, &*source(dir.path()), &query).is_empty());
     for (row, record) in index
-        .query(&Query::default())
+        .query(&*source(dir.path()), &Query::default())
         .unwrap()
         .iter()
         .zip(&world.records)
@@ -230,10 +242,17 @@ fn the_index_catches_up_and_builds_itself_anew_for_another_log() {
     drop(index);
     let mut index = Index::open(dir.path()).unwrap();
     index.catch_up(&*source(dir.path())).unwrap();
-    let rows = index.query(&Query::default()).unwrap();
+    let rows = index
+        .query(&*source(dir.path()), &Query::default())
+        .unwrap();
     let mut fresh = Index::in_memory().unwrap();
     fresh.catch_up(&*source(dir.path())).unwrap();
-    assert_eq!(rows, fresh.query(&Query::default()).unwrap());
+    assert_eq!(
+        rows,
+        fresh
+            .query(&*source(dir.path()), &Query::default())
+            .unwrap()
+    );
     assert_eq!(rows.len(), world.records.len());
     // The same origin, another history.
     let mut other = World::new(dir.path());
@@ -242,7 +261,9 @@ fn the_index_catches_up_and_builds_itself_anew_for_another_log() {
     }
     other.publish(&log_key());
     index.catch_up(&*source(dir.path())).unwrap();
-    let rows = index.query(&Query::default()).unwrap();
+    let rows = index
+        .query(&*source(dir.path()), &Query::default())
+        .unwrap();
     assert_eq!(rows.len(), other.records.len());
     assert_eq!(index.cases(&CaseFilter::default()).unwrap().len(), 30);
     // A shorter one.

@@ -17,6 +17,37 @@ fn every_attempt_on_the_example_is_refused_or_seen() {
     let release = Release::from_dir(&release_dir()).unwrap();
     let tested = control::test(&release);
     for t in &tested {
+        // What the example leaves out is tried below.
+        let left_out = t.test == "a yes sooner than reading, and one too many";
+        assert_eq!(
+            t.passed,
+            (!left_out).then_some(true),
+            "{} {}: {}",
+            t.control,
+            t.test,
+            t.detail
+        );
+    }
+    let controls: BTreeSet<_> = tested.iter().map(|t| t.control).collect();
+    assert_eq!(controls.len(), CATALOGUE.len(), "every control has a test");
+}
+
+#[test]
+fn every_attempt_is_refused_where_a_release_bounds_people_and_knows_emergencies() {
+    let mut files = Release::from_dir(&release_dir()).unwrap().files().clone();
+    let team = files.get_mut("team.toml").unwrap();
+    *team = team
+        .replace("[approval.high]", "[approval.high]\nmin_seconds = 1")
+        .replace(
+            "[approval.elevated]",
+            "[approval.elevated]\nmin_seconds = 600",
+        );
+    team.push_str(
+        "\n[attention]\nmax_per_hour = 1\nmax_waiting = 1\nclause = \"PAY-3.2\"\n\n[break_glass]\n\
+         role = \"approver\"\ncertification = \"payment-approval\"\nminutes = 15\nreview_minutes = 60\nclause = \"PAY-3.2\"\n",
+    );
+    let release = Release::from_files(files).unwrap();
+    for t in control::test(&release) {
         assert_eq!(
             t.passed,
             Some(true),
@@ -26,8 +57,6 @@ fn every_attempt_on_the_example_is_refused_or_seen() {
             t.detail
         );
     }
-    let controls: BTreeSet<_> = tested.iter().map(|t| t.control).collect();
-    assert_eq!(controls.len(), CATALOGUE.len(), "every control has a test");
 }
 
 #[test]

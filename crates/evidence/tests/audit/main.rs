@@ -6,6 +6,7 @@ mod again;
 mod asked;
 mod controls;
 mod credentials;
+mod edited;
 mod erased;
 mod mirror;
 mod resume;
