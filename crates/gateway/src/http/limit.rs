@@ -30,7 +30,7 @@ struct Written {
 }
 
 /// The limits, for everybody and for some.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Limits {
     #[serde(default)]
@@ -43,6 +43,17 @@ struct Limits {
     principals: BTreeMap<PrincipalId, Own>,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests: None,
+            refusals: Rate::refusals(),
+            unproved: Rate::unproved(),
+            principals: BTreeMap::new(),
+        }
+    }
+}
+
 /// The limits of one principal, where they are not everybody's.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +63,7 @@ struct Own {
 }
 
 /// A token bucket: so many at once, and so many a second after that.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rate {
     burst: f64,
@@ -120,14 +131,7 @@ impl Meter {
         let place = |why: String| format!("`{}`: {why}", file.display());
         let written = match std::fs::read_to_string(&file) {
             Ok(text) => toml::from_str::<Written>(&text).map_err(|e| place(e.to_string()))?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Written {
-                limits: Limits {
-                    requests: None,
-                    refusals: Rate::refusals(),
-                    unproved: Rate::unproved(),
-                    principals: BTreeMap::new(),
-                },
-            },
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Written::default(),
             Err(e) => return Err(place(e.to_string())),
         };
         let limits = written.limits;
@@ -272,6 +276,13 @@ mod tests {
             m.refused(&Payer::Unproved);
         }
         assert!(m.admit(&Payer::Unproved).is_err());
+    }
+
+    #[test]
+    fn a_file_that_says_nothing_changes_nothing() {
+        assert_eq!(meter("").limits.refusals, Rate::refusals());
+        let m = meter("[limits.requests]\nburst = 2\nper_second = 1");
+        assert_eq!(m.limits.unproved, Rate::unproved());
     }
 
     #[test]

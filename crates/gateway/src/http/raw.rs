@@ -115,7 +115,7 @@ async fn statement(State(door): State<Door>, headers: HeaderMap, body: Body) -> 
         return Err(Problem::malformed("unknown field `type`"));
     }
     signed.insert("type".to_owned(), json!(word));
-    let request: Request = serde_json::from_value(Value::Object(signed))
+    let request: Request = serde_json::from_str(&Value::Object(signed).to_string())
         .map_err(|e| Problem::malformed(format!("the body: {e}")))?;
     let caller: Caller = door
         .signer(&request)
