@@ -129,6 +129,9 @@ impl Runner {
                 }
                 match self.execute(&case, &grant.id).await {
                     Err(RunError::Engine(EngineError::Unreleased { .. })) => return Ok(Stop::Held),
+                    // Somebody took their yes back in the meantime: the case waits again.
+                    Err(RunError::Engine(EngineError::Refused(_)))
+                        if self.case(id).is_some_and(|now| now.grant.is_none()) => {}
                     done => done?,
                 }
             } else if case.approval.is_some() {

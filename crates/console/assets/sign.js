@@ -156,12 +156,24 @@ const setUpDecision = (form) => {
       throw new Error(overrides ? "This goes against an agent's recommendation: give your reason." : "Give your reason for the rejection.");
     }
     $("reason").removeAttribute("aria-invalid");
+    // What is left out is not signed: a stage without a name, one's own name, a code where none is asked for.
+    const chosen = $("standing") ? JSON.parse($("standing").value) : {};
+    const optional = {};
+    if (chosen.stage && decision === "approve") optional.stage = chosen.stage;
+    if (chosen.on_behalf) optional.on_behalf = chosen.on_behalf;
+    if (overrides && $("code")) {
+      if (!$("code").value) {
+        $("code").focus();
+        throw new Error("This goes against an agent's recommendation: choose why.");
+      }
+      optional.code = $("code").value;
+    }
     const computed = await digest({ tool: waiting.action.tool, arguments: waiting.action.arguments });
     if (computed !== waiting.digest) throw new Error("The action on this page is not the one that is asked to be signed. Do not sign; tell your auditor.");
     return {
       statement: "counterfoil/approval/v1", log: waiting.log, approval: waiting.approval, case: waiting.case,
       action: computed, release: waiting.release, env: waiting.env, expires: waiting.expires,
-      decision, override: overrides, reason, signer: person, credential,
+      decision, override: overrides, reason, signer: person, credential, ...optional,
     };
   };
 
@@ -171,7 +183,11 @@ const setUpDecision = (form) => {
     $("confirm-override").hidden = !statement.override;
     list("confirm-action", [["tool", tool], ...Object.entries(given).map(([name, value]) => [name, readably(name, value, given.currency)])]);
     list("confirm-rest", [
-      ["as", `${statement.signer} (${statement.credential})`], ["case", statement.case], ["reason", statement.reason || "none given"],
+      ["as", `${statement.signer} (${statement.credential})`],
+      ...(statement.on_behalf ? [["for", statement.on_behalf]] : []),
+      ...(statement.stage ? [["stage", statement.stage]] : []),
+      ...(statement.code ? [["code", statement.code]] : []),
+      ["case", statement.case], ["reason", statement.reason || "none given"],
       ["until", statement.expires], ["digest", statement.action],
     ]);
     $("confirm-bytes").textContent = canonical(statement);

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use duty::{canonical::Digest, may_sign, name::PrincipalId, refusal::Code};
+use duty::{Way, canonical::Digest, may_sign, name::PrincipalId, refusal::Code};
 use engine::{EngineError, Waiting};
 use policy::Release;
 
@@ -30,6 +30,16 @@ pub(crate) fn obstacles(
     docket: &[Waiting],
     person: &PrincipalId,
 ) -> Result<Vec<Option<Obstacle>>, EngineError> {
+    let found = ways(desk, docket, person)?;
+    Ok(found.into_iter().map(Result::err).collect())
+}
+
+/// For each request, in the docket's order, how `person` could sign it, or why they cannot.
+pub(crate) fn ways(
+    desk: &Desk,
+    docket: &[Waiting],
+    person: &PrincipalId,
+) -> Result<Vec<Result<Vec<Way>, Obstacle>>, EngineError> {
     let mut releases: HashMap<Digest, Option<Arc<Release>>> = HashMap::new();
     for w in docket {
         if let Entry::Vacant(place) = releases.entry(w.release) {
@@ -40,23 +50,24 @@ pub(crate) fn obstacles(
     Ok(desk.engine.read(|state| {
         let one = |w: &Waiting| match releases.get(&w.release) {
             Some(Some(release)) => {
-                let refusal = may_sign(state, &**release, &w.approval, person, now).err()?;
-                let signed = refusal.code == Code::Replayed;
-                let for_now = matches!(refusal.code, Code::TooSoon | Code::TooMany);
-                Some(Obstacle {
-                    why: if signed {
-                        "You signed this.".to_owned()
-                    } else if for_now {
-                        format!("{} For a yes: {}.", sentence(&refusal.why), refusal.remedy)
-                    } else {
-                        sentence(&refusal.why)
-                    },
-                    signed,
-                    for_now,
-                    clause: refusal.clause,
+                may_sign(state, &**release, &w.approval, person, now).map_err(|refusal| {
+                    let signed = refusal.code == Code::Replayed;
+                    let for_now = matches!(refusal.code, Code::TooSoon | Code::TooMany);
+                    Obstacle {
+                        why: if signed {
+                            "You signed this.".to_owned()
+                        } else if for_now {
+                            format!("{} For a yes: {}.", sentence(&refusal.why), refusal.remedy)
+                        } else {
+                            sentence(&refusal.why)
+                        },
+                        signed,
+                        for_now,
+                        clause: refusal.clause,
+                    }
                 })
             }
-            _ => Some(Obstacle {
+            _ => Err(Obstacle {
                 why: "Its release cannot be read: nobody can sign under it.".to_owned(),
                 clause: None,
                 signed: false,

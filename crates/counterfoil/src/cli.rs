@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Cases: list, show the chain of custody, replay.
     #[command(subcommand)]
     Case(CaseCommand),
-    /// Requests for approval: list, show, approve, reject.
+    /// Requests for approval: list, show, approve, reject, withdraw.
     #[command(subcommand)]
     Approval(ApprovalCommand),
     /// Releases: build from a directory, promote, list, diff.
@@ -86,7 +86,7 @@ pub(crate) enum Command {
     /// Erase what is kept of a data subject, by two people: request, confirm, list.
     #[command(subcommand)]
     Erase(EraseCommand),
-    /// The auditor's desk: query, re-perform.
+    /// The auditor's desk: query, overrides, re-perform.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// The log: verify, checkpoint.
@@ -94,9 +94,12 @@ pub(crate) enum Command {
     Log(LogCommand),
     /// Cosign the checkpoints of logs: a witness that anybody can run, best on another machine.
     Witness(Witness),
-    /// Principals: add, list, revoke.
+    /// Principals: add, list, set, revoke.
     #[command(subcommand)]
     Principal(PrincipalCommand),
+    /// Who may sign approvals for whom, for a time: add, list, end.
+    #[command(subcommand)]
+    Delegation(DelegationCommand),
     /// Certifications: add, assess, end, list.
     #[command(subcommand)]
     Certification(CertificationCommand),
@@ -370,6 +373,20 @@ pub(crate) struct Otherwise {
     pub(crate) signature: Option<PathBuf>,
 }
 
+/// In which stage, for whom and for which listed reason.
+#[derive(Debug, Args)]
+pub(crate) struct Standing {
+    /// The stage that it counts in; needed only where more than one is open to whoever signs.
+    #[arg(long)]
+    pub(crate) stage: Option<String>,
+    /// The person for whom a deputy signs.
+    #[arg(long = "for", value_name = "PERSON")]
+    pub(crate) on_behalf: Option<String>,
+    /// The reason code of an override, where the release lists such codes.
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+}
+
 /// Who signs, where somebody does.
 #[derive(Debug, Args)]
 pub(crate) struct MaybeSigning {
@@ -423,6 +440,8 @@ pub(crate) enum ApprovalCommand {
         sign: Signing,
         #[command(flatten)]
         otherwise: Otherwise,
+        #[command(flatten)]
+        standing: Standing,
         /// Say that this knowingly goes against the agents' recommendation.
         #[arg(long = "override")]
         overrides: bool,
@@ -447,6 +466,17 @@ pub(crate) enum ApprovalCommand {
         sign: Signing,
         #[command(flatten)]
         otherwise: Otherwise,
+        #[command(flatten)]
+        standing: Standing,
+    },
+    /// Take a yes back, as long as its grant was not used: with a reason. A grant that rests on it is void then.
+    Withdraw {
+        /// The request for approval.
+        id: String,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Signing,
     },
 }
 
@@ -719,6 +749,15 @@ pub(crate) enum EraseCommand {
 pub(crate) enum AuditCommand {
     /// Find records.
     Query(Box<Query>),
+    /// How often humans decided against each agent, in which direction, by reason code and by cited clause.
+    Overrides {
+        /// A data directory, a bare copy of a log directory, or a URL; without it `--dir`.
+        source: Option<String>,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Measure how people sign: faster than reading, always the same pair, always yes.
     Approvers {
         /// A data directory, a bare copy of a log directory, or a URL; without it `--dir`.
@@ -982,6 +1021,22 @@ pub(crate) enum PrincipalCommand {
         /// What it may take part as. A human may have all roles from groups.
         #[arg(long = "role", required_unless_present = "human")]
         roles: Vec<RoleWord>,
+        /// What is said of it, like `department=finance`; stages of an approval may ask for it.
+        #[arg(long = "attribute", value_name = "NAME=VALUE")]
+        attributes: Vec<String>,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Say anew what is said of a principal: all of it; what is not named is said no more.
+    Set {
+        /// The id.
+        id: String,
+        /// What is said, like `department=finance`.
+        #[arg(long = "attribute", value_name = "NAME=VALUE")]
+        attributes: Vec<String>,
+        /// Why.
+        #[arg(long)]
+        reason: String,
         #[command(flatten)]
         dir: Dir,
     },
@@ -1046,6 +1101,41 @@ pub(crate) enum KeyCommand {
         dir: Dir,
         #[command(flatten)]
         form: Form,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DelegationCommand {
+    /// Let another human sign approvals for oneself. They sign in their own name; both count as one person.
+    Add {
+        /// Who may sign.
+        deputy: String,
+        /// For so many days, 30 at most.
+        #[arg(long)]
+        days: u32,
+        /// From this moment, like `2026-01-01T00:00:00.000Z`; from now if not given.
+        #[arg(long)]
+        from: Option<String>,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Signing,
+    },
+    /// List delegations whose time is not over.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// End one before its time: the delegator signs, or the deputy.
+    End {
+        /// The record that holds it, as `delegation list` shows it.
+        record: u64,
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        sign: Signing,
     },
 }
 

@@ -174,6 +174,7 @@ fn principal(
         roles,
         owner,
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![credential],
     })
 }

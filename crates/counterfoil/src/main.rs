@@ -80,6 +80,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Log(command) => commands::log::run(command),
         Command::Witness(witness) => commands::witness::run(witness).await,
         Command::Principal(command) => commands::principal::run(command).await,
+        Command::Delegation(command) => commands::delegation::run(command).await,
         Command::Certification(command) => commands::certification::run(command).await,
         Command::SignIn(sign_in) => commands::sign_in(sign_in),
         Command::Treasury { .. } | Command::Books { .. } => Ok(()),

@@ -98,7 +98,8 @@ impl Team {
     /// Every course that the release names, each once.
     #[must_use]
     pub fn named_courses(&self) -> BTreeSet<&Course> {
-        let quorums = self.approval.values().map(|q| &q.certification);
+        let stages = self.approval.values().flat_map(|q| &q.stages);
+        let quorums = stages.map(|stage| &stage.certification);
         let glass = self.break_glass.iter().map(|g| &g.certification);
         let declared = self.courses.iter().map(|c| &c.id);
         declared.chain(quorums).chain(glass).collect()

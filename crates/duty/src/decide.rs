@@ -7,6 +7,7 @@
 mod approve;
 mod authority;
 mod credential;
+mod delegate;
 mod elsewhere;
 mod erase;
 mod execute;
@@ -22,17 +23,21 @@ mod pace;
 mod permit;
 mod promote;
 mod recommend;
+mod remind;
 mod report;
 mod split;
+mod stages;
 mod threshold;
 mod train;
 mod triage;
 mod verdict;
+mod withdraw;
 
-pub use approve::{differs, may_sign};
+pub use approve::differs;
 pub use foresee::{Foresight, Outlook, Room, Signing, foresee};
 pub use headroom::{Headroom, Line, Share, Signature, headroom};
 pub use near::ending;
+pub use stages::{StageView, Way, may_sign, stages};
 
 use crate::{
     canonical::Digest,
@@ -174,6 +179,11 @@ impl<'a> Desk<'a> {
             Request::BreakGlass(r) => self.break_glass(r),
             Request::ReviewGlass(r) => self.review_glass(r),
             Request::NoteOverdue(r) => self.note_overdue(r),
+            Request::SetAttributes(r) => self.set_attributes(r),
+            Request::Withdraw(r) => self.withdraw(r),
+            Request::Delegate(r) => self.delegate(r),
+            Request::EndDelegation(r) => self.end_delegation(r),
+            Request::NoteWaiting(r) => self.note_waiting(r),
             Request::NoteEnding(r) => self.note_ending(r),
         }
     }

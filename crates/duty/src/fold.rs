@@ -13,8 +13,8 @@ use crate::{
     release::Attention,
     request::{Outcome, Request},
     state::{
-        Approval, Asked, CallAnswer, CallState, Case, Ended, ErasureBasis, Exception, Freeze,
-        Glass, Grant, Hold, Principal, Retrieval, State, Tested,
+        Approval, Asked, CallAnswer, CallState, Case, Delegation, Ended, ErasureBasis, Exception,
+        Freeze, Glass, Grant, Hold, Principal, Retrieval, State, Tested, Yes,
     },
     statement::Choice,
     subject::SubjectId,
@@ -260,6 +260,41 @@ impl State {
                     .map(|_| ())
                     .ok_or("there is no such freeze".to_owned())
             }
+            Body::AttributesSet(b) => {
+                let Request::SetAttributes(request) = &b.request else {
+                    return mismatch();
+                };
+                let principal = self.principals.get_mut(&request.principal);
+                principal.ok_or("nobody by that id")?.attributes = request.attributes.clone();
+                Ok(())
+            }
+            Body::DelegationMade(b) => {
+                let Request::Delegate(request) = &b.request else {
+                    return mismatch();
+                };
+                let s = &request.statement;
+                // One whose time is over can be neither used nor made again.
+                self.delegations.retain(|_, d| record.time < d.until);
+                let delegation = Delegation {
+                    deputy: s.deputy.clone(),
+                    delegator: s.signer.clone(),
+                    role: s.role,
+                    starts: s.starts,
+                    until: s.until,
+                    reason: s.reason.clone(),
+                    ended: false,
+                };
+                self.delegations.insert(record.seq, delegation);
+                Ok(())
+            }
+            Body::DelegationEnded(b) => {
+                let Request::EndDelegation(request) = &b.request else {
+                    return mismatch();
+                };
+                let delegation = self.delegations.get_mut(&request.statement.delegation);
+                delegation.ok_or("there is no such delegation")?.ended = true;
+                Ok(())
+            }
             Body::HoldPlaced(_)
             | Body::HoldLifted(_)
             | Body::ErasureRequested(_)
@@ -453,6 +488,7 @@ impl State {
                 roles: new.roles.iter().copied().collect(),
                 owner: new.owner.clone(),
                 acts_for: new.acts_for.clone(),
+                attributes: new.attributes.clone(),
                 credentials: new.credentials.clone(),
                 ended: Default::default(),
                 counters: Default::default(),
@@ -539,6 +575,9 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
                 humans: b.humans,
                 expires: b.expires,
                 yes: Vec::new(),
+                withdrawn: Default::default(),
+                remind: b.remind,
+                escalate: b.escalate,
                 glass: Vec::new(),
             });
         }
@@ -547,12 +586,42 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
                 return mismatch();
             };
             let s = &request.statement;
-            case.parts.insert((Duty::Approve, s.signer.clone()));
+            let yes = Yes {
+                who: s.signer.clone(),
+                with: s.credential.clone(),
+                stage: b.stage.clone(),
+                on_behalf: s.on_behalf.clone(),
+            };
+            let parts = yes.people().map(|who| (Duty::Approve, who.clone()));
+            case.parts.extend(parts);
             let approval = case.approval.as_mut().ok_or("no approval was asked for")?;
             if s.decision == Choice::Approve {
-                let signer = (s.signer.clone(), s.credential.clone());
-                approval.yes.push(signer);
+                approval.yes.push(yes);
             }
+        }
+        Body::ApprovalWithdrawn(b) => {
+            let Request::Withdraw(request) = &b.request else {
+                return mismatch();
+            };
+            let s = &request.statement;
+            let approval = case.approval.as_mut().ok_or("no approval was asked for")?;
+            let gone = approval.yes.iter().position(|yes| yes.is_of(&s.signer));
+            let gone = approval
+                .yes
+                .remove(gone.ok_or("nothing of theirs is there to take back")?);
+            approval.withdrawn.extend(gone.people().cloned());
+        }
+        Body::GrantVoided(_) => {
+            case.grant.take().ok_or("no grant was issued")?;
+            case.voided += 1;
+        }
+        Body::ApprovalReminded(_) => {
+            let approval = case.approval.as_mut().ok_or("no approval was asked for")?;
+            approval.remind = None;
+        }
+        Body::ApprovalEscalated(_) => {
+            let approval = case.approval.as_mut().ok_or("no approval was asked for")?;
+            approval.escalate = None;
         }
         Body::GlassSigned(b) => {
             let Request::BreakGlass(request) = &b.request else {
@@ -623,6 +692,7 @@ fn new_case(record: &Record, subject: &str, snapshot: Digest) -> Result<Case, St
         tier: None,
         approval: None,
         grant: None,
+        voided: 0,
         outcome: None,
         exceptions: 0,
     })

@@ -16,6 +16,7 @@ pub mod log_key;
 pub mod name;
 pub mod passkey;
 pub mod principal;
+pub mod quorum;
 pub mod record;
 pub mod refusal;
 pub mod release;
@@ -31,8 +32,8 @@ mod text;
 pub mod time;
 
 pub use decide::{
-    Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, decide, differs,
-    ending, foresee, headroom, may_sign, release_for,
+    Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, StageView, Way,
+    decide, differs, ending, foresee, headroom, may_sign, release_for, stages,
 };
 pub use fold::FoldError;
 

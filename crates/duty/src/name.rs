@@ -79,6 +79,12 @@ names! {
     GroupId "group id";
     /// Names a threshold.
     ThresholdId "threshold id";
+    /// Names something that is said of a principal, like its department.
+    Attribute "name of an attribute";
+    /// Names a stage of an approval.
+    StageName "name of a stage";
+    /// Names a reason for which a human may decide against the agents.
+    ReasonCode "reason code";
 }
 
 impl ItemId {

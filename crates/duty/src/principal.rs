@@ -8,6 +8,7 @@ use crate::{
     canonical::Digest,
     name::{CredentialId, PrincipalId},
     passkey::Passkey,
+    quorum::Attributes,
     ssh::SshKey,
 };
 
@@ -230,6 +231,9 @@ pub struct NewPrincipal {
     /// The agent that it acts for, where it is another's sub-agent: both count as one in every case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acts_for: Option<PrincipalId>,
+    /// What is said of it, like its department; stages of an approval may ask for it.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
     /// What it proves itself with.
     pub credentials: Vec<Credential>,
 }

@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     canonical::{self, CanonicalError, Digest, reader::Reader},
-    name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
+    name::{
+        CaseId, CredentialId, Environment, ItemId, PrincipalId, ReasonCode, StageName, ThresholdId,
+    },
     principal::Role,
     refusal::Refusal,
     release::{ClauseRef, Level, RuleHit, Tier},
@@ -447,11 +449,20 @@ bodies! {
         humans: u32,
         /// When it expires.
         expires: Time,
+        /// When those who may sign are reminded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remind: Option<Time>,
+        /// When others are told that nobody signed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        escalate: Option<Time>,
     }
     /// A human said yes or no.
     ApprovalGiven "approval.given" {
         /// The request.
         request: Request,
+        /// The stage that it counts in; none where there is only one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<StageName>,
         /// How many humans have said yes, this one included.
         have: u32,
         /// How many must.
@@ -468,6 +479,54 @@ bodies! {
         decision: Choice,
         /// What the agents had recommended, like `proceed/refuse`.
         agents: String,
+        /// Why, in a word of the release's list.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<ReasonCode>,
+    }
+    /// A human took a yes back.
+    ApprovalWithdrawn "approval.withdrawn" {
+        /// The request.
+        request: Request,
+        /// How many humans stand behind the request now.
+        have: u32,
+        /// How many must.
+        need: u32,
+    }
+    /// A grant is void: those who stood behind it are too few. The case waits for signatures again.
+    GrantVoided "grant.voided" {
+        /// The grant.
+        grant: ItemId,
+        /// Why, for people.
+        why: String,
+    }
+    /// Those who may sign were reminded.
+    ApprovalReminded "approval.reminded" {
+        /// The request.
+        request: Request,
+        /// Who.
+        to: Vec<PrincipalId>,
+    }
+    /// Others were told that nobody signed.
+    ApprovalEscalated "approval.escalated" {
+        /// The request.
+        request: Request,
+        /// Who.
+        to: Vec<PrincipalId>,
+    }
+    /// A human lets another sign for them.
+    DelegationMade "delegation.made" {
+        /// The request.
+        request: Request,
+    }
+    /// A delegation ended before its time.
+    DelegationEnded "delegation.ended" {
+        /// The request.
+        request: Request,
+    }
+    /// What is said of a principal changed.
+    AttributesSet "attributes.set" {
+        /// The request.
+        request: Request,
     }
     /// One approved action may be executed, once.
     GrantIssued "grant.issued" {
@@ -679,6 +738,12 @@ impl Body {
             Self::GlassSigned(b) => Some(&b.request),
             Self::GlassReviewed(b) => Some(&b.request),
             Self::GlassOverdue(b) => Some(&b.request),
+            Self::ApprovalWithdrawn(b) => Some(&b.request),
+            Self::ApprovalReminded(b) => Some(&b.request),
+            Self::ApprovalEscalated(b) => Some(&b.request),
+            Self::DelegationMade(b) => Some(&b.request),
+            Self::DelegationEnded(b) => Some(&b.request),
+            Self::AttributesSet(b) => Some(&b.request),
             Self::RequestRefused(b) => Some(&b.request),
             Self::VerdictReached(_)
             | Self::ThresholdApplied(_)
@@ -686,6 +751,7 @@ impl Body {
             | Self::ApprovalRequested(_)
             | Self::OverrideRecorded(_)
             | Self::GrantIssued(_)
+            | Self::GrantVoided(_)
             | Self::ExceptionRaised(_)
             | Self::CaseClosed(_)
             | Self::SubjectErased(_)
@@ -820,6 +886,8 @@ pub enum ExceptionSort {
     NoAction,
     /// An action was let through in an emergency.
     BreakGlass,
+    /// Nobody signed for long.
+    Escalated,
     /// A human said yes sooner than the release thinks it can be read.
     HastyApproval,
     /// As many requests of an agent wait for approval as the release lets wait.
@@ -844,6 +912,7 @@ impl ExceptionSort {
             Self::OutcomeFailed => "outcome-failed",
             Self::NoAction => "no-action",
             Self::BreakGlass => "break-glass",
+            Self::Escalated => "escalated",
             Self::HastyApproval => "hasty-approval",
             Self::ApprovalFlood => "approval-flood",
         }

@@ -155,6 +155,12 @@ codes! {
     RetentionRuns "retention-runs" None;
     /// An emergency of theirs waits for its review, or the release knows none.
     GlassClosed "glass-closed" Some("I4");
+    /// No delegation in force lets this person sign for that one, or none can be made so.
+    NotDelegated "not-delegated" Some("I2");
+    /// The release lists this among what always needs a human.
+    HumanStep "human-step" Some("I5");
+    /// An override without a reason code of the release's list, or a code where there is none to give.
+    CodeMissing "code-missing" None;
     /// A freeze is in force.
     Frozen "frozen" Some("I11");
     /// The request is malformed.

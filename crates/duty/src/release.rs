@@ -18,6 +18,8 @@ use crate::{
     time::Time,
 };
 
+pub use crate::quorum::{Escalation, HumanStep, Order, Overrides, Quorum, Stage};
+
 /// The risk tier of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -132,23 +134,6 @@ impl Tool {
     }
 }
 
-/// Who must sign an action of a tier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quorum {
-    /// How many distinct humans; at least one.
-    pub humans: u32,
-    /// The role that each must hold.
-    pub role: Role,
-    /// The course that each must be certified in.
-    pub certification: Course,
-    /// How long the request stands, in minutes.
-    pub expires_minutes: u32,
-    /// How soon a yes may come; none does not ask.
-    pub pace: Option<Pace>,
-    /// The clause that asks for it.
-    pub clause: String,
-}
-
 /// How soon a person may say yes: what is signed sooner than it can be read was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -249,6 +234,10 @@ pub struct Team {
     pub conflicts: ConflictMatrix,
     /// Who must sign, per tier.
     pub approval: BTreeMap<Tier, Quorum>,
+    /// Actions that always need a human.
+    pub human_steps: Vec<HumanStep>,
+    /// The reasons for which a human may decide against the agents; none asks for no code.
+    pub overrides: Option<Overrides>,
     /// How much is asked of people at once; none sets no bound.
     pub attention: Option<Attention>,
     /// How an emergency goes; without it there is none.
@@ -278,7 +267,8 @@ impl Team {
     /// The roles whose holders sign approvals.
     #[must_use]
     pub fn signing_roles(&self) -> BTreeSet<Role> {
-        self.approval.values().map(|quorum| quorum.role).collect()
+        let stages = self.approval.values().flat_map(|quorum| &quorum.stages);
+        stages.map(|stage| stage.role).collect()
     }
 
     /// For how many seconds a signature under this release has to be remembered, so that the next one can be judged.
@@ -497,6 +487,8 @@ pub trait Rules: Send + Sync {
     /// # Errors
     /// Where the condition cannot be evaluated on this action.
     fn in_scope(&self, threshold: &Threshold, ask: &Ask<'_>) -> Result<bool, String>;
+    /// Whether the condition of this one of the team's human steps holds, or cannot be evaluated; the tool is the step's.
+    fn step_holds(&self, step: usize, ask: &Ask<'_>) -> bool;
     /// The rules nearest to another answer of [`Rules::permission`], nearest first: where nothing permits, the permits
     /// that lack least; where a rule forbids or cannot be evaluated, that rule. Few, and none where it was permitted.
     fn near(&self, ask: &Ask<'_>) -> Vec<Near>;
@@ -531,6 +523,15 @@ impl<'q> Heard<'q> {
             Some(hearing) => hearing.permission(),
             None => self.rules.permission(&self.ask),
         }
+    }
+
+    /// Those of the team's human steps that ask for a human here.
+    pub(crate) fn human_steps(&self) -> Vec<&'q HumanStep> {
+        let steps = self.rules.team().human_steps.iter().enumerate();
+        let asks = steps.filter(|(n, step)| {
+            step.tool == self.ask.action.tool && self.rules.step_holds(*n, &self.ask)
+        });
+        asks.map(|(_, step)| step).collect()
     }
 
     pub(crate) fn near(&self) -> Vec<Near> {

@@ -15,13 +15,14 @@ use crate::{
     freeze::Scope,
     name::{CaseId, Course, CredentialId, Environment, GroupId, ItemId, PrincipalId, ThresholdId},
     principal::{Duty, NewPrincipal, Proof, Role},
+    quorum::Attributes,
     release::ClauseRef,
     signature::Signature,
     statement::{
         ApprovalStatement, CompletionStatement, ConfirmationStatement, CredentialStatement,
-        ErasureStatement, GlassReviewStatement, GlassStatement, HoldStatement, LiftStatement,
-        PromotionStatement, ReleaseStatement, Signed, Statement, ThresholdStatement,
-        TriageStatement, UnfreezeStatement,
+        DelegationEndStatement, DelegationStatement, ErasureStatement, GlassReviewStatement,
+        GlassStatement, HoldStatement, LiftStatement, PromotionStatement, ReleaseStatement, Signed,
+        Statement, ThresholdStatement, TriageStatement, UnfreezeStatement, WithdrawalStatement,
     },
     subject::SubjectId,
     tagged,
@@ -131,6 +132,16 @@ pub enum Request {
     NoteOverdue(NoteOverdue),
     /// Take down that a threshold of a release in force ends soon.
     NoteEnding(NoteEnding),
+    /// Say anew what is said of a principal.
+    SetAttributes(SetAttributes),
+    /// Take a yes back, signed.
+    Withdraw(Signed<WithdrawalStatement>),
+    /// Let another human sign for oneself, signed.
+    Delegate(Signed<DelegationStatement>),
+    /// End that before its time, signed.
+    EndDelegation(Signed<DelegationEndStatement>),
+    /// Remind whoever has to sign, or tell others that nobody did.
+    NoteWaiting(NoteWaiting),
 }
 
 struct ByType;
@@ -225,6 +236,11 @@ by_type! {
     ReviewGlass "review_glass"
     NoteOverdue "note_overdue"
     NoteEnding "note_ending"
+    SetAttributes "set_attributes"
+    Withdraw "withdraw"
+    Delegate "delegate"
+    EndDelegation "end_delegation"
+    NoteWaiting "note_waiting"
 }
 
 impl Request {
@@ -239,6 +255,8 @@ impl Request {
             Self::Recommend(r) => Some(r.case.clone()),
             Self::Approve(r) => Some(r.statement.case.clone()),
             Self::BreakGlass(r) => Some(r.statement.case.clone()),
+            Self::Withdraw(r) => r.statement.approval.case(),
+            Self::NoteWaiting(r) => r.approval.case(),
             Self::UseGrant(r) => r.grant.case(),
             Self::RecordOutcome(r) => r.grant.case(),
             Self::RecordDecision(r) => Some(r.case.clone()),
@@ -274,6 +292,9 @@ impl Request {
             | Self::Unfreeze(_)
             | Self::ReviewGlass(_)
             | Self::NoteOverdue(_)
+            | Self::SetAttributes(_)
+            | Self::Delegate(_)
+            | Self::EndDelegation(_)
             | Self::NoteEnding(_) => None,
         }
     }
@@ -301,6 +322,10 @@ impl Request {
             Self::Unfreeze(r) => r.verify(key).is_ok(),
             Self::BreakGlass(r) => r.verify(key).is_ok(),
             Self::ReviewGlass(r) => r.verify(key).is_ok(),
+            Self::Assess(r) => r.verify(key).is_ok(),
+            Self::Withdraw(r) => r.verify(key).is_ok(),
+            Self::Delegate(r) => r.verify(key).is_ok(),
+            Self::EndDelegation(r) => r.verify(key).is_ok(),
             // None of the others is signed: a new signed sort that is forgotten here is on nobody's account.
             _ => false,
         }
@@ -329,6 +354,9 @@ impl Request {
             Self::Unfreeze(r) => of(r),
             Self::BreakGlass(r) => of(r),
             Self::ReviewGlass(r) => of(r),
+            Self::Withdraw(r) => of(r),
+            Self::Delegate(r) => of(r),
+            Self::EndDelegation(r) => of(r),
             Self::OpenLog(_)
             | Self::AddPrincipal(_)
             | Self::RevokePrincipal(_)
@@ -358,6 +386,8 @@ impl Request {
             | Self::EndRetention(_)
             | Self::Freeze(_)
             | Self::NoteOverdue(_)
+            | Self::SetAttributes(_)
+            | Self::NoteWaiting(_)
             | Self::NoteEnding(_) => None,
         }
     }
@@ -435,6 +465,26 @@ pub struct Freeze {
 pub struct NoteOverdue {
     /// The grant that was given in the emergency.
     pub grant: ItemId,
+}
+
+/// See [`Request::SetAttributes`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetAttributes {
+    /// Of whom.
+    pub principal: PrincipalId,
+    /// All that is said from now on: what is not here is said no more.
+    pub attributes: Attributes,
+    /// Why.
+    pub reason: String,
+}
+
+/// See [`Request::NoteWaiting`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoteWaiting {
+    /// The request for approval that waits.
+    pub approval: ItemId,
 }
 
 /// See [`Request::NoteEnding`].

@@ -37,6 +37,7 @@ impl State {
             &mut slice.credentials,
         );
         if let Some(id) = submission.request.case() {
+            slice.delegations.clone_from(&self.delegations);
             self.slice_case(&id, &mut slice, &mut people);
         }
         match &submission.request {
@@ -163,13 +164,24 @@ impl State {
             | Request::Call(_)
             | Request::Answer(_)
             | Request::Retrieve(_)
-            | Request::Approve(_)
+            | Request::Withdraw(_)
             | Request::UseGrant(_)
             | Request::RecordOutcome(_)
             | Request::RecordDecision(_)
             | Request::Expire(_)
             | Request::RotateLogKey(_)
             | Request::Freeze(_) => {}
+            Request::Approve(r) => people.extend(r.statement.on_behalf.clone()),
+            Request::SetAttributes(r) => {
+                people.insert(r.principal.clone());
+            }
+            Request::Delegate(r) => {
+                people.insert(r.statement.deputy.clone());
+                slice.delegations.clone_from(&self.delegations);
+            }
+            Request::EndDelegation(_) => slice.delegations.clone_from(&self.delegations),
+            // Whoever is told is named.
+            Request::NoteWaiting(_) => people.extend(self.principals.keys().cloned()),
             // Whoever was passed over is named.
             Request::BreakGlass(_) => {
                 slice.glass.clone_from(&self.glass);
@@ -245,10 +257,11 @@ impl State {
 }
 
 fn people_of(case: &Case) -> impl Iterator<Item = PrincipalId> {
-    let signers = case
-        .approval
-        .iter()
-        .flat_map(|a| a.yes.iter().chain(&a.glass).map(|(p, _)| p));
+    let approval = case.approval.iter();
+    let signers = approval.flat_map(|a| {
+        let yes = a.yes.iter().flat_map(|yes| yes.people());
+        yes.chain(a.glass.iter().map(|(p, _)| p))
+    });
     case.parts.iter().map(|(_, p)| p).chain(signers).cloned()
 }
 

@@ -10,8 +10,12 @@ use crate::{
     course::Passed,
     facts::Facts,
     freeze::Scope,
-    name::{CaseId, Course, CredentialId, Environment, GroupId, ItemId, PrincipalId, ThresholdId},
+    name::{
+        CaseId, Course, CredentialId, Environment, GroupId, ItemId, PrincipalId, StageName,
+        ThresholdId,
+    },
     principal::{Credential, Duty, PrincipalKind, Proof, Role},
+    quorum::Attributes,
     record::{Basis, CapLine, CaseOutcome, ExceptionSort},
     release::Tier,
     request::{Outcome, Recommend},
@@ -69,6 +73,9 @@ pub struct State {
     pub holds: BTreeMap<SubjectId, BTreeMap<u64, Hold>>,
     /// Erasures that were asked for, and are not confirmed.
     pub asked: BTreeMap<SubjectId, Asked>,
+    /// Delegations between humans whose time is not over, by the record that holds each, also those that were ended.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub delegations: BTreeMap<u64, Delegation>,
     /// Emergencies that nobody has reviewed, by the grant that was given.
     pub glass: BTreeMap<ItemId, Glass>,
     /// Freezes in force, by the record that placed each.
@@ -93,10 +100,10 @@ impl State {
         self.line(id).last().unwrap_or(id)
     }
 
-    /// Who said yes with a credential that is in force still.
-    pub fn standing<'a>(&'a self, approval: &'a Approval) -> impl Iterator<Item = &'a PrincipalId> {
-        let standing = move |(who, with): &&'a (PrincipalId, CredentialId)| self.stands(who, with);
-        approval.yes.iter().filter(standing).map(|(who, _)| who)
+    /// The yeses that were given with a credential that is in force still.
+    pub fn standing<'a>(&'a self, approval: &'a Approval) -> impl Iterator<Item = &'a Yes> {
+        let yes = approval.yes.iter();
+        yes.filter(move |yes| self.stands(&yes.who, &yes.with))
     }
 
     /// Whether what somebody signed with a credential counts still: it did not end by itself since.
@@ -131,6 +138,34 @@ pub struct Ended {
     pub time: Time,
     /// In which environment.
     pub env: Environment,
+}
+
+/// A human's word that another may sign for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegation {
+    /// Who signs in the end.
+    pub deputy: PrincipalId,
+    /// For whom.
+    pub delegator: PrincipalId,
+    /// In which role of theirs.
+    pub role: Role,
+    /// In force from here.
+    pub starts: Time,
+    /// In force before here.
+    pub until: Time,
+    /// Why.
+    pub reason: String,
+    /// Whether it was ended before its time. It is kept, so that the same statement counts once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
+}
+
+impl Delegation {
+    /// Whether it is in force.
+    #[must_use]
+    pub fn in_force(&self, now: Time) -> bool {
+        !self.ended && self.starts <= now && now < self.until
+    }
 }
 
 /// An emergency that nobody has reviewed.
@@ -214,6 +249,9 @@ pub struct Principal {
     /// The agent that it acts for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acts_for: Option<PrincipalId>,
+    /// What is said of it.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
     /// What it proves itself with.
     pub credentials: Vec<Credential>,
     /// Those of its credentials that ended by themselves.
@@ -369,6 +407,9 @@ pub struct Case {
     pub approval: Option<Approval>,
     /// The grant.
     pub grant: Option<Grant>,
+    /// Grants that became void.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub voided: u32,
     /// The outcome.
     pub outcome: Option<Outcome>,
     /// Exceptions raised so far.
@@ -419,10 +460,51 @@ pub struct Approval {
     pub humans: u32,
     /// When it expires.
     pub expires: Time,
-    /// Who said yes, with which credential.
-    pub yes: Vec<(PrincipalId, CredentialId)>,
+    /// Who said yes, with which credential, and in which stage.
+    pub yes: Vec<Yes>,
+    /// Who said yes, or in whose name it was said, and took it back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub withdrawn: BTreeSet<PrincipalId>,
+    /// When those who may sign are reminded; none when they were, or where nobody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind: Option<Time>,
+    /// When others are told; none when they were, or where nobody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalate: Option<Time>,
     /// Who signed that it cannot wait, with which credential.
     pub glass: Vec<(PrincipalId, CredentialId)>,
+}
+
+/// A yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Yes {
+    /// Who signed.
+    pub who: PrincipalId,
+    /// With which credential.
+    pub with: CredentialId,
+    /// The stage that it counts in; none where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageName>,
+    /// The human in whose name it was signed, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf: Option<PrincipalId>,
+}
+
+impl Yes {
+    /// Everybody that it comes from: they count as one person.
+    pub fn people(&self) -> impl Iterator<Item = &PrincipalId> {
+        std::iter::once(&self.who).chain(&self.on_behalf)
+    }
+
+    /// Whether it comes from this person, under their own name or another's.
+    #[must_use]
+    pub fn is_of(&self, person: &PrincipalId) -> bool {
+        self.people().any(|who| who == person)
+    }
+}
+
+fn is_none(n: &u32) -> bool {
+    *n == 0
 }
 
 /// A grant.

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     canonical::{self, Digest},
-    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ThresholdId},
-    principal::Proof,
+    name::{
+        CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ReasonCode, StageName,
+        ThresholdId,
+    },
+    principal::{Proof, Role},
     signature::Signature,
     subject::SubjectId,
     time::Time,
@@ -72,6 +75,9 @@ macro_rules! statements {
 
 statements! {
     ApprovalStatement "counterfoil/approval/v1";
+    WithdrawalStatement "counterfoil/withdrawal/v1";
+    DelegationStatement "counterfoil/delegation/v1";
+    DelegationEndStatement "counterfoil/delegation-end/v1";
     CredentialStatement "counterfoil/credential/v1";
     CompletionStatement "counterfoil/completion/v1";
     ThresholdStatement "counterfoil/threshold/v1";
@@ -123,6 +129,77 @@ pub struct ApprovalStatement {
     #[serde(rename = "override")]
     pub overrides: bool,
     /// Why; needed for an override and for a rejection.
+    pub reason: String,
+    /// Why in a word, from the release's list: for an override, where the release has such a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<ReasonCode>,
+    /// The stage that it counts in: needed where the signer may sign in more than one that is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageName>,
+    /// The human for whom a deputy signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf: Option<PrincipalId>,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's word that a yes of theirs, or one that was given in their name, counts no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawalStatement {
+    /// [`WithdrawalStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The request for approval.
+    pub approval: ItemId,
+    /// Digest of the action that the yes was to.
+    pub action: Digest,
+    /// Why.
+    pub reason: String,
+    /// Who signs.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's word that another may sign approvals for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DelegationStatement {
+    /// [`DelegationStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// Who may sign for the signer.
+    pub deputy: PrincipalId,
+    /// In which role of the signer.
+    pub role: Role,
+    /// In force from here.
+    pub starts: Time,
+    /// In force before here.
+    pub until: Time,
+    /// Why.
+    pub reason: String,
+    /// Who signs: the delegator.
+    pub signer: PrincipalId,
+    /// With which credential.
+    pub credential: CredentialId,
+}
+
+/// A human's end to a delegation, before its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DelegationEndStatement {
+    /// [`DelegationEndStatement::TYPE`].
+    pub statement: String,
+    /// Origin of the log.
+    pub log: String,
+    /// The record that holds the delegation.
+    pub delegation: u64,
+    /// Why.
     pub reason: String,
     /// Who signs.
     pub signer: PrincipalId,

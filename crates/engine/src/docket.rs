@@ -1,12 +1,16 @@
 //! The docket: what waits for humans, with everything that a signature must name.
 
+use std::collections::BTreeSet;
+
 use duty::{
+    StageView,
     action::Action,
     canonical::Digest,
     differs,
-    name::{CaseId, CredentialId, Environment, ItemId, PrincipalId},
-    release::Tier,
+    name::{CaseId, CredentialId, Environment, ItemId, PrincipalId, ReasonCode},
+    release::{Rules as _, Tier},
     request::Recommend,
+    stages,
     state::{Case, State},
     statement::{ApprovalStatement, Choice},
     time::Time,
@@ -34,6 +38,13 @@ pub struct Waiting {
     pub humans: u32,
     /// Who has said yes.
     pub have: Vec<PrincipalId>,
+    /// How its stages stand, in their order: who has signed where, which is open, and who may sign; none where its release
+    /// is not there to be asked, or no longer in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageView>,
+    /// The codes of which an override carries one, where the release lists any.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub codes: BTreeSet<ReasonCode>,
     /// When it was asked.
     pub asked: Time,
     /// When it expires.
@@ -79,6 +90,9 @@ impl Waiting {
                 Choice::Reject => self.no_overrides,
             },
             reason: reason.to_owned(),
+            code: None,
+            stage: None,
+            on_behalf: None,
             signer,
             credential,
         }
@@ -86,6 +100,19 @@ impl Waiting {
 }
 
 impl Engine {
+    /// How the stages of what waits stand.
+    fn with_stages(&self, mut waiting: Waiting) -> Waiting {
+        let Ok(Some(release)) = self.release(waiting.release) else {
+            return waiting;
+        };
+        let now = self.now();
+        let stages = self.read(|state| stages(state, &*release, &waiting.approval, now));
+        waiting.stages = stages.unwrap_or_default();
+        let overrides = release.team().overrides.as_ref();
+        waiting.codes = overrides.map(|o| o.codes.clone()).unwrap_or_default();
+        waiting
+    }
+
     /// What waits for humans, soonest expiry first.
     #[must_use]
     pub fn docket(&self) -> Vec<Waiting> {
@@ -96,7 +123,7 @@ impl Engine {
                 .collect()
         });
         waiting.sort_by(|a, b| (a.expires, &a.approval).cmp(&(b.expires, &b.approval)));
-        waiting
+        waiting.into_iter().map(|w| self.with_stages(w)).collect()
     }
 
     /// One request for approval that waits.
@@ -104,7 +131,8 @@ impl Engine {
     pub fn waiting(&self, approval: &ItemId) -> Option<Waiting> {
         let id = approval.case()?;
         let found = self.read(|state| waiting(state, &id, state.cases.get(&id)?));
-        found.filter(|w| w.approval == *approval)
+        let found = found.filter(|w| w.approval == *approval)?;
+        Some(self.with_stages(found))
     }
 }
 
@@ -119,7 +147,9 @@ fn waiting(state: &State, id: &CaseId, case: &Case) -> Option<Waiting> {
         digest: approval.digest,
         tier: approval.tier,
         humans: approval.humans,
-        have: approval.yes.iter().map(|(p, _)| p.clone()).collect(),
+        have: approval.yes.iter().map(|yes| yes.who.clone()).collect(),
+        stages: Vec::new(),
+        codes: BTreeSet::new(),
         asked: approval.asked,
         expires: approval.expires,
         release: case.release,

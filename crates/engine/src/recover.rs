@@ -2,7 +2,7 @@
 
 use duty::{
     name::{CaseId, ItemId},
-    request::{Expire, FoundBy, NoteOverdue, Outcome, Request},
+    request::{Expire, FoundBy, NoteOverdue, NoteWaiting, Outcome, Request},
     state::State,
 };
 
@@ -46,8 +46,8 @@ impl Engine {
         Ok(done)
     }
 
-    /// Ends approvals and grants whose time is over, and notes emergencies that nobody reviewed in time; returns how many cases
-    /// it ended.
+    /// Ends approvals and grants whose time is over, notes emergencies that nobody reviewed in time, and has those reminded and
+    /// told whose signatures are waited for; returns how many cases it ended.
     ///
     /// # Errors
     /// [`EngineError`] where an expiry could not be recorded.
@@ -69,12 +69,27 @@ impl Engine {
                 .filter(|(_, g)| !g.overdue && now >= g.review_by);
             due.map(|(grant, _)| grant.clone()).collect()
         });
-        for grant in over {
-            match self
-                .submit(&Seat::engine(), Request::NoteOverdue(NoteOverdue { grant }))
-                .await
-            {
-                // Reviewed in the meantime, or stopped: the refusal is in the log.
+        let waited: Vec<ItemId> = self.read(|state| {
+            let waits = state.cases.values().filter(|case| {
+                let moved = state.environments.get(&case.env) != Some(&case.release);
+                case.grant.is_none() && !moved
+            });
+            let waits = waits.filter_map(|case| case.approval.as_ref());
+            let due = waits.filter(|a| {
+                let past = |at: Option<duty::time::Time>| at.is_some_and(|at| now >= at);
+                now < a.expires && (past(a.remind) || past(a.escalate))
+            });
+            due.map(|a| a.id.clone()).collect()
+        });
+        let over = over
+            .into_iter()
+            .map(|grant| Request::NoteOverdue(NoteOverdue { grant }));
+        let waited = waited
+            .into_iter()
+            .map(|approval| Request::NoteWaiting(NoteWaiting { approval }));
+        for request in over.chain(waited) {
+            match self.submit(&Seat::engine(), request).await {
+                // Reviewed or signed in the meantime, or stopped: the refusal is in the log.
                 Ok(_) | Err(EngineError::Refused(_)) => {}
                 Err(e) => return Err(e),
             }

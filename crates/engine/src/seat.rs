@@ -57,6 +57,7 @@ pub fn new_services() -> Vec<NewPrincipal> {
         roles: vec![role],
         owner: None,
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: seat.credential,
             proof: Proof::Local,

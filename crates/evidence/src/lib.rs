@@ -16,6 +16,7 @@
 //! | [`control`] | controls: assertions over every record, and attempted violations |
 //! | [`exceptions`](mod@exceptions) | what waits for triage |
 //! | [`approvers`](mod@approvers) | how people sign |
+//! | [`overrides`](mod@overrides) | how often humans decided against each agent, and why |
 
 mod error;
 mod library;
@@ -29,6 +30,7 @@ pub mod approvers;
 pub mod control;
 pub mod exceptions;
 pub mod index;
+pub mod overrides;
 pub mod proof;
 pub mod reader;
 pub mod reperform;
@@ -41,6 +43,7 @@ pub use approvers::{Approver, approvers};
 pub use error::EvidenceError;
 pub use exceptions::{ExceptionLine, exceptions};
 pub use index::{COMPARED, CaseFilter, CaseRow, Index, Query, Reliance, Row, Summary};
+pub use overrides::{Overrides, overrides};
 pub use reader::{for_each_record, head};
 pub use reperform::{Disagreement, ReperformError, ReperformOptions, ReperformReport, reperform};
 pub use replay::{Step, replay};

@@ -77,6 +77,9 @@ impl Rules for Pretend<'_> {
     fn in_scope(&self, threshold: &Threshold, ask: &Ask<'_>) -> Result<bool, String> {
         self.rules.in_scope(threshold, ask)
     }
+    fn step_holds(&self, step: usize, ask: &Ask<'_>) -> bool {
+        self.rules.step_holds(step, ask)
+    }
     fn near(&self, ask: &Ask<'_>) -> Vec<Near> {
         self.rules.near(ask)
     }

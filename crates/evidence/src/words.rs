@@ -2,7 +2,9 @@
 
 use duty::{
     log_key::Rotation,
+    name::PrincipalId,
     principal::Proof,
+    quorum,
     record::{Basis, Body, Record},
     request::{FoundBy, Request},
     statement::Choice,
@@ -55,10 +57,36 @@ pub fn describe(record: &Record) -> String {
             b.expires
         ),
         Body::OverrideRecorded(b) => format!(
-            "override: a human says {} where the agents say {}",
+            "override: a human says {} where the agents say {}{}",
             choice(b.decision),
-            b.agents
+            b.agents,
+            b.code
+                .as_ref()
+                .map(|c| format!(" ({c})"))
+                .unwrap_or_default()
         ),
+        Body::ApprovalWithdrawn(b) => match &b.request {
+            Request::Withdraw(r) => format!(
+                "`{}` takes their yes to {} back ({} of {} are left){}",
+                r.statement.signer,
+                r.statement.approval,
+                b.have,
+                b.need,
+                reason(&r.statement.reason)
+            ),
+            _ => odd(record),
+        },
+        Body::GrantVoided(b) => format!("grant {} is void: {}", b.grant, b.why),
+        Body::ApprovalReminded(b) => match &b.request {
+            Request::NoteWaiting(r) => format!("reminded of {}: {}", r.approval, people(&b.to)),
+            _ => odd(record),
+        },
+        Body::ApprovalEscalated(b) => match &b.request {
+            Request::NoteWaiting(r) => {
+                format!("nobody signs {}; told: {}", r.approval, people(&b.to))
+            }
+            _ => odd(record),
+        },
         Body::GrantIssued(b) => format!(
             "grant {} on {}, until {}",
             b.grant,
@@ -71,10 +99,19 @@ pub fn describe(record: &Record) -> String {
         Body::CaseClosed(b) => format!("closed: {}: {}", b.outcome.word(), b.why),
         Body::ApprovalGiven(b) => match &b.request {
             Request::Approve(r) => format!(
-                "`{}` says {} to {} ({} of {}){}",
+                "`{}`{} says {} to {}{} ({} of {}){}",
                 r.statement.signer,
+                r.statement
+                    .on_behalf
+                    .as_ref()
+                    .map(|root| format!(" for `{root}`"))
+                    .unwrap_or_default(),
                 choice(r.statement.decision),
                 r.statement.approval,
+                b.stage
+                    .as_ref()
+                    .map(|stage| format!(" in stage `{stage}`"))
+                    .unwrap_or_default(),
                 b.have,
                 b.need,
                 reason(&r.statement.reason)
@@ -131,7 +168,11 @@ fn asked(record: &Record, request: &Request) -> String {
         Request::OpenLog(r) => format!("the log `{}` began", r.origin),
         Request::AddPrincipal(r) => {
             let roles: Vec<_> = r.roles.iter().map(|r| r.word()).collect();
-            format!("`{}` added as {}", r.id, roles.join(", "))
+            let said = match r.attributes.is_empty() {
+                true => String::new(),
+                false => format!("; {}", quorum::words(&r.attributes)),
+            };
+            format!("`{}` added as {}{said}", r.id, roles.join(", "))
         }
         Request::RotateLogKey(r) => match Rotation::open(&r.statement) {
             Ok(k) => {
@@ -341,9 +382,36 @@ fn asked(record: &Record, request: &Request) -> String {
             r.statement.request,
             reason(&r.statement.reason)
         ),
-        Request::Call(_) | Request::Approve(_) | Request::UseGrant(_) | Request::Expire(_) => {
-            odd(record)
-        }
+        Request::SetAttributes(r) => format!(
+            "of `{}` is said now: {}{}",
+            r.principal,
+            match r.attributes.is_empty() {
+                true => "nothing".to_owned(),
+                false => quorum::words(&r.attributes),
+            },
+            reason(&r.reason)
+        ),
+        Request::Delegate(r) => format!(
+            "`{}` lets `{}` sign for them as {} from {} to {}{}",
+            r.statement.signer,
+            r.statement.deputy,
+            r.statement.role.word(),
+            r.statement.starts,
+            r.statement.until,
+            reason(&r.statement.reason)
+        ),
+        Request::EndDelegation(r) => format!(
+            "`{}` ended the delegation of record {}{}",
+            r.statement.signer,
+            r.statement.delegation,
+            reason(&r.statement.reason)
+        ),
+        Request::Call(_)
+        | Request::Approve(_)
+        | Request::UseGrant(_)
+        | Request::Expire(_)
+        | Request::Withdraw(_)
+        | Request::NoteWaiting(_) => odd(record),
     }
 }
 
@@ -376,6 +444,14 @@ pub(crate) fn list(items: &[&str]) -> String {
         "nothing".to_owned()
     } else {
         items.join(", ")
+    }
+}
+
+fn people(who: &[PrincipalId]) -> String {
+    let who: Vec<_> = who.iter().map(|p| p.as_str()).collect();
+    match who.is_empty() {
+        true => "nobody".to_owned(),
+        false => who.join(", "),
     }
 }
 

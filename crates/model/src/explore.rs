@@ -20,7 +20,7 @@ use duty::{
     record::CaseOutcome,
     release::Rules,
     request::{Request, Submission},
-    state::{Case, Exception, Glass, State, Subject, ThresholdState},
+    state::{Case, Delegation, Exception, Glass, State, Subject, ThresholdState},
     subject::SubjectId,
     time::Time,
 };
@@ -59,6 +59,7 @@ struct Key<'s> {
     subjects: &'s BTreeMap<SubjectId, Subject>,
     revoked: Vec<&'s PrincipalId>,
     glass: &'s BTreeMap<ItemId, Glass>,
+    delegations: Vec<&'s Delegation>,
     frozen: usize,
     tested: usize,
     time: Time,
@@ -80,6 +81,7 @@ impl Node {
             subjects: &state.subjects,
             revoked: revoked.map(|(id, _)| id).collect(),
             glass: &state.glass,
+            delegations: delegations(state),
             frozen: state.freezes.len(),
             tested: state.tested.len(),
             time: state.time,
@@ -89,6 +91,13 @@ impl Node {
         serde_json::to_writer(&mut *buffer, &key).expect("INVARIANT: a state can be written");
         xxh3_128(buffer)
     }
+}
+
+/// Without the records that hold them, and in an order of their own.
+fn delegations(state: &State) -> Vec<&Delegation> {
+    let mut all: Vec<_> = state.delegations.values().collect();
+    all.sort_by_key(|d| (&d.delegator, &d.deputy, d.ended));
+    all
 }
 
 /// A hash is its own hash.

@@ -13,7 +13,7 @@ use duty::{
 };
 use serde::Serialize;
 
-use crate::world::{World, certified, owner, pay, root, sign, tier};
+use crate::world::{World, certified, delegated_until, owner, pay, root, sign, tier};
 
 /// A law that a step has broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,11 @@ pub(crate) struct History {
     /// Emergencies that nobody has reviewed: who signed, by case.
     open_glass: BTreeMap<String, BTreeSet<String>>,
     revoked: BTreeSet<String>,
+    /// Who may sign for whom: deputy and delegator.
+    deputies: BTreeSet<(String, String)>,
+    /// The same by the record that holds each: numbers differ by path, and say nothing else.
+    #[serde(skip)]
+    delegated: BTreeMap<u64, (String, String)>,
     frozen: bool,
     in_force: usize,
     second_tested: bool,
@@ -59,6 +64,10 @@ struct Past {
     glass: BTreeMap<String, Digest>,
     /// Who said yes, to what.
     yes: BTreeMap<String, Digest>,
+    /// For whom, where not for themself.
+    behalf: BTreeMap<String, String>,
+    /// Who took a yes back, or had it taken back that was given in their name.
+    withdrew: BTreeSet<String>,
     asked_until: Option<Time>,
     /// Whether by a threshold; until when.
     granted: Option<(bool, Time)>,
@@ -109,6 +118,11 @@ impl History {
         }
         if self.revoked.contains(&who) {
             return Err(broken("I2", format!("`{who}` acts although revoked")));
+        }
+        if let Request::Delegate(r) = request {
+            let s = &r.statement;
+            let named = (s.deputy.to_string(), s.signer.to_string());
+            self.delegated.insert(first.seq, named);
         }
         self.request(world, request, &who, now)?;
         for record in &records[1..] {
@@ -179,6 +193,31 @@ impl History {
                         format!("`{who}` reviewed their own emergency"),
                     ));
                 }
+            }
+            Request::Withdraw(r) => {
+                let case = r.statement.approval.case();
+                let case = case.map(|c| c.to_string()).unwrap_or_default();
+                self.withdrawn(&case, who)?;
+            }
+            Request::Delegate(r) => {
+                let s = &r.statement;
+                if !["bob", "gus"].contains(&who) || s.signer.as_str() != who {
+                    return Err(broken(
+                        "I2",
+                        format!("`{who}` passed on what is not theirs"),
+                    ));
+                }
+                self.deputies.insert((s.deputy.to_string(), who.to_owned()));
+            }
+            Request::EndDelegation(r) => {
+                let ended = self.delegated.remove(&r.statement.delegation);
+                let Some((deputy, root)) = ended else {
+                    return Err(broken("I3", "a delegation that nobody made was ended"));
+                };
+                if ![&deputy, &root].contains(&&who.to_owned()) {
+                    return Err(broken("I2", format!("`{who}` ended another's delegation")));
+                }
+                self.deputies.remove(&(deputy, root));
             }
             Request::UseGrant(r) => {
                 let case = r.grant.case().map(|c| c.to_string()).unwrap_or_default();
@@ -280,8 +319,16 @@ impl History {
         who: &str,
         now: Time,
     ) -> Result<(), Broken> {
-        if s.signer.as_str() != who || !["bob", "gus", "olivia", "una"].contains(&who) {
+        let root = s.on_behalf.as_ref().map_or(who, |root| root.as_str());
+        if s.signer.as_str() != who || !["bob", "gus", "olivia", "una"].contains(&root) {
             return Err(broken("I4", format!("`{who}` approved as `{}`", s.signer)));
+        }
+        let named = (who.to_owned(), root.to_owned());
+        if who != root && !(self.deputies.contains(&named) && now < delegated_until()) {
+            return Err(broken(
+                "I2",
+                format!("`{who}` signed for `{root}` without their word"),
+            ));
         }
         let in_force = self.in_force;
         let past = self.past(&s.case);
@@ -294,17 +341,30 @@ impl History {
         if past.asked_until.is_none_or(|until| now >= until) {
             return Err(broken("I3", "approved after the request expired"));
         }
-        if past.granted.is_some() || past.yes.contains_key(who) {
+        if past.granted.is_some() {
             return Err(broken("I3", "an approval counted again"));
         }
-        if !certified(who, now) {
-            return Err(broken("I4", format!("`{who}` is not certified")));
-        }
-        if OWNED.iter().any(|agent| owner(agent) == Some(who)) {
-            return Err(broken("I2", format!("`{who}` owns an agent of the case")));
+        for person in [who, root] {
+            let yes = s.decision == Choice::Approve;
+            let given = past.yes.contains_key(person) || past.behalf.values().any(|r| r == person);
+            if given || yes && past.withdrew.contains(person) {
+                return Err(broken("I3", "an approval counted again"));
+            }
+            if !certified(person, now) {
+                return Err(broken("I4", format!("`{person}` is not certified")));
+            }
+            if OWNED.iter().any(|agent| owner(agent) == Some(person)) {
+                return Err(broken(
+                    "I2",
+                    format!("`{person}` owns an agent of the case"),
+                ));
+            }
         }
         if s.decision == Choice::Approve {
             past.yes.insert(who.to_owned(), s.action);
+            if who != root {
+                past.behalf.insert(who.to_owned(), root.to_owned());
+            }
         }
         Ok(())
     }
@@ -361,6 +421,7 @@ impl History {
                 self.reserved.push((case, now, cents));
             }
             Body::ThresholdReleased(_) => self.reserved.retain(|(c, ..)| *c != case),
+            Body::GrantVoided(_) => self.past(&case).granted = None,
             Body::GrantIssued(b) => self.granted(&case, &b.basis, b.expires, now)?,
             Body::GlassBroken(b) => {
                 let signers = b.signers.iter().map(ToString::to_string).collect();
@@ -431,11 +492,35 @@ impl History {
         Ok(())
     }
 
+    /// I3: a yes is taken back by whoever gave it, or in whose name it was given, before its grant is used.
+    fn withdrawn(&mut self, case: &str, who: &str) -> Result<(), Broken> {
+        let past = self.past(case);
+        if past.uses > 0 {
+            return Err(broken(
+                "I3",
+                "a yes was taken back after its grant was used",
+            ));
+        }
+        let of = |signer: &&String| {
+            *signer == who || past.behalf.get(*signer).is_some_and(|root| root == who)
+        };
+        let Some(signer) = past.yes.keys().find(of).cloned() else {
+            return Err(broken(
+                "I3",
+                format!("`{who}` took back what is not theirs"),
+            ));
+        };
+        past.yes.remove(&signer);
+        past.withdrew.extend(past.behalf.remove(&signer));
+        past.withdrew.insert(signer);
+        Ok(())
+    }
+
     /// I4: enough distinct humans, certified now, said yes to exactly this.
     fn quorum(&mut self, case: &str, cents: i64, now: Time) -> Result<(), Broken> {
         let need = if tier(cents) == Tier::High { 2 } else { 1 };
         let digest = pay(cents).digest().ok();
-        let revoked = self.revoked.clone();
+        let (revoked, deputies) = (self.revoked.clone(), self.deputies.clone());
         let past = self.past(case);
         if past
             .yes
@@ -455,7 +540,15 @@ impl History {
         let standing = past
             .yes
             .keys()
-            .filter(|who| certified(who, now) && !revoked.contains(*who));
+            .filter(|who| certified(who, now) && !revoked.contains(*who))
+            .filter(|who| match past.behalf.get(*who) {
+                None => true,
+                Some(root) => {
+                    let named = ((*who).clone(), root.clone());
+                    let in_force = deputies.contains(&named) && now < delegated_until();
+                    in_force && certified(root, now) && !revoked.contains(root)
+                }
+            });
         if standing.count() < need {
             return Err(broken(
                 "I4",
@@ -497,6 +590,7 @@ impl History {
         let mut parts = vec![prepared.0, reviewed.0, who.to_owned()];
         let approvers: BTreeSet<_> = past.yes.keys().chain(past.glass.keys()).cloned().collect();
         parts.extend(approvers);
+        parts.extend(past.behalf.values().cloned());
         let roots: BTreeSet<_> = parts
             .iter()
             .map(|p| root(&p.parse().expect("INVARIANT: a name")).to_owned())

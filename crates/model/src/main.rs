@@ -28,7 +28,7 @@ struct Options {
     /// Amounts that may be recommended: `low`, `elevated`, `high`, `forbidden`.
     #[arg(long, default_value = "low,high")]
     amounts: String,
-    /// What else happens: `releases`, `revocations`, `freezes`, `signatures`, `glass`.
+    /// What else happens: `releases`, `revocations`, `freezes`, `signatures`, `glass`, `withdrawals`, `deputies`.
     #[arg(long, default_value = "")]
     with: String,
     /// Stop after so many states.
@@ -53,6 +53,8 @@ fn main() -> ExitCode {
         revocations: with("revocations"),
         freezes: with("freezes"),
         glass: with("glass"),
+        withdrawals: with("withdrawals"),
+        deputies: with("deputies"),
         signatures: with("signatures"),
     };
     let world = world::World::new(bound.glass);

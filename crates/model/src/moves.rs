@@ -7,7 +7,7 @@ use duty::{
     canonical::Digest,
     freeze::Scope,
     name::{CaseId, ItemId},
-    principal::Duty,
+    principal::{Duty, Role},
     release::Tier,
     request::{
         Call, Expire, FoundBy, Freeze, NoteOverdue, OpenCase, Outcome, Promote, Ranked, Recommend,
@@ -15,13 +15,14 @@ use duty::{
     },
     state::{Case, State},
     statement::{
-        ApprovalStatement, Choice, GlassReviewStatement, GlassStatement, UnfreezeStatement,
+        ApprovalStatement, Choice, DelegationEndStatement, DelegationStatement,
+        GlassReviewStatement, GlassStatement, UnfreezeStatement, WithdrawalStatement,
     },
 };
 
 use crate::world::{
-    APPROVERS, ELEVATED, ENV, FORBIDDEN, HIGH, LOW, ORIGIN, SIGNERS, World, credential, name, pay,
-    promotion, sign, tested, threshold_signature, tier,
+    APPROVERS, ELEVATED, ENV, FORBIDDEN, HIGH, LOW, ORIGIN, SIGNERS, World, credential,
+    delegated_until, moment, name, pay, promotion, sign, tested, threshold_signature, tier,
 };
 
 /// How large the world is.
@@ -41,6 +42,10 @@ pub(crate) struct Bound {
     pub(crate) freezes: bool,
     /// Whether the glass is broken.
     pub(crate) glass: bool,
+    /// Whether a yes is taken back.
+    pub(crate) withdrawals: bool,
+    /// Whether humans sign for one another.
+    pub(crate) deputies: bool,
     /// Whether the threshold's signatures come in any order, rather than being there.
     pub(crate) signatures: bool,
 }
@@ -118,8 +123,11 @@ impl Moves<'_> {
 
     fn ended(&mut self, id: &str) {
         self.opening(id);
-        self.add("exe", using(id, LOW));
-        self.add("engine", outcome(id, Outcome::Succeeded, FoundBy::Answer));
+        self.add("exe", using(id, 1, LOW));
+        self.add(
+            "engine",
+            outcome(id, 1, Outcome::Succeeded, FoundBy::Answer),
+        );
     }
 
     fn case(&mut self, id: &'static str, case: &Case, bound: &Bound) {
@@ -136,7 +144,13 @@ impl Moves<'_> {
             let again = self.recommendation(id, "rev", Duty::Review, Stance::Proceed, LOW);
             self.add("rev", Request::Recommend(again));
         }
+        if bound.withdrawals && case.approval.is_some() {
+            self.withdrawing(id, case);
+        }
         if case.approval.is_some() && case.grant.is_none() {
+            if bound.deputies {
+                self.deputising(id, case);
+            }
             if bound.glass {
                 self.breaking(id, case);
             }
@@ -150,27 +164,33 @@ impl Moves<'_> {
             action: pay(cents),
         });
         self.add("exe", call);
-        self.add("exe", using(id, cents));
+        self.add("exe", using(id, grant_of(case), cents));
         if case.grant.is_some() {
-            self.add("exe", using(id, cents + 1));
+            self.add("exe", using(id, grant_of(case), cents + 1));
             for who in ["ana", "sub", "bob"] {
-                self.add(who, using(id, cents));
+                self.add(who, using(id, grant_of(case), cents));
             }
             self.list.push(Move {
                 who: "exe",
-                request: using(id, cents),
+                request: using(id, grant_of(case), cents),
                 behind: true,
             });
         }
         if case.grant.as_ref().is_some_and(|g| g.used.is_some()) {
             for found_by in [FoundBy::Answer, FoundBy::Lookup, FoundBy::Recovery] {
                 for known in [Outcome::Succeeded, Outcome::Failed, Outcome::Unknown] {
-                    self.add("engine", outcome(id, known, found_by));
+                    self.add("engine", outcome(id, grant_of(case), known, found_by));
                 }
             }
-            self.add("exe", outcome(id, Outcome::Succeeded, FoundBy::Answer));
+            self.add(
+                "exe",
+                outcome(id, grant_of(case), Outcome::Succeeded, FoundBy::Answer),
+            );
         } else {
-            self.add("engine", outcome(id, Outcome::Succeeded, FoundBy::Answer));
+            self.add(
+                "engine",
+                outcome(id, grant_of(case), Outcome::Succeeded, FoundBy::Answer),
+            );
         }
         self.add("engine", Request::Expire(Expire { case: name(id) }));
     }
@@ -262,6 +282,72 @@ impl Moves<'_> {
         }
     }
 
+    /// Whoever said yes takes it back, and whoever did not tries to; then the void grant is tried.
+    fn withdrawing(&mut self, id: &'static str, case: &Case) {
+        for who in ["bob", "gus", "dmitri"] {
+            let Some(asked) = approval(id, case, who, Choice::Approve) else {
+                return;
+            };
+            let statement = WithdrawalStatement {
+                statement: WithdrawalStatement::TYPE.to_owned(),
+                log: asked.log,
+                approval: asked.approval,
+                action: asked.action,
+                reason: asked.reason,
+                signer: asked.signer,
+                credential: asked.credential,
+            };
+            self.add(who, Request::Withdraw(sign(statement, who)));
+        }
+        if case.voided > 0 {
+            self.add("exe", using(id, case.voided, cents(case)));
+        }
+    }
+
+    /// A deputy signs for each approver, with their word or without it.
+    fn deputising(&mut self, id: &'static str, case: &Case) {
+        for (who, root) in [
+            ("dmitri", "bob"),
+            ("dmitri", "gus"),
+            ("gus", "bob"),
+            ("una", "gus"),
+        ] {
+            let Some(mut yes) = approval(id, case, who, Choice::Approve) else {
+                return;
+            };
+            yes.on_behalf = Some(name(root));
+            self.add(who, Request::Approve(sign(yes, who)));
+        }
+    }
+
+    /// Delegations are made and ended: by bob, who may, and on from his deputy, who may not.
+    fn delegating(&mut self) {
+        for (from, to) in [
+            ("bob", "dmitri"),
+            ("bob", "gus"),
+            ("gus", "dmitri"),
+            ("dmitri", "una"),
+        ] {
+            self.add(from, delegation(from, to));
+        }
+        for (record, made) in &self.state.delegations {
+            if made.ended {
+                continue;
+            }
+            for who in ["bob", "carla"] {
+                let statement = DelegationEndStatement {
+                    statement: DelegationEndStatement::TYPE.to_owned(),
+                    log: ORIGIN.to_owned(),
+                    delegation: *record,
+                    reason: "back".to_owned(),
+                    signer: name(who),
+                    credential: credential(who),
+                };
+                self.add(who, Request::EndDelegation(sign(statement, who)));
+            }
+        }
+    }
+
     fn breaking(&mut self, id: &'static str, case: &Case) {
         for who in ["bob", "gus", "una", "olivia"] {
             let Some(asked) = approval(id, case, who, Choice::Approve) else {
@@ -285,6 +371,9 @@ impl Moves<'_> {
     }
 
     fn others(&mut self, bound: &Bound) {
+        if bound.deputies {
+            self.delegating();
+        }
         if bound.glass {
             for (grant, glass) in &self.state.glass {
                 for who in ["bob", "dmitri"] {
@@ -390,21 +479,43 @@ pub(crate) fn cents(case: &Case) -> i64 {
     action.unwrap_or(LOW)
 }
 
-fn using(id: &str, cents: i64) -> Request {
+/// Which grant of its case is, or will be, the one that stands.
+fn grant_of(case: &Case) -> u32 {
+    case.voided + 1
+}
+
+fn using(id: &str, grant: u32, cents: i64) -> Request {
     Request::UseGrant(UseGrant {
-        grant: name::<ItemId>(&format!("{id}.g1")),
+        grant: name::<ItemId>(&format!("{id}.g{grant}")),
         action: pay(cents),
     })
 }
 
-fn outcome(id: &str, outcome: Outcome, found_by: FoundBy) -> Request {
+fn outcome(id: &str, grant: u32, outcome: Outcome, found_by: FoundBy) -> Request {
     Request::RecordOutcome(RecordOutcome {
-        grant: name::<ItemId>(&format!("{id}.g1")),
+        grant: name::<ItemId>(&format!("{id}.g{grant}")),
         outcome,
         found_by,
         detail: "so it is".to_owned(),
         snapshot: None,
     })
+}
+
+fn delegation(from: &str, to: &str) -> Request {
+    Request::Delegate(sign(
+        DelegationStatement {
+            statement: DelegationStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            deputy: name(to),
+            role: Role::Approver,
+            starts: moment(0),
+            until: delegated_until(),
+            reason: "away".to_owned(),
+            signer: name(from),
+            credential: credential(from),
+        },
+        from,
+    ))
 }
 
 fn reviewing(grant: &ItemId, who: &str) -> Request {
@@ -450,6 +561,9 @@ fn approval(id: &str, case: &Case, who: &str, decision: Choice) -> Option<Approv
         decision,
         overrides: duty::differs(case, decision),
         reason: "because".to_owned(),
+        code: None,
+        stage: None,
+        on_behalf: None,
         signer: name(who),
         credential: credential(who),
     })

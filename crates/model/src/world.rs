@@ -16,7 +16,7 @@ use duty::{
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     release::{
         Agent, Ask, BreakGlass, Cap, Caps, ClauseRef, Disqualify, Near, Permission, Quorum,
-        RiskFinding, RuleHit, Rules, Team, Threshold, Tier, Tool,
+        RiskFinding, RuleHit, Rules, Stage, Team, Threshold, Tier, Tool,
     },
     release_for,
     request::{
@@ -42,6 +42,11 @@ const CERTIFIED: u32 = 120;
 const IN_FORCE: u32 = 180;
 /// The beginning; the log is set up before.
 const START: i64 = 1_000_000;
+
+/// Every delegation of the model ends between its first moments.
+pub(crate) fn delegated_until() -> Time {
+    moment(0).plus_minutes(10)
+}
 
 pub(crate) fn moment(n: usize) -> Time {
     Time::from_millis(START).plus_minutes(MOMENTS[n])
@@ -155,13 +160,16 @@ impl World {
             prompt: Digest::of_bytes(id.as_bytes()),
             lineage: id.to_owned(),
         };
-        let quorum = |humans| Quorum {
-            humans,
-            role: Role::Approver,
-            certification: name("pay"),
-            expires_minutes: 60,
-            pace: None,
-            clause: "P-1".to_owned(),
+        let quorum = |humans| {
+            let stage = Stage {
+                name: None,
+                humans,
+                role: Role::Approver,
+                attributes: Default::default(),
+                certification: name("pay"),
+                clause: "P-1".to_owned(),
+            };
+            Quorum::of_one(stage, 60)
         };
         let cap = Cap {
             window_minutes: 60,
@@ -220,6 +228,8 @@ impl World {
                     (Tier::Elevated, quorum(1)),
                     (Tier::High, quorum(2)),
                 ]),
+                human_steps: Vec::new(),
+                overrides: None,
                 attention: None,
                 break_glass: glass.then(|| BreakGlass {
                     role: Role::Approver,
@@ -284,6 +294,7 @@ impl World {
             roles: vec![role],
             owner: None,
             acts_for: None,
+            attributes: Default::default(),
             credentials: vec![Credential {
                 id: credential(id),
                 proof: Proof::Local,
@@ -321,7 +332,7 @@ impl World {
         ]) {
             log.must("admin", Request::AddPrincipal(agent(id, role)));
         }
-        for who in ["bob", "gus", "olivia"] {
+        for who in ["bob", "gus", "olivia", "dmitri"] {
             // One of them a moment sooner than the other: between signing and use there is a difference.
             let minutes = if who == "gus" {
                 CERTIFIED
@@ -420,7 +431,7 @@ pub(crate) fn certified(who: &str, now: Time) -> bool {
     let until = |minutes| now < Time::from_millis(START).plus_minutes(minutes);
     match who {
         "gus" => until(CERTIFIED),
-        "bob" | "olivia" => until(IN_FORCE + 60),
+        "bob" | "olivia" | "dmitri" => until(IN_FORCE + 60),
         _ => false,
     }
 }
@@ -483,6 +494,7 @@ fn human(id: &str, roles: &[Role]) -> NewPrincipal {
         roles: roles.into_iter().collect(),
         owner: None,
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: credential(id),
             proof: Proof::Ed25519 {
@@ -499,6 +511,7 @@ fn agent(id: &str, role: Role) -> NewPrincipal {
         roles: vec![role],
         owner: owner(id).map(name),
         acts_for: (id == "sub").then(|| name("ana")),
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: credential(id),
             proof: Proof::Token {
@@ -541,6 +554,9 @@ impl Rules for Edition<'_> {
     }
     fn in_scope(&self, _: &Threshold, _: &Ask<'_>) -> Result<bool, String> {
         Ok(true)
+    }
+    fn step_holds(&self, _: usize, _: &Ask<'_>) -> bool {
+        true
     }
     fn near(&self, _: &Ask<'_>) -> Vec<Near> {
         Vec::new()

@@ -291,6 +291,7 @@ fn state(release: &Release) -> State {
         roles: vec![role],
         owner: owner.map(|o| o.parse().unwrap()),
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: format!("{id}-1").parse().unwrap(),
             proof: match kind {
@@ -418,6 +419,9 @@ impl Rules for Scan<'_> {
     }
     fn in_scope(&self, threshold: &Threshold, ask: &Ask<'_>) -> Result<bool, String> {
         self.release.in_scope(threshold, ask)
+    }
+    fn step_holds(&self, step: usize, ask: &Ask<'_>) -> bool {
+        self.release.step_holds(step, ask)
     }
     fn near(&self, ask: &Ask<'_>) -> Vec<Near> {
         self.release.near(ask)

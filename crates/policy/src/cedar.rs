@@ -246,7 +246,7 @@ pub(crate) fn condition(
 ) -> Result<Indexed, Problems> {
     let wrong = |what: String| {
         let mut problems = Problems::default();
-        problems.add(place, format!("the scope {what}"));
+        problems.add(place, format!("the condition {what}"));
         problems
     };
     // First as an expression: text that closes its brace could smuggle in a rule of its own.

@@ -3,6 +3,7 @@
 //! Each change says what it is about, and, where that can be told, whether it lets agents do more with fewer people
 //! ([`Direction::Loosens`]). Two releases that differ have at least one change.
 
+mod approval;
 mod course;
 mod split;
 
@@ -16,7 +17,7 @@ use cedar_policy::{Effect, PolicySet};
 use duty::{
     conflict::Conflict,
     principal::Duty,
-    release::{Agent, Attention, Quorum, Rules, Threshold, Tier, Tool, WARN_DAYS},
+    release::{Agent, Attention, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
 use serde::Serialize;
 use similar::TextDiff;
@@ -426,68 +427,6 @@ impl Diff {
         }
     }
 
-    fn approval(&mut self, from: &Release, to: &Release) {
-        let (a, b) = (&from.team().approval, &to.team().approval);
-        for (tier, old, new) in both(a.clone(), b.clone()) {
-            let about = format!("approval of a {} risk", tier.word());
-            match (old, new) {
-                (Some(old), Some(new)) => self.quorum(&about, &old, &new),
-                (None, Some(_)) => self.add(&about, "new", Direction::Open),
-                (Some(_), None) => self.add(
-                    &about,
-                    "gone: nothing of this risk can be approved",
-                    Direction::Tightens,
-                ),
-                (None, None) => {}
-            }
-        }
-    }
-
-    fn quorum(&mut self, about: &str, old: &Quorum, new: &Quorum) {
-        self.number(
-            about,
-            "people who must sign",
-            (old.humans, new.humans),
-            Direction::Tightens,
-        );
-        self.word(about, "their role", old.role.word(), new.role.word());
-        self.word(
-            about,
-            "their certification",
-            &old.certification,
-            &new.certification,
-        );
-        self.number(
-            about,
-            "minutes that a request stands",
-            (old.expires_minutes, new.expires_minutes),
-            Direction::Loosens,
-        );
-        self.number(
-            about,
-            "seconds before a yes may come",
-            (
-                old.pace.map_or(0, |p| p.seconds),
-                new.pace.map_or(0, |p| p.seconds),
-            ),
-            Direction::Tightens,
-        );
-        if let (Some(old), Some(new)) = (old.pace, new.pace)
-            && old.refuse != new.refuse
-        {
-            let (what, direction) = if new.refuse {
-                ("a yes that comes sooner is refused", Direction::Tightens)
-            } else {
-                (
-                    "a yes that comes sooner counts, and is an exception",
-                    Direction::Loosens,
-                )
-            };
-            self.add(about, what, direction);
-        }
-        self.word(about, "clause", &old.clause, &new.clause);
-    }
-
     fn attention(&mut self, old: Option<&Attention>, new: Option<&Attention>) {
         let about = "what is asked of people at once";
         let mut bound = |what: &str, of: fn(&Attention) -> Option<u32>| match (
@@ -731,7 +670,8 @@ fn used(release: &Release, clause: &str) -> String {
         by.insert("what is asked of people at once".to_owned());
     }
     for (tier, quorum) in &release.team().approval {
-        if quorum.clause == clause {
+        let stages = quorum.stages.iter().map(|stage| &stage.clause);
+        if stages.chain([&quorum.clause]).any(|c| c == clause) {
             by.insert(format!("approval of a {} risk", tier.word()));
         }
     }
@@ -739,6 +679,16 @@ fn used(release: &Release, clause: &str) -> String {
         if course.clause == clause {
             by.insert(format!("course {}", course.id));
         }
+    }
+    for step in &release.team().human_steps {
+        if step.clause == clause {
+            by.insert(format!("mandatory human step {}", step.tool));
+        }
+    }
+    if let Some(overrides) = &release.team().overrides
+        && overrides.clause == clause
+    {
+        by.insert("reason codes of overrides".to_owned());
     }
     for (threshold, _) in release.thresholds() {
         if threshold.clause == clause {

@@ -47,6 +47,8 @@ pub struct Release {
     risk: RuleBook,
     thresholds: Vec<(Threshold, Digest)>,
     scopes: HashMap<ThresholdId, Indexed>,
+    /// Conditions of the team's human steps, in their order; none means always.
+    steps: Vec<Option<Indexed>>,
     types: BTreeMap<String, ToolTypes>,
 }
 
@@ -117,6 +119,7 @@ impl Release {
             risk: parts.risk,
             thresholds: parts.thresholds,
             scopes: parts.scopes,
+            steps: parts.steps,
             types: team.types,
         })
     }
@@ -243,6 +246,17 @@ impl Rules for Release {
 
     fn in_scope(&self, threshold: &Threshold, wanted: &Ask<'_>) -> Result<bool, String> {
         Posing::new(self, wanted).in_scope(threshold)
+    }
+
+    fn step_holds(&self, step: usize, wanted: &Ask<'_>) -> bool {
+        let Some(Some(condition)) = self.steps.get(step) else {
+            return true;
+        };
+        // What cannot be evaluated asks for a human.
+        self.pose(wanted).map_or(true, |posed| {
+            let answer = condition.answer(&posed);
+            answer.allowed || !answer.faults.is_empty()
+        })
     }
 
     fn near(&self, wanted: &Ask<'_>) -> Vec<Near> {
@@ -401,6 +415,7 @@ struct Parts {
     risk: RuleBook,
     thresholds: Vec<(Threshold, Digest)>,
     scopes: HashMap<ThresholdId, Indexed>,
+    steps: Vec<Option<Indexed>>,
 }
 
 impl Parts {
@@ -475,6 +490,18 @@ impl Parts {
                 Err(why) => problems.add(path, why.to_string()),
             }
         }
+        let mut steps = Vec::new();
+        for step in &team.team.human_steps {
+            let place = format!("{} [[human_step]] {}", team::TEAM, step.tool);
+            let when = step
+                .when
+                .as_ref()
+                .map(|when| condition(&place, &step.tool, when, &known(&[], &tools)));
+            match when.transpose() {
+                Ok(condition) => steps.push(condition),
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
         // The order in which they are tried, and so which one answers, is theirs and not their files'.
         thresholds.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
         named_for_agents(files, team, problems);
@@ -484,6 +511,7 @@ impl Parts {
             risk,
             thresholds,
             scopes,
+            steps,
         }
     }
 }

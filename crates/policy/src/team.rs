@@ -1,5 +1,7 @@
 //! `team.toml`: agents bound to duties, tools, who approves what, limits.
 
+mod approval;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use duty::{
@@ -7,12 +9,12 @@ use duty::{
     conflict::{self, Apart, Conflict, ConflictMatrix},
     name::{Course, PrincipalId},
     principal::{Duty, Role},
-    release::{
-        Agent, Attention, BreakGlass, Disqualify, Level, Pace, Quorum, Retention, Team, Tier, Tool,
-    },
+    release::{Agent, Attention, BreakGlass, Disqualify, Level, Pace, Retention, Team, Tier, Tool},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use approval::{WrittenOverrides, WrittenQuorum, WrittenStep};
 
 use crate::{
     course::{WrittenCourse, courses},
@@ -67,6 +69,10 @@ struct Written {
     attention: Option<WrittenAttention>,
     #[serde(default)]
     course: Vec<WrittenCourse>,
+    #[serde(default)]
+    human_step: Vec<WrittenStep>,
+    #[serde(rename = "override")]
+    overrides: Option<WrittenOverrides>,
 }
 
 #[derive(Deserialize)]
@@ -189,18 +195,6 @@ impl Default for WrittenFacts {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenQuorum {
-    humans: u32,
-    role: Role,
-    certification: Course,
-    expires_minutes: u32,
-    min_seconds: Option<u32>,
-    hasty: Option<Hasty>,
-    clause: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct WrittenDisqualify {
     facts: Vec<String>,
     clause: String,
@@ -257,6 +251,8 @@ impl Check<'_> {
                 courses: Vec::new(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::new(),
+                human_steps: Vec::new(),
+                overrides: None,
                 attention: None,
                 break_glass: None,
                 disqualify: None,
@@ -303,6 +299,8 @@ impl Check<'_> {
         );
         self.conflicts(written.conflict, &mut file.team);
         self.limits(written.approval, &mut file.team);
+        self.human_steps(written.human_step, &mut file.team);
+        self.overrides(written.overrides, &mut file.team);
         if file.team.min_confidence > 100 {
             self.wrong(
                 "[recommendation]",
@@ -715,40 +713,6 @@ impl Check<'_> {
             }
         }
         fields
-    }
-
-    fn limits(&mut self, approval: BTreeMap<Tier, WrittenQuorum>, team: &mut Team) {
-        for tier in [Tier::Low, Tier::Elevated, Tier::High] {
-            if !approval.contains_key(&tier) {
-                self.wrong(
-                    &format!("[approval.{}]", tier.word()),
-                    "is missing: who signs?".to_owned(),
-                );
-            }
-        }
-        for (tier, q) in approval {
-            let place = format!("[approval.{}]", tier.word());
-            if q.humans == 0 {
-                self.wrong(&place, "`humans` is at least 1".to_owned());
-            }
-            if q.expires_minutes == 0 {
-                self.wrong(&place, "`expires_minutes` is at least 1".to_owned());
-            }
-            if q.role != Role::Approver {
-                self.wrong(&place, "only the role `approver` approves".to_owned());
-            }
-            self.clause(&place, &q.clause);
-            let pace = self.pace(&place, tier, &q);
-            let quorum = Quorum {
-                humans: q.humans,
-                role: q.role,
-                certification: q.certification,
-                expires_minutes: q.expires_minutes,
-                pace,
-                clause: q.clause,
-            };
-            team.approval.insert(tier, quorum);
-        }
     }
 
     fn needs(&mut self, place: &str, folder: &str, path: &str) -> Option<String> {

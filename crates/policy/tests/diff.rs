@@ -95,13 +95,13 @@ fn what_is_asked_of_people_loosens_and_tightens() {
 fn numbers_say_whether_they_loosen() {
     let found = changes(
         "team.toml",
-        "[approval.high]\nhumans = 2",
-        "[approval.high]\nhumans = 3",
+        "[approval.elevated]\nhumans = 1",
+        "[approval.elevated]\nhumans = 2",
     );
     says(
         &found,
-        "approval of a high risk",
-        "people who must sign: 2 → 3",
+        "approval of a elevated risk",
+        "people who must sign: 1 → 2",
         Direction::Tightens,
     );
     let found = changes("team.toml", "min_confidence = 80", "min_confidence = 60");
@@ -288,4 +288,54 @@ proptest! {
             prop_assert!(!diff(&base, &other).is_empty(), "{path} at {place}");
         }
     }
+}
+
+#[test]
+fn stages_steps_and_codes_say_what_loosens() {
+    use Direction::{Loosens, Tightens};
+    let high = "approval of a high risk";
+    let team = |from: &str, to: &str| changes("team.toml", from, to);
+    let found = team("attributes = { department = \"finance\" }\n", "");
+    let what = "whoever signs in stage `finance` need not carry department = finance any more";
+    says(&found, high, what, Loosens);
+    let found = team("order = \"sequential\"", "order = \"parallel\"");
+    let what = "order of its stages: sequential → parallel";
+    says(&found, high, what, Loosens);
+    let found = team(
+        "name = \"second\"\nhumans = 1",
+        "name = \"second\"\nhumans = 2",
+    );
+    says(&found, high, "people who must sign: 2 → 3", Tightens);
+    let what = "people who must sign in stage `second`: 1 → 2";
+    says(&found, high, what, Tightens);
+    let found = team("name = \"second\"", "name = \"other\"");
+    let gone = "stage `second` is gone: 1 approver, certified in payment-approval";
+    says(&found, high, gone, Loosens);
+    let new = "stage `other` is new: 1 approver, certified in payment-approval";
+    says(&found, high, new, Tightens);
+    let found = team(
+        "[approval.high]",
+        "[approval.high]\nremind_minutes = 5\nescalate_minutes = 9\nescalate_to = { role = \"owner\" }",
+    );
+    says(&found, high, "new: owner is told after 9 minutes", Tightens);
+    let what = "those who may sign are reminded: never → after 5 minutes";
+    says(&found, high, what, Direction::Open);
+
+    let step = "mandatory human step treasury.transfer_create";
+    let all = example().files()["team.toml"].clone();
+    let from = all.find("[[human_step]]").unwrap();
+    let to = all.find("# Why a human decided").unwrap();
+    let found = team(&all[from..to], "");
+    let gone = found.iter().find(|c| c.about == step).unwrap();
+    assert!(gone.what.starts_with("gone: it needed 1 human, when "));
+    assert_eq!(gone.direction, Loosens);
+    let when = all.lines().find(|l| l.starts_with("when = ")).unwrap();
+    let found = team(&format!("{when}\n"), "");
+    says(&found, step, "without a condition now", Tightens);
+
+    let codes = "reason codes of overrides";
+    let found = team("\"not-owed\"", "\"not-owed\", \"other\"");
+    says(&found, codes, "new: other", Loosens);
+    let found = team(", \"not-owed\"", "");
+    says(&found, codes, "gone: not-owed", Tightens);
 }

@@ -195,7 +195,7 @@ impl House {
         if agreed && covered {
             return Expected::Auto;
         }
-        match self.release.team().approval[&tier].humans {
+        match self.release.team().approval[&tier].humans() {
             1 => Expected::OneHuman,
             _ => Expected::TwoHumans,
         }

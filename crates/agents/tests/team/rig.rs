@@ -364,6 +364,7 @@ fn principal(
         roles: vec![role],
         owner: owner.map(name),
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: seat(id).credential,
             proof,

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use duty::{
+    Way,
     name::ItemId,
     record::Body,
     request::{Recommend, Request},
@@ -23,7 +24,7 @@ use crate::{
     Desk,
     passkeys::Passkeys,
     session::Session,
-    standing::{Obstacle, obstacles},
+    standing::{Obstacle, ways},
     view::{self, Differs, Pair},
 };
 
@@ -49,6 +50,16 @@ struct Page {
     asked: String,
     patience: Option<Obstacle>,
     obstacle: Option<Obstacle>,
+    ways: Vec<WayView>,
+    /// Whether the first way says more than that the person signs for themself.
+    named: bool,
+}
+
+/// How the person could sign.
+struct WayView {
+    /// What goes into the statement, as JSON.
+    value: String,
+    words: String,
 }
 
 /// What an agent read, whole: for the person who decides, and in no record.
@@ -100,11 +111,16 @@ pub(crate) async fn page(
             ),
         );
     };
-    let obstacle = match obstacles(&desk, std::slice::from_ref(&w), &session.person) {
-        Ok(mut found) => found.pop().flatten(),
+    let found = match ways(&desk, std::slice::from_ref(&w), &session.person) {
+        Ok(mut found) => found.pop(),
         Err(e) => return failed(&e),
     };
-    let (patience, obstacle) = match obstacle {
+    let (ways, found) = match found {
+        Some(Ok(ways)) => (ways, None),
+        Some(Err(obstacle)) => (Vec::new(), Some(obstacle)),
+        None => (Vec::new(), None),
+    };
+    let (patience, obstacle) = match found {
         Some(o) if o.for_now => (Some(o), None),
         other => (None, other),
     };
@@ -146,9 +162,25 @@ pub(crate) async fn page(
         asked: view::span(w.asked, desk.engine.now()),
         patience,
         obstacle,
+        named: ways.iter().any(|way| *way != Way::default()),
+        ways: ways.iter().map(way_view).collect(),
         w,
     };
     render(&page)
+}
+
+fn way_view(way: &Way) -> WayView {
+    let for_whom = match &way.on_behalf {
+        Some(root) => format!("for {root}"),
+        None => "for yourself".to_owned(),
+    };
+    WayView {
+        value: serde_json::to_string(way).unwrap_or_default(),
+        words: match &way.stage {
+            Some(stage) => format!("{for_whom}, in stage {stage}"),
+            None => for_whom,
+        },
+    }
 }
 
 fn reasons(story: &Story) -> Vec<Reason> {

@@ -61,6 +61,7 @@ impl House {
             roles: vec![Role::Approver],
             owner: None,
             acts_for: None,
+            attributes: Default::default(),
             credentials: vec![Credential {
                 id: "amira.key-1".parse().unwrap(),
                 proof: Proof::Ed25519 { public },

@@ -7,16 +7,16 @@ use duty::{
     name::{CredentialId, ItemId, PrincipalId},
     request::Request,
     signature::Signature,
-    statement::{Choice, Signed},
+    statement::{Choice, Signed, WithdrawalStatement},
 };
 use engine::Waiting;
 
 use crate::{
-    cli::{ApprovalCommand, Otherwise, Signing},
+    cli::{ApprovalCommand, Otherwise, Signing, Standing},
     commands::credential::{read, with_ssh_key},
     door::{As, Door},
     fail::{Failure, named},
-    keys,
+    keys::{self, Author},
     show::{self, Listing},
     ssh,
 };
@@ -50,8 +50,17 @@ pub(crate) async fn run(command: ApprovalCommand) -> Result<(), Failure> {
             dir,
             sign,
             otherwise,
+            standing,
             overrides,
-        } => decide(&dir.dir, &id, &sign, &otherwise, Choice::Approve, overrides).await,
+        } => {
+            let how = How {
+                otherwise,
+                standing,
+                choice: Choice::Approve,
+                overrides,
+            };
+            decide(&dir.dir, &id, &sign, &how).await
+        }
         ApprovalCommand::BreakGlass { id, dir, sign } => {
             super::glass::break_it(&dir.dir, &id, &sign).await
         }
@@ -60,20 +69,66 @@ pub(crate) async fn run(command: ApprovalCommand) -> Result<(), Failure> {
             dir,
             sign,
             otherwise,
-        } => decide(&dir.dir, &id, &sign, &otherwise, Choice::Reject, true).await,
+            standing,
+        } => {
+            let how = How {
+                otherwise,
+                standing,
+                choice: Choice::Reject,
+                overrides: true,
+            };
+            decide(&dir.dir, &id, &sign, &how).await
+        }
+        ApprovalCommand::Withdraw { id, dir, sign } => withdraw(&dir.dir, &id, &sign).await,
     }
 }
 
-async fn decide(
-    dir: &Path,
-    id: &str,
-    sign: &Signing,
-    otherwise: &Otherwise,
+/// What is decided, and how it is signed.
+struct How {
+    otherwise: Otherwise,
+    standing: Standing,
     choice: Choice,
+    /// Whether going against the agents is meant.
     overrides: bool,
-) -> Result<(), Failure> {
+}
+
+async fn withdraw(dir: &Path, id: &str, sign: &Signing) -> Result<(), Failure> {
+    let author = Author::of(dir, sign)?;
+    let approval: ItemId = named(id)?;
+    let door = Door::open(dir).await?;
+    let state = super::state_of_door(&door, dir)?;
+    let case = approval.case().and_then(|case| state.cases.get(&case));
+    let asked = case.and_then(|case| case.approval.as_ref());
+    let asked = asked.filter(|a| a.id == approval).ok_or_else(|| {
+        Failure::usage(format!(
+            "no open case asked for `{id}`; `approval list` shows what waits"
+        ))
+    })?;
+    let statement = WithdrawalStatement {
+        statement: WithdrawalStatement::TYPE.to_owned(),
+        log: state.origin.clone().unwrap_or_default(),
+        approval,
+        action: asked.digest,
+        reason: sign.reason.clone(),
+        signer: author.id,
+        credential: author.credential,
+    };
+    let signed = keys::sign(&author.key, statement)?;
+    let records = door.submit(As::Engine, Request::Withdraw(signed)).await?;
+    for record in &records {
+        show::line(&format!(
+            "record {}: {}",
+            record.seq,
+            evidence::describe(record)
+        ));
+    }
+    door.close()
+}
+
+async fn decide(dir: &Path, id: &str, sign: &Signing, how: &How) -> Result<(), Failure> {
+    let (choice, standing) = (how.choice, &how.standing);
     let signer: PrincipalId = named(&sign.person)?;
-    let way = Way::of(dir, &signer, sign, otherwise)?;
+    let way = Way::of(dir, &signer, sign, &how.otherwise)?;
     let door = Door::open(dir).await?;
     let waiting = door.waiting(&named::<ItemId>(id)?)?;
     let digest = waiting.action.digest().map_err(Failure::usage)?;
@@ -83,7 +138,7 @@ async fn decide(
             waiting.digest
         )));
     }
-    if choice == Choice::Approve && waiting.yes_overrides && !overrides {
+    if choice == Choice::Approve && waiting.yes_overrides && !how.overrides {
         return Err(Failure::usage(
             "an agent recommends against this: to approve it all the same, add `--override` and `--reason`",
         ));
@@ -93,8 +148,18 @@ async fn decide(
         Way::Ssh(file) => with_ssh_key(&super::state_of_door(&door, dir)?, &signer, file)?,
         Way::Elsewhere(credential, _) => credential.clone(),
     };
-    let statement = waiting.statement(choice, &sign.reason, signer.clone(), credential);
+    let mut statement = waiting.statement(choice, &sign.reason, signer.clone(), credential);
+    statement.stage = standing.stage.as_deref().map(named).transpose()?;
+    statement.on_behalf = standing.on_behalf.as_deref().map(named).transpose()?;
+    statement.code = standing.code.as_deref().map(named).transpose()?;
     let overriding = statement.overrides;
+    if overriding && statement.code.is_none() && !waiting.codes.is_empty() {
+        let codes: Vec<_> = waiting.codes.iter().map(|c| c.as_str()).collect();
+        return Err(Failure::usage(format!(
+            "this goes against the agents: add `--code` with one of {}, and `--reason`",
+            codes.join(", ")
+        )));
+    }
     let signed = match way {
         Way::Key(key) => keys::sign(&key, statement)?,
         Way::Ssh(file) => {
@@ -174,6 +239,13 @@ fn cells(w: &Waiting) -> Vec<String> {
     ]
 }
 
+fn signed_by(yes: &duty::state::Yes) -> String {
+    match &yes.on_behalf {
+        Some(root) => format!("{} for {root}", yes.who),
+        None => yes.who.to_string(),
+    }
+}
+
 fn describe(w: &Waiting) {
     println!("approval  {}", w.approval);
     println!("subject   {} (case {}, {})", w.subject, w.case, w.env);
@@ -201,7 +273,34 @@ fn describe(w: &Waiting) {
         w.humans,
         have.join(", ")
     );
+    for stage in &w.stages {
+        let name = stage.name.as_ref().map_or("", |name| name.as_str());
+        let have: Vec<_> = stage.have.iter().map(signed_by).collect();
+        let may: Vec<_> = stage.may.iter().map(ToString::to_string).collect();
+        let stands = match (stage.open, have.len() >= stage.humans as usize) {
+            (_, true) => "complete".to_owned(),
+            (true, _) if may.is_empty() => "open; nobody who may sign is left".to_owned(),
+            (true, _) => format!("open; may sign: {}", may.join(", ")),
+            (false, _) => "not open yet".to_owned(),
+        };
+        println!(
+            "stage     {name}{}{} of {} {}, certified in `{}` ({}): {stands}",
+            if name.is_empty() { "" } else { ": " },
+            have.len(),
+            stage.humans,
+            stage.who,
+            stage.certification,
+            stage.clause
+        );
+        if !have.is_empty() {
+            println!("            {}", have.join(", "));
+        }
+    }
     println!("expires   {}", w.expires);
+    if !w.codes.is_empty() && (w.yes_overrides || w.no_overrides) {
+        let codes: Vec<_> = w.codes.iter().map(|c| c.as_str()).collect();
+        println!("codes     an override carries one of {}", codes.join(", "));
+    }
     if w.yes_overrides {
         println!("An agent recommends against it: a yes is an override and needs a reason.");
     }

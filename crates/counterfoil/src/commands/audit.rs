@@ -1,6 +1,8 @@
-//! `audit`: query, how people sign, re-perform.
+//! `audit`: query, overrides, how people sign, re-perform.
 
-use evidence::{Query as IndexQuery, ReperformError, ReperformOptions, ReperformReport};
+use evidence::{Overrides, Query as IndexQuery, ReperformError, ReperformOptions, ReperformReport};
+
+use serde_json::json;
 
 use crate::{
     cli::{AuditCommand, Query},
@@ -11,6 +13,17 @@ use crate::{
 pub(crate) fn run(command: AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Query(query) => run_query(&query),
+        AuditCommand::Overrides { source, dir, form } => {
+            let place = source.unwrap_or_else(|| dir.dir.display().to_string());
+            let opened = evidence::open_at(&place).map_err(Failure::unavailable)?;
+            let found = match evidence::overrides(&*opened.source) {
+                Ok(found) => found,
+                Err(e) if e.is_fault() => return Err(Failure::check(e)),
+                Err(e) => return Err(Failure::unavailable(e)),
+            };
+            print_overrides(&found, form.json);
+            Ok(())
+        }
         AuditCommand::Approvers {
             source,
             dir,
@@ -65,6 +78,45 @@ pub(crate) fn run(command: AuditCommand) -> Result<(), Failure> {
             }
         }
     }
+}
+
+fn print_overrides(found: &Overrides, as_json: bool) {
+    let mut listing = Listing::new(
+        as_json,
+        &[
+            "agent", "clause", "made", "proceed", "refuse", "refer", "rejected", "approved",
+            "codes",
+        ],
+    );
+    for (agent, of) in &found.agents {
+        let clauses = of
+            .clauses
+            .iter()
+            .map(|(clause, tally)| (Some(clause), tally));
+        for (clause, tally) in std::iter::once((None, &of.all)).chain(clauses) {
+            let codes = tally.codes.iter().map(|(code, n)| format!("{code} {n}"));
+            let codes: Vec<_> = codes.collect();
+            let mut row = vec![
+                agent.to_string(),
+                clause.cloned().unwrap_or_else(|| "all".to_owned()),
+            ];
+            let numbers = [
+                tally.made(),
+                tally.proceed,
+                tally.refuse,
+                tally.refer,
+                tally.rejected,
+                tally.approved,
+            ];
+            row.extend(numbers.map(|n| n.to_string()));
+            row.push(codes.join(", "));
+            let value = json!({"agent": agent, "clause": clause, "made": tally.made(), "proceed": tally.proceed,
+                "refuse": tally.refuse, "refer": tally.refer, "rejected": tally.rejected,
+                "approved": tally.approved, "codes": tally.codes});
+            listing.row(&value, row);
+        }
+    }
+    listing.print("no agent recommended anything");
 }
 
 fn list_approvers(people: &[evidence::Approver], seconds: u32, as_json: bool) {

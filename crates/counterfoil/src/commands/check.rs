@@ -215,6 +215,9 @@ fn said(action: &Action, refusal: Option<&Refusal>, foresight: Option<&Foresight
     for outlook in &foresight.thresholds {
         show::line(&threshold(outlook));
     }
+    for step in &foresight.human_steps {
+        show::line(&rule(step));
+    }
     let Some(signing) = &foresight.signing else {
         return;
     };
@@ -223,13 +226,13 @@ fn said(action: &Action, refusal: Option<&Refusal>, foresight: Option<&Foresight
             "nobody signs where both agents agree: threshold `{id}` covers it"
         )),
         None => show::line(&format!(
-            "{} certified in {} must sign{}; executed once its records are {}",
+            "{} must sign ({}){}; executed once its records are {}",
             if signing.humans == 1 {
                 "one human".to_owned()
             } else {
                 format!("{} humans", signing.humans)
             },
-            signing.certification,
+            signing.stages.join("; "),
             clause(Some(&signing.clause)),
             signing.level.word()
         )),

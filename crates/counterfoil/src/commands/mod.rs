@@ -8,6 +8,7 @@ pub(crate) mod certification;
 mod check;
 pub(crate) mod control;
 pub(crate) mod credential;
+pub(crate) mod delegation;
 pub(crate) mod erase;
 pub(crate) mod exception;
 pub(crate) mod freeze;

@@ -5,7 +5,8 @@ use std::path::Path;
 use duty::{
     name::PrincipalId,
     principal::{PrincipalKind, Role},
-    request::{CreateGroup, JoinGroup, LeaveGroup, Request, RevokePrincipal},
+    quorum::{self, Attributes},
+    request::{CreateGroup, JoinGroup, LeaveGroup, Request, RevokePrincipal, SetAttributes},
     state::State,
 };
 use serde_json::json;
@@ -26,8 +27,39 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
             service,
             owner,
             roles,
+            attributes,
             dir,
-        } => add(&dir.dir, &id, service, owner.as_deref(), &roles).await,
+        } => {
+            add(
+                &dir.dir,
+                &id,
+                service,
+                owner.as_deref(),
+                &roles,
+                &attributes,
+            )
+            .await
+        }
+        PrincipalCommand::Set {
+            id,
+            attributes,
+            reason,
+            dir,
+        } => {
+            let request = Request::SetAttributes(SetAttributes {
+                principal: named(&id)?,
+                attributes: said(&attributes)?,
+                reason,
+            });
+            let door = Door::open(&dir.dir).await?;
+            let records = door.submit(As::Admin, request).await?;
+            println!(
+                "record {}: {}",
+                records[0].seq,
+                evidence::describe(&records[0])
+            );
+            door.close()
+        }
         PrincipalCommand::List { dir, form } => {
             let state = super::state_of(&dir.dir)?;
             list(&state, form.json);
@@ -46,17 +78,35 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
     }
 }
 
+/// Attributes as they are written on the command line.
+fn said(attributes: &[String]) -> Result<Attributes, Failure> {
+    let mut said = Attributes::new();
+    for attribute in attributes {
+        let (name, value) = attribute.split_once('=').ok_or_else(|| {
+            Failure::usage(format!(
+                "`{attribute}` is no attribute: write `NAME=VALUE`, like `department=finance`"
+            ))
+        })?;
+        if said.insert(named(name)?, value.to_owned()).is_some() {
+            return Err(Failure::usage(format!("`{name}` is given twice")));
+        }
+    }
+    Ok(said)
+}
+
 async fn add(
     dir: &Path,
     id: &str,
     service: bool,
     owner: Option<&str>,
     roles: &[RoleWord],
+    attributes: &[String],
 ) -> Result<(), Failure> {
+    let attributes = said(attributes)?;
     let id: PrincipalId = named(id)?;
     let roles = roles.iter().map(|r| role(*r)).collect();
     let door = Door::open(dir).await?;
-    let (new, file) = match owner {
+    let (mut new, file) = match owner {
         None if service => (
             keys::new_service(dir, &id, roles)?,
             keys::service_file(dir, &id),
@@ -70,6 +120,7 @@ async fn add(
             keys::agent_file(dir, &id),
         ),
     };
+    new.attributes = attributes;
     let records = door.submit(As::Admin, Request::AddPrincipal(new)).await?;
     println!("`{id}` added: record {}", records[0].seq);
     println!(
@@ -88,6 +139,7 @@ fn list(state: &State, as_json: bool) {
             "roles",
             "groups",
             "owner",
+            "attributes",
             "credentials",
             "in force",
         ],
@@ -107,7 +159,7 @@ fn list(state: &State, as_json: bool) {
             .map(ToString::to_string)
             .unwrap_or_default();
         let value = json!({"id": id, "kind": kind, "roles": roles, "groups": p.groups.keys().collect::<Vec<_>>(), "owner": p.owner,
-            "credentials": p.credentials, "revoked": p.revoked});
+            "attributes": p.attributes, "credentials": p.credentials, "revoked": p.revoked});
         let force = if p.revoked { "revoked" } else { "yes" };
         listing.row(
             &value,
@@ -117,6 +169,7 @@ fn list(state: &State, as_json: bool) {
                 roles.join(" "),
                 groups.join(" "),
                 owner,
+                quorum::words(&p.attributes),
                 credentials.join(" "),
                 force.to_owned(),
             ],

@@ -100,6 +100,7 @@ pub(super) fn of(dir: &Path) -> Result<Summary, Failure> {
                     case.yes += 1;
                 }
             }
+            Body::ApprovalWithdrawn(_) => case.yes = case.yes.saturating_sub(1),
             Body::GrantUsed(b) => {
                 if let Request::UseGrant(using) = &b.request {
                     case.cents = using.action.integer("amount_cents").unwrap_or(0);

@@ -281,6 +281,8 @@ fn humans_approve_reject_and_override_by_command_line() {
             "--as",
             "amira",
             "--override",
+            "--code",
+            "confirmed-by-call",
         ],
     );
     let reason = "the vendor confirmed by telephone";
@@ -293,8 +295,99 @@ fn humans_approve_reject_and_override_by_command_line() {
             "--as",
             "amira",
             "--override",
+            "--code",
+            "confirmed-by-call",
             "--reason",
             reason,
+        ],
+    );
+    // Which stage is open is said; the yes is taken back, and what was said stays in the log.
+    let (shown, _) = sign(0, &["approval", "show", &against]);
+    assert!(shown.contains("finance: 1 of 1"), "{shown}");
+    assert!(shown.contains("second: 0 of 1"), "{shown}");
+    assert!(shown.contains("open; may sign: bram, carla"), "{shown}");
+    let withdraw = ["approval", "withdraw", &against, "--as", "amira"];
+    let (_, err) = sign(3, &withdraw);
+    assert!(err.contains("reason-missing"), "{err}");
+    let back = [&withdraw[..], &["--reason", "the number was theirs"]].concat();
+    let (said, _) = sign(0, &back);
+    assert!(said.contains("takes their yes to"), "{said}");
+    let again = [
+        "approval",
+        "approve",
+        &against,
+        "--as",
+        "amira",
+        "--override",
+        "--reason",
+        reason,
+        "--code",
+    ];
+    let (_, err) = sign(3, &[&again[..], &["confirmed-by-call"]].concat());
+    assert!(err.contains("replayed"), "{err}");
+    // Somebody else of Finance, through a deputy.
+    let delegate = ["delegation", "add", "dmitri", "--as", "carla", "--days"];
+    let why = ["--reason", "at a fair"];
+    sign(3, &[&delegate[..], &["31"], &why].concat());
+    sign(0, &[&delegate[..], &["3"], &why].concat());
+    let (listed, _) = sign(0, &["delegation", "list", "--json"]);
+    let delegation: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(delegation["stands"], "in force");
+    sign(
+        0,
+        &[
+            "certification",
+            "assess",
+            "dmitri",
+            "payment-approval",
+            "--as",
+            "carla",
+        ],
+    );
+    let for_carla = [
+        "approval",
+        "approve",
+        &against,
+        "--as",
+        "dmitri",
+        "--for",
+        "carla",
+        "--override",
+        "--code",
+        "confirmed-by-call",
+        "--reason",
+        reason,
+    ];
+    sign(0, &for_carla);
+    let own = [
+        "approval",
+        "approve",
+        &against,
+        "--as",
+        "carla",
+        "--override",
+        "--reason",
+        reason,
+        "--code",
+    ];
+    let (_, err) = sign(3, &[&own[..], &["confirmed-by-call"]].concat());
+    assert!(err.contains("replayed"), "{err}");
+    let (_, err) = sign(
+        3,
+        &[&own[..3], &["--as", "bram"], &own[5..], &["because"]].concat(),
+    );
+    assert!(err.contains("code-missing"), "{err}");
+    let record = delegation["record"].to_string();
+    sign(
+        0,
+        &[
+            "delegation",
+            "end",
+            &record,
+            "--as",
+            "carla",
+            "--reason",
+            "back",
         ],
     );
     sign(
@@ -341,6 +434,12 @@ fn humans_approve_reject_and_override_by_command_line() {
         ],
     );
 
+    let (counted, _) = sign(0, &["audit", "overrides", "--json"]);
+    let approved = counted.lines().any(|l| {
+        let line: Value = serde_json::from_str(l).unwrap();
+        line["clause"].is_null() && line["approved"] == 1 && line["codes"]["confirmed-by-call"] == 1
+    });
+    assert!(approved, "{counted}");
     expect(
         0,
         &["log", "verify", &dir, "--vkey", &format!("{dir}/log.vkey")],

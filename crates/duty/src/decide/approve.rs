@@ -1,18 +1,18 @@
 //! Approving: humans sign yes or no over exactly one action (I3, I4).
 
-use super::{Desk, Place, Ruled, keep::needs_reason};
+use super::{Desk, Place, Ruled, keep::needs_reason, stages::lacks};
 use crate::{
     course,
     facts::Scalar,
     name::{CredentialId, ItemId, PrincipalId},
     principal::{Duty, PrincipalKind},
+    quorum::{Quorum, Stage},
     record::{ApprovalGiven, Basis, CaseOutcome, ExceptionSort, OverrideRecorded},
     refusal::{Code, Refusal},
-    release::{Quorum, Rules},
-    request::{Expire, Request, Stance, Submission},
-    state::{Approval, Case, State},
+    release::Rules,
+    request::Stance,
+    state::{Approval, Case, Principal, Yes},
     statement::{ApprovalStatement, Choice, Signed},
-    time::Time,
 };
 
 impl Desk<'_> {
@@ -30,10 +30,13 @@ impl Desk<'_> {
                 "open the case anew",
             ));
         }
-        once(case, approval, &s.signer, Some(&s.credential))?;
+        let people = || std::iter::once(&s.signer).chain(&s.on_behalf);
+        once(case, approval, people(), Some(&s.credential), s.decision)?;
         let quorum = quorum(rules, approval)?;
-        self.may_approve(rules, case, &s.signer, quorum)?;
-        self.independent(rules, &s.case, case, &s.signer, Duty::Approve)?;
+        let stage = self.stage_for(rules, case, approval, quorum, s)?;
+        for who in people() {
+            self.independent(rules, &s.case, case, who, Duty::Approve)?;
+        }
         let differs = differs(case, s.decision);
         if differs != s.overrides {
             return Err(Refusal::new(
@@ -49,11 +52,12 @@ impl Desk<'_> {
         if s.decision == Choice::Reject || s.overrides {
             needs_reason(&s.reason)?;
         }
+        coded(rules, s)?;
         let hasty = match s.decision {
             Choice::Approve => self.at_ease(rules, approval, quorum, &s.signer)?,
             Choice::Reject => None,
         };
-        self.take_approval(rules, case, approval, quorum, request);
+        self.take_approval(rules, case, approval, (quorum, stage), request);
         if let Some(text) = hasty {
             self.raise_in(&s.case, case, ExceptionSort::HastyApproval, text);
         }
@@ -65,36 +69,47 @@ impl Desk<'_> {
         rules: &dyn Rules,
         case: &Case,
         approval: &Approval,
-        quorum: &Quorum,
+        (quorum, stage): (&Quorum, &Stage),
         request: &Signed<ApprovalStatement>,
     ) {
         let s = &request.statement;
         let id = &s.case;
         let place = Place::case(id, case);
-        let clauses = self.cited(&place, [quorum.clause.as_str()]);
-        let yes = u32::from(s.decision == Choice::Approve);
-        let standing = self.standing_behind(rules, case, approval, quorum);
-        let have = u32::try_from(standing.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(yes);
+        let asked = [quorum.clause.as_str(), stage.clause.as_str()];
+        let clauses = self.cited(&place, asked);
+        let mut tally = self.tally(rules, case, approval, quorum);
+        if s.decision == Choice::Approve {
+            tally.add(Yes {
+                who: s.signer.clone(),
+                with: s.credential.clone(),
+                stage: stage.name.clone(),
+                on_behalf: s.on_behalf.clone(),
+            });
+        }
         let body = ApprovalGiven {
             request: self.request(),
-            have,
+            stage: stage.name.clone(),
+            have: tally.have(),
             need: approval.humans,
             remember_seconds: rules.team().remembers(),
         };
-        self.write(place, Some(quorum.role), clauses, body);
+        self.write(place, Some(stage.role), clauses, body);
         if s.overrides {
             let body = OverrideRecorded {
                 approval: approval.id.clone(),
                 decision: s.decision,
                 agents: stances(case),
+                code: s.code.clone(),
             };
-            self.write(place, Some(quorum.role), Vec::new(), body);
+            let asks = rules.team().overrides.as_ref();
+            let clauses = self.cited(&place, asks.map(|o| o.clause.as_str()));
+            self.write(place, Some(stage.role), clauses, body);
+            let code = s.code.as_ref();
             let text = format!(
-                "`{}` decided against the agents ({}): {}",
+                "`{}` decided against the agents ({}){}: {}",
                 s.signer,
                 stances(case),
+                code.map(|c| format!(", {c}")).unwrap_or_default(),
                 s.reason
             );
             self.raise_in(id, case, ExceptionSort::Override, text);
@@ -104,12 +119,10 @@ impl Desk<'_> {
                 let why = format!("`{}` said no: {}", s.signer, s.reason);
                 self.close(id, case, CaseOutcome::Rejected, why);
             }
-            Choice::Approve if have >= approval.humans => {
-                let mut signers: Vec<_> = standing.into_iter().cloned().collect();
-                signers.push(s.signer.clone());
+            Choice::Approve if tally.complete() => {
                 let basis = Basis::Approval {
                     approval: approval.id.clone(),
-                    signers,
+                    signers: tally.signers(),
                 };
                 self.issue_grant(rules, id, case, approval.digest, basis);
             }
@@ -117,57 +130,52 @@ impl Desk<'_> {
         }
     }
 
-    /// Who of those that said yes may still stand behind it: whoever was revoked, or is certified no more, or signed with a
-    /// credential that ended since, does not count.
-    pub(super) fn standing_behind<'p>(
-        &self,
-        rules: &dyn Rules,
-        case: &Case,
-        approval: &'p Approval,
-        quorum: &Quorum,
-    ) -> Vec<&'p PrincipalId>
-    where
-        Self: 'p,
-    {
-        let yes = self.state.standing(approval);
-        yes.filter(|signer| self.may_approve(rules, case, signer, quorum).is_ok())
-            .collect()
-    }
-
-    /// Whether this human may stand behind the case at this moment: asked when signing and again when the grant is used.
+    /// Whether this human may stand behind the case in a stage at this moment, in their own right: asked when signing and
+    /// again when the grant is used.
     pub(super) fn may_approve(
         &self,
         rules: &dyn Rules,
         case: &Case,
         signer: &PrincipalId,
-        quorum: &Quorum,
+        stage: &Stage,
     ) -> Ruled {
-        let principal = self.state.principals.get(signer);
-        let Some(principal) = principal.filter(|p| p.kind == PrincipalKind::Human && !p.revoked)
-        else {
-            return Err(Refusal::new(
-                Code::Revoked,
-                format!("`{signer}` is no human in force"),
-                "a human in force must sign",
-            ));
-        };
-        if !principal.roles.contains(&quorum.role) {
+        let principal = self.human(signer)?;
+        let holds = principal.roles.contains(&stage.role);
+        let lacks = lacks(&principal.attributes, &stage.attributes);
+        if !holds || lacks.is_some() {
+            let why = match lacks {
+                Some(lacks) if holds => format!("`{signer}` does not carry {lacks}"),
+                _ => format!("`{signer}` is no {}", stage.role.word()),
+            };
             return Err(Refusal::new(
                 Code::NotYourDuty,
-                format!("`{signer}` is no {}", quorum.role.word()),
-                format!("a human with the role {} must sign", quorum.role.word()),
+                why,
+                format!("a human with the role {} must sign", stage.who()),
             )
-            .clause(Some(quorum.clause.clone())));
+            .clause(Some(stage.clause.clone())));
         }
+        self.may_answer(rules, case, signer, stage)
+    }
+
+    /// What is asked of everybody who puts their name to it, deputies too: a human in force, certified themself, who owns
+    /// no agent of the case and has no interest in it.
+    pub(super) fn may_answer(
+        &self,
+        rules: &dyn Rules,
+        case: &Case,
+        signer: &PrincipalId,
+        stage: &Stage,
+    ) -> Ruled {
+        self.human(signer)?;
         let asked = course::lack(
             self.state,
             rules.team(),
             signer,
-            &quorum.certification,
+            &stage.certification,
             self.now,
         );
-        if let Some(lack) = asked.or_else(|| self.lacks(rules, signer, quorum.role)) {
-            return Err(lack.refusal(&quorum.clause));
+        if let Some(lack) = asked.or_else(|| self.lacks(rules, signer, stage.role)) {
+            return Err(lack.refusal(&stage.clause));
         }
         if let Some(agent) = rules.team().agents.iter().find(|a| a.owner == *signer) {
             return Err(Refusal::new(
@@ -177,6 +185,18 @@ impl Desk<'_> {
             ));
         }
         self.disinterested(rules, case, signer)
+    }
+
+    fn human(&self, signer: &PrincipalId) -> Result<&Principal, Refusal> {
+        let principal = self.state.principals.get(signer);
+        let in_force = |p: &&Principal| p.kind == PrincipalKind::Human && !p.revoked;
+        principal.filter(in_force).ok_or_else(|| {
+            Refusal::new(
+                Code::Revoked,
+                format!("`{signer}` is no human in force"),
+                "a human in force must sign",
+            )
+        })
     }
 
     fn disinterested(&self, rules: &dyn Rules, case: &Case, signer: &PrincipalId) -> Ruled {
@@ -198,81 +218,58 @@ impl Desk<'_> {
     }
 }
 
-/// What would stand against `signer` signing `approval` at `now`: for pages that help a person choose. These are the checks
-/// that are made when the signature comes, and only then do they decide.
-///
-/// # Errors
-/// The refusal that a signature would meet.
-pub fn may_sign(
-    state: &State,
-    rules: &dyn Rules,
-    approval: &ItemId,
-    signer: &PrincipalId,
-    now: Time,
-) -> Result<(), Refusal> {
-    let gone = || {
-        Refusal::new(
-            Code::WrongState,
-            format!("nothing waits under `{approval}`"),
-            "name a request that waits",
-        )
-    };
-    let id = approval.case().ok_or_else(gone)?;
-    let case = state.cases.get(&id).ok_or_else(gone)?;
-    let waiting = case
-        .approval
-        .as_ref()
-        .filter(|a| a.id == *approval)
-        .ok_or_else(gone)?;
-    let person = state.principals.get(signer);
-    let credential = person.and_then(|p| p.credentials.first()).ok_or_else(|| {
-        Refusal::new(
-            Code::UnknownPrincipal,
-            format!("`{signer}` has no credential here"),
-            "add the principal first",
-        )
-    })?;
-    let submission = Submission {
-        clock: now,
-        principal: signer.clone(),
-        credential: credential.id.clone(),
-        request: Request::Expire(Expire { case: id.clone() }),
-    };
-    let desk = Desk {
-        state,
-        rules: Some(rules),
-        submission: &submission,
-        now: now.max(state.time),
-        records: Vec::new(),
-        exceptions: 0,
-    };
-    desk.rules_in_force(case)?;
-    once(case, waiting, signer, None)?;
-    let quorum = quorum(rules, waiting)?;
-    desk.may_approve(rules, case, signer, quorum)?;
-    desk.independent(rules, &id, case, signer, Duty::Approve)?;
-    desk.at_ease(rules, waiting, quorum, signer).map(|_| ())
-}
-
-/// Not the same person or key twice.
-fn once(
+/// Not the same person or key twice, under their own name or another's. Whoever took a yes back may still say no.
+pub(super) fn once<'p>(
     case: &Case,
     approval: &Approval,
-    signer: &PrincipalId,
+    people: impl Iterator<Item = &'p PrincipalId>,
     credential: Option<&CredentialId>,
+    decision: Choice,
 ) -> Ruled {
-    let again = approval
-        .yes
-        .iter()
-        .any(|(who, with)| who == signer || Some(with) == credential);
-    if again || case.parts.contains(&(Duty::Approve, signer.clone())) {
-        return Err(Refusal::new(
-            Code::Replayed,
-            format!("`{signer}` has signed `{}` already", approval.id),
-            "another person must sign",
-        ));
+    for who in people {
+        let again = approval
+            .yes
+            .iter()
+            .any(|yes| yes.is_of(who) || Some(&yes.with) == credential);
+        let part = case.parts.contains(&(Duty::Approve, who.clone()));
+        let took_back = approval.withdrawn.contains(who);
+        if again || part && !(took_back && decision == Choice::Reject) {
+            let why = if took_back && !again {
+                format!("`{who}` took their yes to `{}` back", approval.id)
+            } else {
+                format!("`{who}` has signed `{}` already", approval.id)
+            };
+            return Err(Refusal::new(
+                Code::Replayed,
+                why,
+                "another person must sign",
+            ));
+        }
     }
     Ok(())
+}
+
+/// An override says why in a word, where the release lists such words; nothing else does.
+fn coded(rules: &dyn Rules, s: &ApprovalStatement) -> Ruled {
+    let asks = rules.team().overrides.as_ref().filter(|_| s.overrides);
+    let (why, remedy) = match (asks, &s.code) {
+        (None, None) => return Ok(()),
+        (Some(asks), Some(code)) if asks.codes.contains(code) => return Ok(()),
+        (None, Some(code)) => (
+            format!("`{code}` is given as a reason code, and none is asked for here"),
+            "leave it out: an override carries one, where the release lists codes".to_owned(),
+        ),
+        (Some(asks), code) => {
+            let codes: Vec<_> = asks.codes.iter().map(|c| c.as_str()).collect();
+            let why = match code {
+                Some(code) => format!("`{code}` is no reason code of the release"),
+                None => "an override without a reason code".to_owned(),
+            };
+            (why, format!("give one of {}", codes.join(", ")))
+        }
+    };
+    let clause = asks.map(|asks| asks.clause.clone());
+    Err(Refusal::new(Code::CodeMissing, why, remedy).clause(clause))
 }
 
 /// The quorum of the request's tier.

@@ -20,6 +20,8 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
     match request {
         Request::Answer(_)
         | Request::Freeze(_)
+        | Request::Withdraw(_)
+        | Request::EndDelegation(_)
         | Request::RecordOutcome(_)
         | Request::RecordDecision(_)
         | Request::RotateLogKey(_)
@@ -60,6 +62,9 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::BreakGlass(_)
         | Request::ReviewGlass(_)
         | Request::NoteOverdue(_)
+        | Request::SetAttributes(_)
+        | Request::Delegate(_)
+        | Request::NoteWaiting(_)
         | Request::NoteEnding(_) => true,
     }
 }

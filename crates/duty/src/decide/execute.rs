@@ -17,7 +17,7 @@ use crate::{
         OutcomeRecorded, ThresholdReleased,
     },
     refusal::{Code, Refusal},
-    release::{BreakGlass, Heard, Rules},
+    release::{BreakGlass, Heard, HumanStep, Rules},
     request::{Expire, FoundBy, Outcome, RecordOutcome, UseGrant},
     state::{Case, Grant},
 };
@@ -62,11 +62,9 @@ impl Desk<'_> {
                 "execute the action exactly as approved",
             ));
         }
-        self.still_stands(rules, case, grant)?;
-        let rule = permitted(&Heard::new(
-            rules,
-            ask(&agent.id, &request.action, &id, case),
-        ))?;
+        let heard = Heard::new(rules, ask(&agent.id, &request.action, &id, case));
+        self.still_stands(rules, case, grant, &heard.human_steps())?;
+        let rule = permitted(&heard)?;
         let place = Place::case(&id, case);
         let clauses = self.cited(&place, rule.clause.as_deref());
         let simulated = case.env.simulated();
@@ -84,9 +82,23 @@ impl Desk<'_> {
     }
 
     /// What the grant stands on, checked again at the moment of use.
-    fn still_stands(&self, rules: &dyn Rules, case: &Case, grant: &Grant) -> Ruled {
+    fn still_stands(
+        &self,
+        rules: &dyn Rules,
+        case: &Case,
+        grant: &Grant,
+        steps: &[&HumanStep],
+    ) -> Ruled {
         match &grant.basis {
             Basis::Threshold { threshold, digest } => {
+                if let Some(step) = steps.first() {
+                    return Err(Refusal::new(
+                        Code::HumanStep,
+                        format!("`{}` always needs a human here, and none signed", step.tool),
+                        "have it approved",
+                    )
+                    .clause(Some(step.clause.clone())));
+                }
                 let closed = |why: String| {
                     Refusal::new(
                         Code::ThresholdClosed,
@@ -131,14 +143,16 @@ impl Desk<'_> {
                 };
                 let approval = case.approval.as_ref().ok_or_else(missing)?;
                 let quorum = quorum(rules, approval)?;
-                let standing = self.standing_behind(rules, case, approval, quorum);
-                let have = u32::try_from(standing.len()).unwrap_or(u32::MAX);
-                if have >= approval.humans.max(1) {
+                let tally = self.tally(rules, case, approval, quorum);
+                let least = steps.iter().map(|step| step.humans).max().unwrap_or(0);
+                if tally.complete() && tally.have() >= least {
                     return Ok(());
                 }
                 // Why one of them does not count any more says more than that one is missing.
-                for (signer, _) in &approval.yes {
-                    self.may_approve(rules, case, signer, quorum)?;
+                for yes in &approval.yes {
+                    let stage = quorum.stages.iter().find(|s| s.name == yes.stage);
+                    let stage = stage.ok_or_else(missing)?;
+                    self.may_count(rules, case, &yes.who, yes.on_behalf.as_ref(), stage)?;
                 }
                 Err(missing())
             }

@@ -7,11 +7,12 @@ use super::{
     gather::known_tool,
     permit::permitted,
     threshold::{Cover, Standing},
+    verdict::step_hit,
 };
 use crate::{
-    name::{Course, ThresholdId},
+    name::ThresholdId,
     refusal::{Code, Refusal},
-    release::{Ask, Heard, Level, RiskFinding, RuleHit, Rules, Tier},
+    release::{Ask, Heard, Level, RiskFinding, RuleHit, Rules, Stage, Tier},
     state::State,
     time::Time,
 };
@@ -29,6 +30,9 @@ pub struct Foresight {
     pub covered_by: Option<ThresholdId>,
     /// Every threshold over the tool.
     pub thresholds: Vec<Outlook>,
+    /// What always needs a human here, whatever thresholds say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub human_steps: Vec<RuleHit>,
     /// Who signs where no threshold covers it; none for a call without effect.
     pub signing: Option<Signing>,
 }
@@ -64,12 +68,25 @@ pub struct Room {
 pub struct Signing {
     /// How many distinct humans.
     pub humans: u32,
-    /// The course that each is certified in.
-    pub certification: Course,
+    /// Who, stage by stage, in words.
+    pub stages: Vec<String>,
     /// The clause that asks for it.
     pub clause: String,
     /// How safe the records must be before the action is executed.
     pub level: Level,
+}
+
+impl Signing {
+    fn stage(stage: &Stage) -> String {
+        let name = stage.name.as_ref().map(|name| format!("{name}: "));
+        format!(
+            "{}{} {}, certified in `{}`",
+            name.unwrap_or_default(),
+            stage.humans,
+            stage.who(),
+            stage.certification
+        )
+    }
 }
 
 /// What would be said of a call at a moment, were it asked by `ask.principal` in such a case.
@@ -85,13 +102,19 @@ pub fn foresee(state: &State, rules: &dyn Rules, ask: Ask<'_>, now: Time) -> Rul
     let heard = Heard::new(rules, ask);
     let permission = permitted(&heard);
     let risk = heard.risk();
+    let steps = if tool.effect {
+        heard.human_steps()
+    } else {
+        Vec::new()
+    };
     let (mut thresholds, mut covered_by, mut signing) = (Vec::new(), None, None);
     if tool.effect {
         let standing = Standing {
             state,
             now: now.max(state.time),
         };
-        if standing.suspected(rules, &heard).is_empty()
+        if steps.is_empty()
+            && standing.suspected(rules, &heard).is_empty()
             && let Cover::Room(room) = standing.cover(rules, &heard, risk.tier)
         {
             covered_by = Some(room.threshold.id.clone());
@@ -108,8 +131,11 @@ pub fn foresee(state: &State, rules: &dyn Rules, ask: Ask<'_>, now: Time) -> Rul
             )
         })?;
         signing = Some(Signing {
-            humans: quorum.humans,
-            certification: quorum.certification.clone(),
+            humans: steps
+                .iter()
+                .map(|step| step.humans)
+                .fold(quorum.humans(), u32::max),
+            stages: quorum.stages.iter().map(Signing::stage).collect(),
             clause: quorum.clause.clone(),
             level: rules.team().level(Some(risk.tier)),
         });
@@ -120,6 +146,7 @@ pub fn foresee(state: &State, rules: &dyn Rules, ask: Ask<'_>, now: Time) -> Rul
         effect: tool.effect,
         covered_by,
         thresholds,
+        human_steps: steps.into_iter().map(step_hit).collect(),
         signing,
     })
 }

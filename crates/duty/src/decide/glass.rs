@@ -8,13 +8,14 @@ use super::{
     Desk, Place, Ruled,
     approve::{differs, waiting},
     keep::needs_reason,
+    verdict::next_grant,
 };
 use crate::{
     name::{ItemId, PrincipalId},
     principal::{Duty, PrincipalKind, Role},
     record::{Basis, ExceptionSort, GlassBroken, GlassOverdue, GlassReviewed, GlassSigned},
     refusal::{Code, Refusal},
-    release::{BreakGlass, Quorum, Rules},
+    release::{BreakGlass, Rules, Stage},
     request::NoteOverdue,
     state::{Approval, Case},
     statement::{Choice, GlassReviewStatement, GlassStatement, Signed},
@@ -72,7 +73,7 @@ impl Desk<'_> {
             ));
         }
         self.no_open_glass(&s.signer, way)?;
-        self.may_approve(rules, case, &s.signer, &as_quorum(way))?;
+        self.may_approve(rules, case, &s.signer, &as_stage(way))?;
         self.independent(rules, id, case, &s.signer, Duty::Approve)?;
         self.take_glass(rules, case, approval, way, request);
         Ok(())
@@ -133,7 +134,7 @@ impl Desk<'_> {
         let skipped = self.skipped(rules, case, approval, &signers);
         let broken = GlassBroken {
             approval: approval.id.clone(),
-            grant: ItemId::of(id, 'g', 1),
+            grant: next_grant(id, case),
             signers: signers.clone(),
             skipped,
             review_by: self.now.plus_minutes(way.review_minutes),
@@ -159,13 +160,13 @@ impl Desk<'_> {
         approval: &Approval,
         way: &BreakGlass,
     ) -> Vec<PrincipalId> {
-        let quorum = as_quorum(way);
+        let stage = as_stage(way);
         let signed = approval
             .glass
             .iter()
             .filter(|(who, with)| self.state.stands(who, with));
         signed
-            .filter(|(who, _)| self.may_approve(rules, case, who, &quorum).is_ok())
+            .filter(|(who, _)| self.may_approve(rules, case, who, &stage).is_ok())
             .map(|(who, _)| who.clone())
             .collect()
     }
@@ -184,7 +185,10 @@ impl Desk<'_> {
         let people = self.state.principals.keys();
         people
             .filter(|who| !signers.contains(who))
-            .filter(|who| self.may_approve(rules, case, who, quorum).is_ok())
+            .filter(|who| {
+                let mut stages = quorum.stages.iter();
+                stages.any(|stage| self.may_approve(rules, case, who, stage).is_ok())
+            })
             .cloned()
             .collect()
     }
@@ -253,13 +257,13 @@ impl Desk<'_> {
 }
 
 /// What whoever breaks the glass is held to, as an approver is.
-pub(super) fn as_quorum(way: &BreakGlass) -> Quorum {
-    Quorum {
+fn as_stage(way: &BreakGlass) -> Stage {
+    Stage {
+        name: None,
         humans: 1,
         role: way.role,
+        attributes: Default::default(),
         certification: way.certification.clone(),
-        expires_minutes: way.minutes,
-        pace: None,
         clause: way.clause.clone(),
     }
 }

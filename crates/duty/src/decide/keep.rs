@@ -6,12 +6,13 @@ use crate::{
     fold::proof_digest,
     log_key::Rotation,
     principal::{NewPrincipal, PrincipalKind, Proof, Role},
+    quorum::{Attributes, check_value},
     record::{
-        FileRecorded, LogKeyRotated, LogOpened, PrincipalAdded, PrincipalRevoked, ReleaseBuilt,
-        ThresholdSigned,
+        AttributesSet, FileRecorded, LogKeyRotated, LogOpened, PrincipalAdded, PrincipalRevoked,
+        ReleaseBuilt, ThresholdSigned,
     },
     refusal::{Code, Refusal},
-    request::{BuildRelease, OpenLog, RecordFile, RevokePrincipal, RotateLogKey},
+    request::{BuildRelease, OpenLog, RecordFile, RevokePrincipal, RotateLogKey, SetAttributes},
     statement::{Signed, ThresholdStatement},
 };
 
@@ -39,6 +40,7 @@ impl Desk<'_> {
                     roles: Default::default(),
                     owner: None,
                     acts_for: None,
+                    attributes: Default::default(),
                     credentials: Vec::new(),
                     ended: Default::default(),
                     counters: Default::default(),
@@ -144,6 +146,31 @@ impl Desk<'_> {
         Ok(())
     }
 
+    pub(super) fn set_attributes(&mut self, request: &SetAttributes) -> Ruled {
+        self.holds(Role::Admin)?;
+        let known = self.state.principals.get(&request.principal);
+        let Some(known) = known.filter(|p| !p.revoked) else {
+            return Err(Refusal::new(
+                Code::UnknownPrincipal,
+                format!("nobody in force is called `{}`", request.principal),
+                "name a principal that `principal list` shows",
+            ));
+        };
+        well_said(&request.principal, &request.attributes)?;
+        if known.attributes == request.attributes {
+            return Err(malformed(format!(
+                "that is what is said of `{}` already",
+                request.principal
+            )));
+        }
+        needs_reason(&request.reason)?;
+        let body = AttributesSet {
+            request: self.request(),
+        };
+        self.write(Place::default(), Some(Role::Admin), Vec::new(), body);
+        Ok(())
+    }
+
     pub(super) fn record_file(&mut self, request: &RecordFile) -> Ruled {
         self.holds(Role::Admin)?;
         let digest = Digest::of_bytes(request.content.as_bytes());
@@ -239,6 +266,14 @@ const APART: &[&[Role]] = &[
     ],
 ];
 
+fn well_said(id: &crate::name::PrincipalId, attributes: &Attributes) -> Ruled {
+    let wrong = attributes.iter().find_map(|(name, value)| {
+        let why = check_value(value).err()?;
+        Some(malformed(format!("`{name}` of `{id}`: {why}")))
+    });
+    wrong.map_or(Ok(()), Err)
+}
+
 fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
     let id = &new.id;
     if state.principals.contains_key(id) {
@@ -257,6 +292,7 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
     }
     let held = new.roles.iter().map(|r| (*r, "by itself".to_owned()));
     together(&format!("`{id}`"), held)?;
+    well_said(id, &new.attributes)?;
     let wrong = new.roles.iter().find(|r| !new.kind.may_hold(**r));
     if let Some(role) = wrong {
         let code = if matches!(role, Role::Approver | Role::Owner) {

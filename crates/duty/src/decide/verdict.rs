@@ -17,7 +17,7 @@ use crate::{
         Route, ThresholdApplied, VerdictReached,
     },
     refusal::{Code, Refusal},
-    release::{Heard, RuleHit, Rules, Tier},
+    release::{Heard, HumanStep, RuleHit, Rules, Tier},
     request::{Recommend, Stance},
     state::Case,
 };
@@ -75,12 +75,13 @@ impl<'a> Desk<'a> {
             return self.refused(id, case, judged, reason);
         }
         let doubts = doubts(rules, prepared, reviewed);
+        let steps = heard.human_steps();
         let standing = self.standing();
         let suspected = standing.suspected(rules, &heard);
         let counted = standing.counted(rules, &heard);
         let cover = if !suspected.is_empty() {
             Cover::Out(suspected.clone())
-        } else if doubts.is_empty() {
+        } else if doubts.is_empty() && steps.is_empty() {
             standing.cover(rules, &heard, risk.tier)
         } else {
             Cover::Out(Vec::new())
@@ -105,6 +106,8 @@ impl<'a> Desk<'a> {
         }
         let mut reasons = risk.hits;
         reasons.extend(doubts.iter().map(|(_, hit)| hit.clone()));
+        reasons.extend(steps.iter().map(|step| step_hit(step)));
+        let least = steps.iter().map(|step| step.humans).max().unwrap_or(0);
         reasons.extend(cover.reason());
         let route = if matches!(cover, Cover::Room(_)) {
             Route::Threshold
@@ -126,9 +129,9 @@ impl<'a> Desk<'a> {
             Cover::Room(room) => self.apply_threshold(rules, id, case, digest, *room),
             Cover::Full { why, .. } => {
                 self.raise_in(id, case, ExceptionSort::ThresholdFull, why.why);
-                self.ask_humans(rules, id, case, action, judged)
+                self.ask_humans(rules, id, case, action, judged, least)
             }
-            Cover::Out(_) => self.ask_humans(rules, id, case, action, judged),
+            Cover::Out(_) => self.ask_humans(rules, id, case, action, judged, least),
         }
     }
 
@@ -196,7 +199,7 @@ impl<'a> Desk<'a> {
         digest: Digest,
         room: super::threshold::Room<'_>,
     ) -> Ruled {
-        let grant = ItemId::of(id, 'g', 1);
+        let grant = next_grant(id, case);
         let place = Place::case(id, case);
         let clauses = self.cited(&place, [room.threshold.clause.as_str()]);
         let caps = &room.threshold.caps;
@@ -246,7 +249,7 @@ impl<'a> Desk<'a> {
         minutes: u32,
     ) {
         let body = GrantIssued {
-            grant: ItemId::of(id, 'g', 1),
+            grant: next_grant(id, case),
             digest,
             basis,
             expires: self.now.plus_minutes(minutes),
@@ -261,6 +264,7 @@ impl<'a> Desk<'a> {
         case: &Case,
         action: &Action,
         judged: Judged,
+        least: u32,
     ) -> Ruled {
         known_tool(rules, action)?;
         let quorum = rules.team().approval.get(&judged.tier).ok_or_else(|| {
@@ -279,8 +283,13 @@ impl<'a> Desk<'a> {
             approval: ItemId::of(id, 'a', 1),
             digest: judged.digest,
             tier: judged.tier,
-            humans: quorum.humans,
+            humans: quorum.humans().max(least),
             expires: self.now.plus_minutes(quorum.expires_minutes),
+            remind: quorum.remind_minutes.map(|m| self.now.plus_minutes(m)),
+            escalate: quorum
+                .escalation
+                .as_ref()
+                .map(|e| self.now.plus_minutes(e.minutes)),
         };
         self.write(place, None, clauses, body);
         Ok(())
@@ -298,6 +307,18 @@ impl<'a> Desk<'a> {
             CaseClosed { outcome, why },
         );
     }
+}
+
+/// The id of the case's next grant. One that became void is never given again: its id is the key by which the target knows
+/// an effect.
+pub(super) fn next_grant(id: &CaseId, case: &Case) -> ItemId {
+    ItemId::of(id, 'g', case.voided.saturating_add(1))
+}
+
+/// Why a mandatory human step asks for a human.
+pub(super) fn step_hit(step: &HumanStep) -> RuleHit {
+    let why = format!("`{}` always needs a human", step.tool);
+    hit("human step", why, Some(step.clause.clone()))
 }
 
 #[derive(Clone, Copy)]

@@ -3,15 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::world::{World, name, sign, subject};
+use crate::{
+    approvals::{stage, withdrawal},
+    delegations::{delegate, end, yes_for},
+    world::{World, name, sign, subject},
+};
 use duty::{
     decide,
-    name::CaseId,
+    name::{CaseId, ItemId, PrincipalId},
     principal::Duty,
+    quorum::Order,
     record::{Basis, Body, Record},
-    release::Rules,
+    release::{Rules, Tier},
     release_for,
-    request::{Expire, FoundBy, Outcome, Request, Stance, Submission},
+    request::{Expire, FoundBy, NoteWaiting, Outcome, Request, Stance, Submission},
     state::State,
     statement::Choice,
 };
@@ -34,7 +39,7 @@ struct Move {
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = (
         0..4_u8,
-        0..18_u8,
+        0..25_u8,
         0..5_usize,
         0..6_usize,
         prop_oneof![9 => 0..5_000_i64, 1 => 0..4_000_000_i64],
@@ -76,7 +81,10 @@ fn play(w: &mut World, m: &Move) {
                 .action()
                 .and_then(|a| a.integer("cents"))
                 .unwrap_or(cents);
-            let request = w.use_grant(&id, cents);
+            let mut request = w.use_grant(&id, cents);
+            if let (Request::UseGrant(using), Some(grant)) = (&mut request, &case.grant) {
+                using.grant = grant.id.clone();
+            }
             w.ask("exe", request);
             return;
         }
@@ -95,6 +103,20 @@ fn play(w: &mut World, m: &Move) {
         }
         (14 | 15, _) => w.erase(&id, person),
         (16 | 17, _) => w.confirm(&id, person),
+        (18 | 19, Some(case)) if case.approval.is_some() => withdrawal(w, &id, person),
+        (20, _) => delegate(w, person, PEOPLE[m.cents % 5]),
+        (21 | 22, Some(case)) if case.approval.is_some() => {
+            yes_for(w, &id, person, PEOPLE[m.cents % 5])
+        }
+        (23, _) => {
+            let made = w.state.delegations.keys().nth(m.cents);
+            end(made.copied().unwrap_or(0), person)
+        }
+        (24, _) => {
+            let approval = name(&format!("{id}.a1"));
+            w.ask("engine", Request::NoteWaiting(NoteWaiting { approval }));
+            return;
+        }
         (10, _) => {
             w.ask("engine", Request::Expire(Expire { case: name(&id) }));
             return;
@@ -197,7 +219,10 @@ fn the_form_of_a_written_state_changes_with_its_version_alone() {
 fn invariants(w: &World) {
     let mut granted = BTreeSet::new();
     let mut used = BTreeSet::new();
-    let mut signed: std::collections::BTreeMap<_, BTreeSet<_>> = Default::default();
+    // Who stands behind each request, with whoever they signed for.
+    let mut signed: std::collections::BTreeMap<ItemId, Vec<BTreeSet<PrincipalId>>> =
+        Default::default();
+    let mut voided = BTreeSet::new();
     for record in &w.records {
         match &record.body {
             Body::ApprovalGiven(b) => {
@@ -205,26 +230,43 @@ fn invariants(w: &World) {
                     unreachable!()
                 };
                 let s = &request.statement;
-                assert!(
-                    !["olivia", "rashid", "ines"].contains(&s.signer.as_str()),
-                    "an owner approved"
-                );
-                if s.decision == Choice::Approve {
-                    assert!(
-                        signed
-                            .entry(s.approval.clone())
-                            .or_default()
-                            .insert(s.signer.clone())
-                    );
+                let people: BTreeSet<_> = [&s.signer]
+                    .into_iter()
+                    .chain(&s.on_behalf)
+                    .cloned()
+                    .collect();
+                for who in &people {
+                    let owner = ["olivia", "rashid", "ines"].contains(&who.as_str());
+                    assert!(!owner, "an owner approved");
                 }
+                if s.decision == Choice::Approve {
+                    let before = signed.entry(s.approval.clone()).or_default();
+                    let again = before.iter().any(|b| !b.is_disjoint(&people));
+                    assert!(!again, "one person counts twice");
+                    before.push(people);
+                }
+            }
+            Body::ApprovalWithdrawn(b) => {
+                let Request::Withdraw(request) = &b.request else {
+                    unreachable!()
+                };
+                let s = &request.statement;
+                let before = signed.get_mut(&s.approval).unwrap();
+                before.retain(|people| !people.contains(&s.signer));
+            }
+            Body::GrantVoided(b) => {
+                assert!(granted.contains(&b.grant) && !used.contains(&b.grant));
+                voided.insert(b.grant.clone());
             }
             Body::ApprovalRequested(b) => assert!(b.humans >= 1),
             Body::GrantIssued(b) => {
                 assert!(granted.insert(b.grant.clone()), "a second grant");
                 if let Basis::Approval { approval, signers } = &b.basis {
-                    let distinct: BTreeSet<_> = signers.iter().cloned().collect();
-                    assert_eq!(distinct, signed[approval]);
-                    assert_eq!(distinct.len(), signers.len());
+                    let behind = &signed[approval];
+                    assert_eq!(signers.len(), behind.len());
+                    for who in signers {
+                        assert_eq!(behind.iter().filter(|b| b.contains(who)).count(), 1);
+                    }
                 }
             }
             Body::GrantUsed(b) => {
@@ -232,6 +274,7 @@ fn invariants(w: &World) {
                     unreachable!()
                 };
                 assert!(granted.contains(&request.grant), "used without a grant");
+                assert!(!voided.contains(&request.grant), "used although void");
                 assert!(used.insert(request.grant.clone()), "used twice");
                 assert_eq!(request.action.digest().unwrap(), b.digest);
             }
@@ -330,6 +373,15 @@ proptest! {
         let mut w = World::with_threshold(|t| {
             t.split = watch.then_some(duty::release::Split { window_minutes: 30, sum: Some(120), count: None });
         });
+        let quorum = w.rules.team.approval.get_mut(&Tier::High).unwrap();
+        quorum.order = Order::Sequential;
+        quorum.stages = vec![
+            stage("first", 1, Default::default()),
+            stage("second", 1, Default::default()),
+        ];
+        for quorum in w.rules.team.approval.values_mut() {
+            quorum.remind_minutes = Some(5);
+        }
         for m in &moves {
             play(&mut w, m);
         }

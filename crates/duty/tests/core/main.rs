@@ -1,9 +1,11 @@
 //! The core from outside: one case through its duties, attacks on it, and laws over random histories.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod approvals;
 mod caller;
 mod conflicts;
 mod credentials;
+mod delegations;
 mod duties;
 mod elsewhere;
 mod erasure;

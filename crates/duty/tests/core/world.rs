@@ -15,7 +15,7 @@ use duty::{
     refusal::Code,
     release::{
         Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Near, Permission, Quorum, Retention,
-        RiskFinding, RuleHit, Rules, Team, Threshold, Tier, Tool,
+        RiskFinding, RuleHit, Rules, Stage, Team, Threshold, Tier, Tool,
     },
     release_for,
     request::{
@@ -87,13 +87,16 @@ impl TestRules {
             lookup: effect.then(|| "bank.find".to_owned()),
             by_caller: false,
         };
-        let quorum = |humans| Quorum {
-            humans,
-            role: Role::Approver,
-            certification: name("pay"),
-            expires_minutes: 60,
-            pace: None,
-            clause: "P-1".to_owned(),
+        let quorum = |humans| {
+            let stage = Stage {
+                name: None,
+                humans,
+                role: Role::Approver,
+                attributes: Default::default(),
+                certification: name("pay"),
+                clause: "P-1".to_owned(),
+            };
+            Quorum::of_one(stage, 60)
         };
         let cap = |count, sum| Cap {
             window_minutes: 60,
@@ -148,6 +151,8 @@ impl TestRules {
                     (Tier::Elevated, quorum(1)),
                     (Tier::High, quorum(2)),
                 ]),
+                human_steps: Vec::new(),
+                overrides: None,
                 attention: None,
                 break_glass: None,
                 disqualify: Some(Disqualify {
@@ -233,6 +238,9 @@ impl Rules for TestRules {
     fn in_scope(&self, _: &Threshold, ask: &Ask<'_>) -> Result<bool, String> {
         Ok(ask.action.text("currency") == Some("EUR"))
     }
+    fn step_holds(&self, _: usize, _: &Ask<'_>) -> bool {
+        true
+    }
     fn near(&self, ask: &Ask<'_>) -> Vec<Near> {
         match self.permission(ask) {
             Permission::Forbid(rule) => vec![Near {
@@ -286,6 +294,7 @@ impl World {
             roles: vec![role],
             owner: None,
             acts_for: None,
+            attributes: Default::default(),
             credentials: vec![Credential {
                 id: name(&format!("{id}-1")),
                 proof: Proof::Local,
@@ -568,6 +577,9 @@ impl World {
             decision,
             overrides: duty::differs(case, decision),
             reason: "because".to_owned(),
+            code: None,
+            stage: None,
+            on_behalf: None,
             signer: name(person),
             credential: name(&format!("{person}-1")),
         }
@@ -707,6 +719,7 @@ pub(crate) fn human(id: &str, role: Role) -> NewPrincipal {
         roles: vec![role],
         owner: None,
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: name(&format!("{id}-1")),
             proof: Proof::Ed25519 { public },
@@ -721,6 +734,7 @@ pub(crate) fn agent_of(id: &str, role: Role, owner: &str) -> NewPrincipal {
         roles: vec![role],
         owner: Some(name(owner)),
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: name(&format!("{id}-1")),
             proof: Proof::Token {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duty::{
     freeze::Step,
-    name::{CaseId, ItemId, PrincipalId},
+    name::{CaseId, ItemId, PrincipalId, StageName},
     principal::{Duty, PrincipalKind, Role},
     record::{Basis, Body, CaseOutcome, Record},
-    release::{Rules, Tier},
+    release::{Ask, HumanStep, Rules, Tier},
     request::{Outcome, Request},
-    state::{Principal, State},
+    state::{Approval, Principal, State, Yes},
     time::Time,
 };
 use ledger::Source;
@@ -96,8 +96,8 @@ impl Assertions {
                 self.owned(record);
                 self.recommended(record, made);
             }
-            (Body::ApprovalGiven(_), Some(Request::Approve(signed))) => {
-                self.approved(record, signed)
+            (Body::ApprovalGiven(body), Some(Request::Approve(signed))) => {
+                self.approved(record, signed, body.stage.as_ref());
             }
             (Body::ReleasePromoted(_), Some(request)) => self.promoted(record, request),
             (Body::CaseOpened(_), Some(Request::OpenCase(open))) => {
@@ -284,6 +284,7 @@ impl Assertions {
         &mut self,
         record: &Record,
         signed: &duty::statement::Signed<duty::statement::ApprovalStatement>,
+        stage: Option<&StageName>,
     ) {
         let s = &signed.statement;
         let parts = self
@@ -298,11 +299,11 @@ impl Assertions {
                 .principals
                 .get(who)
                 .and_then(|p| p.owner.as_ref());
-            owner == Some(&s.signer)
+            owner.is_some_and(|owner| *owner == s.signer || s.on_behalf.as_ref() == Some(owner))
         });
-        let other = parts
-            .iter()
-            .any(|(duty, who)| *duty != Duty::Approve && *who == s.signer);
+        let other = parts.iter().any(|(duty, who)| {
+            *duty != Duty::Approve && (*who == s.signer || s.on_behalf.as_ref() == Some(who))
+        });
         let wrong = (owned || other).then(|| {
             format!(
                 "`{}` has another part in the case, or owns one who has",
@@ -330,17 +331,27 @@ impl Assertions {
             _ => None,
         };
         self.note("HUM-01", record.seq, wrong);
-        let reason = s.overrides && s.reason.trim().is_empty();
         if s.overrides {
-            self.note(
-                "HUM-02",
-                record.seq,
-                reason.then(|| "an override without a reason".to_owned()),
-            );
+            let release = self.release(record).ok();
+            let listed = release.and_then(|r| r.team().overrides.clone());
+            let coded = |listed: duty::quorum::Overrides| {
+                s.code
+                    .as_ref()
+                    .is_some_and(|code| listed.codes.contains(code))
+            };
+            let wrong = if s.reason.trim().is_empty() {
+                Some("an override without a reason".to_owned())
+            } else if !listed.is_none_or(coded) {
+                Some("an override without a reason code of the release".to_owned())
+            } else {
+                None
+            };
+            self.note("HUM-02", record.seq, wrong);
         }
         let certified = self.release(record).is_ok_and(|release| {
             let tier = self.state.cases.get(&s.case).and_then(|c| c.tier);
-            certified(person.map(|p| (&s.signer, p)), &release, tier, record.time)
+            let who = person.map(|p| (&s.signer, p));
+            certified(who, &release, tier, stage, record.time)
         });
         self.note(
             "TRN-01",
@@ -461,23 +472,64 @@ impl Assertions {
     /// SOD-05.
     fn granted(&mut self, record: &Record, basis: &Basis) -> Result<(), String> {
         if let Basis::Approval { signers, .. } = basis {
+            let release = self.release(record)?;
             let known = self.state.cases.get(&case(record)?);
-            let need = known
-                .and_then(|c| c.approval.as_ref())
-                .map_or(1, |a| a.humans.max(1));
-            let distinct: BTreeSet<&PrincipalId> = signers.iter().collect();
-            let humans = distinct.iter().filter(|who| {
-                self.state
-                    .principals
-                    .get(**who)
-                    .is_some_and(|p| p.kind == PrincipalKind::Human)
-            });
-            let have = humans.count();
-            let wrong = (have < need as usize)
-                .then(|| format!("{have} distinct humans where {need} were asked for"));
+            let approval = known.and_then(|c| c.approval.as_ref());
+            let wrong = match approval {
+                None => Some("nobody had asked for approval".to_owned()),
+                Some(approval) => self.short_of(&release, approval, signers),
+            };
             self.note("SOD-05", record.seq, wrong);
         }
         Ok(())
+    }
+
+    /// What is missing of a quorum, stage by stage; a deputy and whom they sign for are one person.
+    fn short_of(
+        &self,
+        release: &Release,
+        approval: &Approval,
+        signers: &[PrincipalId],
+    ) -> Option<String> {
+        let human = |who: &PrincipalId| {
+            let person = self.state.principals.get(who);
+            person.is_some_and(|p| p.kind == PrincipalKind::Human)
+        };
+        let (mut counted, mut yes) = (BTreeSet::new(), Vec::new());
+        for one in approval.yes.iter().filter(|yes| signers.contains(&yes.who)) {
+            if one.people().all(|who| human(who) && !counted.contains(who)) {
+                counted.extend(one.people());
+                yes.push(one);
+            }
+        }
+        let need = approval.humans.max(1) as usize;
+        if yes.len() < need {
+            let have = yes.len();
+            return Some(format!(
+                "{have} distinct humans where {need} were asked for"
+            ));
+        }
+        let quorum = release.team().approval.get(&approval.tier)?;
+        quorum.stages.iter().find_map(|stage| {
+            let fits = |y: &&&Yes| {
+                let root = y.on_behalf.as_ref().unwrap_or(&y.who);
+                let carried = self.state.principals.get(root).map(|p| &p.attributes);
+                y.stage == stage.name
+                    && carried.is_some_and(|has| {
+                        let mut asked = stage.attributes.iter();
+                        asked.all(|(name, value)| has.get(name) == Some(value))
+                    })
+            };
+            let have = yes.iter().filter(fits).count();
+            let name = stage.name.as_ref().map_or("", |name| name.as_str());
+            (have < stage.humans as usize).then(|| {
+                format!(
+                    "{have} of {} in stage `{name}`: {}",
+                    stage.humans,
+                    stage.who()
+                )
+            })
+        })
     }
 
     /// SOD-02, SOD-04, POL-03, HUM-02, LOG-02, TRN-01, at the use of a grant.
@@ -508,7 +560,15 @@ impl Assertions {
                 .find(|(other, b)| other != duty && self.one(a, b))?;
             Some(format!("`{a}` and `{}` are one", with.1))
         });
-        self.note("SOD-04", seq, laundered);
+        let twice = || {
+            let yes = &case.approval.as_ref()?.yes;
+            yes.iter().enumerate().find_map(|(i, a)| {
+                let again = yes[i + 1..].iter().flat_map(Yes::people);
+                let again = again.into_iter().find(|who| a.is_of(who))?;
+                Some(format!("`{again}` stands behind it twice, by delegation"))
+            })
+        };
+        self.note("SOD-04", seq, laundered.or_else(twice));
 
         let moved = self.state.environments.get(&case.env) != Some(&case.release);
         self.note(
@@ -538,11 +598,47 @@ impl Assertions {
             twice.then(|| "no grant, or one that was used before".to_owned()),
         );
 
+        if let (Some(Basis::Threshold { .. }), Some(action)) =
+            (grant.map(|g| &g.basis), case.action())
+        {
+            let ask = Ask {
+                principal: actor,
+                action,
+                case: id.as_str(),
+                subject: &case.subject,
+                environment: &case.env,
+                facts: &case.facts,
+            };
+            let steps = release.team().human_steps.iter().enumerate();
+            let asked = |(n, step): &(usize, &HumanStep)| {
+                step.tool == action.tool && release.step_holds(*n, &ask)
+            };
+            let mut wrong = steps.filter(asked).map(|(_, step)| {
+                format!(
+                    "`{}` always needs a human, and a threshold let it through",
+                    step.tool
+                )
+            });
+            let wrong = wrong.next();
+            self.note("HUM-01", seq, wrong);
+        }
+
         if let Some(Basis::Approval { signers, .. }) = grant.map(|g| &g.basis) {
+            let yes = case.approval.iter().flat_map(|a| &a.yes);
+            let stage_of = |who: &PrincipalId| {
+                let mut yes = yes.clone();
+                yes.find(|y| y.who == *who).and_then(|y| y.stage.as_ref())
+            };
             let missing = signers.iter().find(|who| {
                 let person = self.state.principals.get(*who);
                 person.is_none_or(|p| p.revoked)
-                    || !certified(person.map(|p| (*who, p)), &release, case.tier, record.time)
+                    || !certified(
+                        person.map(|p| (*who, p)),
+                        &release,
+                        case.tier,
+                        stage_of(who),
+                        record.time,
+                    )
             });
             self.note(
                 "TRN-01",
@@ -655,14 +751,17 @@ fn certified(
     person: Option<(&PrincipalId, &Principal)>,
     release: &Release,
     tier: Option<Tier>,
+    stage: Option<&StageName>,
     now: Time,
 ) -> bool {
-    let quorum = tier.and_then(|tier| release.team().approval.get(&tier));
     let team = release.team();
-    person.zip(quorum).is_some_and(|((who, p), q)| {
-        let role = team.courses.iter().filter(|c| c.roles.contains(&q.role));
+    let quorum = tier.and_then(|tier| team.approval.get(&tier));
+    let mut stages = quorum.into_iter().flat_map(|q| &q.stages);
+    let stage = stages.find(|s| s.name.as_ref() == stage);
+    person.zip(stage).is_some_and(|((who, p), s)| {
+        let role = team.courses.iter().filter(|c| c.roles.contains(&s.role));
         role.map(|c| &c.id)
-            .chain([&q.certification])
+            .chain([&s.certification])
             .all(|course| trained(p, who, team, course, now))
     })
 }
@@ -681,6 +780,7 @@ pub(super) fn overdue_is_seen(release: &Release) -> Lead<Tried> {
     let who = approver(Tier::High, 0);
     let mut no = scene.approval("attempt", &who)?;
     (no.decision, no.overrides) = (duty::statement::Choice::Reject, true);
+    no.code = scene.code();
     scene.must(&who, Request::Approve(sign(no, &who)?))?;
     scene.clock += 4 * 24 * 3_600_000;
     let opening = scene.opening("later")?;

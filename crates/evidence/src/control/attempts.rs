@@ -12,8 +12,12 @@ use duty::{
         Call, FoundBy, Freeze, NoteOverdue, OpenCase, Outcome, Promote, RecordOutcome, Request,
         RevokePrincipal,
     },
-    statement::{Choice, ConfirmationStatement, ErasureStatement, GlassStatement, HoldStatement},
+    statement::{
+        Choice, ConfirmationStatement, DelegationStatement, ErasureStatement, GlassStatement,
+        HoldStatement, WithdrawalStatement,
+    },
     subject::SubjectId,
+    time::Time,
 };
 use policy::Release;
 use serde_json::{Map, Value};
@@ -143,8 +147,8 @@ pub(super) fn shared_key(release: &Release) -> Lead<Tried> {
 
 pub(super) fn same_signer_twice(release: &Release) -> Lead<Tried> {
     let mut scene = Scene::new(release)?;
-    let many = release.team().approval.iter().find(|(_, q)| q.humans > 1);
-    let Some((tier, _)) = many.map(|(t, q)| (*t, q.humans)) else {
+    let many = release.team().approval.iter().find(|(_, q)| q.humans() > 1);
+    let Some((tier, _)) = many.map(|(t, q)| (*t, q.humans())) else {
         return Ok(Tried::NotApplicable(
             "no risk of this release needs more than one human".to_owned(),
         ));
@@ -764,7 +768,7 @@ pub(super) fn rejection_without_reason(release: &Release) -> Lead<Tried> {
         Request::Approve(sign(no.clone(), &who)?),
         &[Code::ReasonMissing],
     )?;
-    (no.overrides, no.reason) = (true, String::new());
+    (no.overrides, no.reason, no.code) = (true, String::new(), scene.code());
     let mute = scene.refused(
         &who,
         Request::Approve(sign(no, &who)?),
@@ -773,6 +777,179 @@ pub(super) fn rejection_without_reason(release: &Release) -> Lead<Tried> {
     held(format!(
         "an override not said to be one: {silent}; one without a reason: {mute}"
     ))
+}
+
+/// Who approves nothing in their own right, and is certified for all that this release asks for.
+const DEPUTY: &str = "scene-deputy";
+
+/// `approver` lets the deputy sign for them.
+fn deputised(scene: &mut Scene<'_>, approver: &str) -> Lead {
+    scene.add(human(DEPUTY, &[Role::Owner])?)?;
+    let quorums = scene.release.team().approval.values();
+    let stages = quorums.flat_map(|q| &q.stages);
+    let mut courses: Vec<_> = stages.map(|s| s.certification.clone()).collect();
+    courses.extend(scene.release.team().courses_of(Role::Approver).cloned());
+    for course in courses {
+        scene.certify(DEPUTY, &course)?;
+    }
+    let made = delegation(scene, approver, DEPUTY)?;
+    scene.must(approver, made)?;
+    Ok(())
+}
+
+fn delegation(scene: &Scene<'_>, from: &str, to: &str) -> Lead<Request> {
+    let starts = Time::from_millis(scene.clock);
+    let statement = DelegationStatement {
+        statement: DelegationStatement::TYPE.to_owned(),
+        log: ORIGIN.to_owned(),
+        deputy: name(to)?,
+        role: Role::Approver,
+        starts,
+        until: starts.plus_minutes(60 * 24),
+        reason: "a control test".to_owned(),
+        signer: name(from)?,
+        credential: credential(from)?,
+    };
+    Ok(Request::Delegate(sign(statement, from)?))
+}
+
+/// The deputy's yes for `root`, in the stage of the one for whom it is.
+fn yes_for(scene: &Scene<'_>, root: &str) -> Lead<Request> {
+    let mut yes = scene.approval(CASE, root)?;
+    yes.on_behalf = Some(name(root)?);
+    (yes.signer, yes.credential) = (name(DEPUTY)?, credential(DEPUTY)?);
+    Ok(Request::Approve(sign(yes, DEPUTY)?))
+}
+
+pub(super) fn laundering_by_delegation(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, Tier::High)?;
+    let who = approver(Tier::High, 0);
+    scene.add(human("scene-other", &[Role::Owner])?)?;
+    let nobody = scene.refused(
+        "scene-other",
+        {
+            let mut yes = scene.approval(CASE, &who)?;
+            yes.on_behalf = Some(name(&who)?);
+            (yes.signer, yes.credential) = (name("scene-other")?, credential("scene-other")?);
+            Request::Approve(sign(yes, "scene-other")?)
+        },
+        &[Code::NotDelegated],
+    )?;
+    deputised(&mut scene, &who)?;
+    let further = delegation(&scene, DEPUTY, "scene-other")?;
+    let further = scene.refused(DEPUTY, further, &[Code::NotYourDuty])?;
+    // Where one human is enough the deputy's yes would end the matter before the delegator's is tried.
+    let yes = yes_for(&scene, &who)?;
+    scene.must(DEPUTY, yes)?;
+    let twice = scene.approve(CASE, &who)?;
+    let twice = scene.refused(&who, twice, &[Code::Replayed])?;
+    held(format!(
+        "without a delegation: {nobody}; delegated on: {further}; delegator and deputy: {twice}"
+    ))
+}
+
+pub(super) fn withdrawn_yes(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.granted(CASE, Tier::High)?;
+    let who = approver(Tier::High, 0);
+    let asked = scene.approval(CASE, &who)?;
+    let statement = WithdrawalStatement {
+        statement: WithdrawalStatement::TYPE.to_owned(),
+        log: ORIGIN.to_owned(),
+        approval: asked.approval.clone(),
+        action: asked.action,
+        reason: "a control test".to_owned(),
+        signer: asked.signer.clone(),
+        credential: asked.credential.clone(),
+    };
+    scene.must(&who, Request::Withdraw(sign(statement, &who)?))?;
+    let executor = scene.id_of(Duty::Execute)?.to_string();
+    let action = scene.action()?;
+    let using = scene.using(CASE, action)?;
+    scene.suppose.passes_at = Some(Tier::High);
+    let used = scene.refused(&executor, using, &[Code::WrongState])?;
+    let again = Request::Approve(sign(asked, &who)?);
+    let again = scene.refused(&who, again, &[Code::Replayed])?;
+    held(format!("its grant: {used}; the same yes again: {again}"))
+}
+
+pub(super) fn stage_of_others(release: &Release) -> Lead<Tried> {
+    let mut approval = release.team().approval.iter();
+    let staged = approval.find(|(_, q)| q.stages.len() > 1);
+    let Some((tier, quorum)) = staged.map(|(t, q)| (*t, q.clone())) else {
+        return Ok(Tried::NotApplicable(
+            "no approval of this release has several stages".to_owned(),
+        ));
+    };
+    let mut scene = Scene::new(release)?;
+    scene.waiting(CASE, tier)?;
+    let first = quorum.stages.first().ok_or("the quorum has no stage")?;
+    let who = approver(tier, 0);
+    let mut seen = Vec::new();
+    if !first.attributes.is_empty() {
+        let mut other = human("scene-bare", &[first.role])?;
+        other.attributes.clear();
+        scene.add(other)?;
+        scene.certify("scene-bare", &first.certification)?;
+        for course in release.team().courses_of(first.role) {
+            scene.certify("scene-bare", course)?;
+        }
+        let mut yes = scene.approval(CASE, "scene-bare")?;
+        yes.stage.clone_from(&first.name);
+        let yes = Request::Approve(sign(yes, "scene-bare")?);
+        let how = scene.refused("scene-bare", yes, &[Code::NotYourDuty])?;
+        seen.push(format!("without the attribute: {how}"));
+    }
+    let yes = scene.approve(CASE, &who)?;
+    scene.must(&who, yes)?;
+    let mut again = scene.approval(CASE, &who)?;
+    again.stage = quorum.stages.last().and_then(|s| s.name.clone());
+    let again = Request::Approve(sign(again, &who)?);
+    let how = scene.refused(&who, again, &[Code::Replayed])?;
+    seen.push(format!("one person in two stages: {how}"));
+    held(seen.join("; "))
+}
+
+pub(super) fn override_without_code(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    if scene.code().is_none() {
+        return Ok(Tried::NotApplicable(
+            "the release lists no reason codes".to_owned(),
+        ));
+    }
+    scene.waiting(CASE, Tier::High)?;
+    let who = approver(Tier::High, 0);
+    let mut no = scene.approval(CASE, &who)?;
+    (no.decision, no.overrides) = (Choice::Reject, true);
+    let without = Request::Approve(sign(no.clone(), &who)?);
+    let without = scene.refused(&who, without, &[Code::CodeMissing])?;
+    no.code = Some(name("control-test-unlisted")?);
+    let other = Request::Approve(sign(no, &who)?);
+    let other = scene.refused(&who, other, &[Code::CodeMissing])?;
+    held(format!(
+        "without one: {without}; one that is not listed: {other}"
+    ))
+}
+
+pub(super) fn threshold_in_place_of_a_human(release: &Release) -> Lead<Tried> {
+    let steps = &release.team().human_steps;
+    let mut thresholds = release.thresholds().iter();
+    let over = thresholds.find(|(t, _)| steps.iter().any(|step| step.tool == t.tool));
+    let Some((threshold, _)) = over else {
+        return Ok(Tried::NotApplicable(
+            "no threshold is over a tool that always needs a human".to_owned(),
+        ));
+    };
+    let mut scene = Scene::new(release)?;
+    scene.sign_thresholds()?;
+    scene.suppose.steps_hold = true;
+    let action = scene.action()?;
+    let records = scene.judged(CASE, action, threshold.tier)?;
+    match Scene::automatic(&records) {
+        true => Err("a threshold let through what always needs a human".to_owned()),
+        false => held("humans were asked"),
+    }
 }
 
 pub(super) fn effect_without_record(release: &Release) -> Lead<Tried> {
@@ -840,7 +1017,7 @@ pub(super) fn erase_under_hold(release: &Release) -> Lead<Tried> {
     // It ends, so that nothing but the hold stands against an erasure.
     let who = approver(Tier::High, 0);
     let mut no = scene.approval(CASE, &who)?;
-    (no.decision, no.overrides) = (Choice::Reject, true);
+    (no.decision, no.overrides, no.code) = (Choice::Reject, true, scene.code());
     scene.must(&who, Request::Approve(sign(no, &who)?))?;
     let subject = SubjectId::of(ORIGIN, &format!("subject of {CASE}"));
     let asked = Request::RequestErasure(sign(

@@ -74,20 +74,31 @@ pub const CATALOGUE: &[Control] = &[
     Control {
         id: "SOD-04",
         title: "No laundering",
-        asserts: "the parts of a case were played by different roots of delegation, with no credential in common",
+        asserts: "the parts of a case were played by different roots of delegation, with no credential in common, and nobody stood behind an action twice, for themself and through a deputy",
         criteria: &["SOC2 CC6.1", "NIST AC-5", "NIST IA-4", "ISO27001 A.5.3"],
         tests: &[
             ("a sub-agent reviews for whom it acts", a::sub_agent),
             ("an alias with somebody's key", a::shared_key),
+            (
+                "a deputy beside whom they sign for, and a deputy's deputy",
+                a::laundering_by_delegation,
+            ),
             ("a review that has not seen the source", a::blind_review),
         ],
     },
     Control {
         id: "SOD-05",
         title: "Quorum for high risk",
-        asserts: "a grant that rests on approvals has as many distinct humans behind it as were asked for",
+        asserts: "a grant that rests on approvals has as many distinct humans behind it as were asked for, stage by stage, with the attributes that each stage asks for; a deputy and whom they sign for are one",
         criteria: &["SOC2 CC5.2", "NIST AC-3", "NIST AC-5"],
-        tests: &[("the same signer twice", a::same_signer_twice)],
+        tests: &[
+            ("the same signer twice", a::same_signer_twice),
+            (
+                "a stage signed by somebody without its attribute, or by one person for two stages",
+                a::stage_of_others,
+            ),
+            ("a grant whose yes was taken back", a::withdrawn_yes),
+        ],
     },
     Control {
         id: "SOD-06",
@@ -197,7 +208,7 @@ pub const CATALOGUE: &[Control] = &[
     Control {
         id: "HUM-01",
         title: "Human sign-off",
-        asserts: "every approval is a human's signature, by a key of theirs, over the exact action that was executed",
+        asserts: "every approval is a human's signature, by a key of theirs, over the exact action that was executed, and what always needs a human went under no threshold",
         criteria: &["SOC2 CC5.2", "NIST AU-10", "EUAIA 14", "ISO42001 A.9.2"],
         tests: &[
             (
@@ -209,13 +220,17 @@ pub const CATALOGUE: &[Control] = &[
                 a::changed_after_approval,
             ),
             ("a grant used twice", a::used_twice),
+            (
+                "a threshold in place of a mandatory human step",
+                a::threshold_in_place_of_a_human,
+            ),
             ("a yes sooner than reading, and one too many", a::worn_down),
         ],
     },
     Control {
         id: "HUM-02",
         title: "Override, stop, break-glass",
-        asserts: "every override has its reason, no grant was used while a freeze stood against it, and every emergency had its signers and was reviewed by somebody else in its time",
+        asserts: "every override has its reason, and its code where the release lists codes, no grant was used while a freeze stood against it, and every emergency had its signers and was reviewed by somebody else in its time",
         criteria: &["SOC2 CC7.4", "EUAIA 14", "EUAIA 26"],
         tests: &[
             ("a freeze holds", a::frozen),
@@ -224,6 +239,10 @@ pub const CATALOGUE: &[Control] = &[
                 a::glass_again,
             ),
             ("an override without a reason", a::rejection_without_reason),
+            (
+                "an override without a reason code of the release",
+                a::override_without_code,
+            ),
         ],
     },
     Control {

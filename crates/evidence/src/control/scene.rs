@@ -4,7 +4,7 @@
 //! under any release, the executor's permission, the risk and the threshold's scope may be *supposed*: never what the
 //! attempt itself is about. Keys are made from fixed bytes and are worth nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use duty::{
@@ -12,12 +12,13 @@ use duty::{
     action::Action,
     canonical::{Digest, to_vec},
     decide, differs,
-    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId},
+    name::{CaseId, Course, CredentialId, Environment, ItemId, PrincipalId, ReasonCode, StageName},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::{Body, Record},
     refusal::Code,
     release::{
-        Ask, ClauseRef, Near, Permission, RiskFinding, RuleHit, Rules, Team, Threshold, Tier,
+        Ask, ClauseRef, Near, Permission, Quorum, RiskFinding, RuleHit, Rules, Stage, Team,
+        Threshold, Tier,
     },
     release_for,
     request::{
@@ -48,8 +49,11 @@ pub(super) const PROMOTER: &str = "scene-promoter";
 /// What is supposed of the release while a case is led up to the attempt.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Suppose {
-    /// That the executor may make the call, at this risk, and that thresholds' scopes hold.
+    /// That the executor may make the call, at this risk, and that thresholds' scopes hold. No mandatory human step stands
+    /// in the way then.
     pub(super) passes_at: Option<Tier>,
+    /// That the conditions of mandatory human steps hold all the same.
+    pub(super) steps_hold: bool,
 }
 
 /// A release, with what is supposed of it.
@@ -100,6 +104,12 @@ impl Rules for Supposed<'_> {
             None => self.release.in_scope(threshold, ask),
         }
     }
+    fn step_holds(&self, step: usize, ask: &Ask<'_>) -> bool {
+        match self.suppose.passes_at {
+            Some(_) => self.suppose.steps_hold,
+            None => self.release.step_holds(step, ask),
+        }
+    }
     fn near(&self, ask: &Ask<'_>) -> Vec<Near> {
         self.release.near(ask)
     }
@@ -116,6 +126,8 @@ pub(super) struct Scene<'r> {
     pub(super) records: Vec<Record>,
     /// The clock's reading, in milliseconds.
     pub(super) clock: i64,
+    /// The stage in which each approver signs, where their quorum has several.
+    stages: BTreeMap<String, StageName>,
 }
 
 /// Text as a name; all names here are fixed, or made of names.
@@ -151,6 +163,7 @@ pub(super) fn human(id: &str, roles: &[Role]) -> Lead<NewPrincipal> {
         roles: roles.into_iter().collect(),
         owner: None,
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: credential(id)?,
             proof: Proof::Ed25519 { public },
@@ -165,6 +178,7 @@ pub(super) fn agent(id: &str, role: Role, owner: &PrincipalId) -> Lead<NewPrinci
         roles: vec![role],
         owner: Some(owner.clone()),
         acts_for: None,
+        attributes: Default::default(),
         credentials: vec![Credential {
             id: credential(id)?,
             proof: Proof::Token {
@@ -185,6 +199,7 @@ impl<'r> Scene<'r> {
             state: State::default(),
             records: Vec::new(),
             clock: start.unwrap_or_default() + 60_000,
+            stages: BTreeMap::new(),
         };
         let service = |id: &str, role| -> Lead<NewPrincipal> {
             Ok(NewPrincipal {
@@ -193,6 +208,7 @@ impl<'r> Scene<'r> {
                 roles: vec![role],
                 owner: None,
                 acts_for: None,
+                attributes: Default::default(),
                 credentials: vec![Credential {
                     id: credential(id)?,
                     proof: Proof::Local,
@@ -220,7 +236,10 @@ impl<'r> Scene<'r> {
             // An owner of an agent who could sign, were they not its owner.
             let mut roles = vec![Role::Owner];
             roles.extend(team.signing_roles());
-            self.add(human(owner.as_str(), &roles)?)?;
+            let mut person = human(owner.as_str(), &roles)?;
+            let stages = team.approval.values().flat_map(|q| &q.stages);
+            person.attributes = stages.flat_map(|s| s.attributes.clone()).collect();
+            self.add(person)?;
         }
         for one in [AUTHOR, PROMOTER] {
             self.add(human(one, &[Role::Owner])?)?;
@@ -229,9 +248,14 @@ impl<'r> Scene<'r> {
             self.add(agent(one.id.as_str(), one.duty.role(), &one.owner)?)?;
         }
         for (tier, quorum) in &team.approval {
-            for n in 0..=quorum.humans {
+            for (n, stage) in places(team, quorum) {
                 let id = approver(*tier, n);
-                self.add(human(&id, &[quorum.role])?)?;
+                let mut person = human(&id, &[stage.role])?;
+                person.attributes.clone_from(&stage.attributes);
+                self.add(person)?;
+                if let Some(stage) = &stage.name {
+                    self.stages.insert(id, stage.clone());
+                }
             }
         }
         for role in [Role::Approver, Role::Owner, Role::Auditor] {
@@ -245,10 +269,14 @@ impl<'r> Scene<'r> {
         let team = self.release.team();
         let owners: BTreeSet<_> = team.agents.iter().map(|a| a.owner.to_string()).collect();
         for (tier, quorum) in &team.approval {
-            let approvers = (0..=quorum.humans).map(|n| approver(*tier, n));
-            for who in approvers.chain(owners.iter().cloned()) {
-                self.certify(&who, &quorum.certification)?;
-                for course in team.courses_of(quorum.role) {
+            let approvers = places(team, quorum).map(|(n, stage)| (approver(*tier, n), stage));
+            let each = owners.iter().flat_map(|owner| {
+                let stages = quorum.stages.iter();
+                stages.map(move |stage| (owner.clone(), stage))
+            });
+            for (who, stage) in approvers.chain(each) {
+                self.certify(&who, &stage.certification)?;
+                for course in team.courses_of(stage.role) {
                     self.certify(&who, course)?;
                 }
             }
@@ -628,6 +656,9 @@ impl<'r> Scene<'r> {
             decision: Choice::Approve,
             overrides: differs(known, Choice::Approve),
             reason: "a control test".to_owned(),
+            code: None,
+            stage: self.stages.get(who).cloned(),
+            on_behalf: None,
             signer: name(who)?,
             credential: credential(who)?,
         })
@@ -640,7 +671,7 @@ impl<'r> Scene<'r> {
     /// A case that enough humans approved.
     pub(super) fn granted(&mut self, case: &str, tier: Tier) -> Lead {
         self.waiting(case, tier)?;
-        for n in 0..self.quorum(tier)? {
+        for n in 0..self.quorum(case)? {
             let who = approver(tier, n);
             let yes = self.approve(case, &who)?;
             self.must(&who, yes)?;
@@ -648,10 +679,17 @@ impl<'r> Scene<'r> {
         Ok(())
     }
 
-    pub(super) fn quorum(&self, tier: Tier) -> Lead<u32> {
-        let quorum = self.release.team().approval.get(&tier);
-        let quorum = quorum.ok_or_else(|| format!("nobody approves a {} risk", tier.word()))?;
-        Ok(quorum.humans)
+    /// How many humans a waiting case asks for.
+    fn quorum(&self, case: &str) -> Lead<u32> {
+        let known = self.state.cases.get(&name::<CaseId>(case)?);
+        let approval = known.and_then(|c| c.approval.as_ref());
+        Ok(approval.ok_or("the case does not wait")?.humans)
+    }
+
+    /// A reason code, where the release asks for one.
+    pub(super) fn code(&self) -> Option<ReasonCode> {
+        let overrides = self.release.team().overrides.as_ref()?;
+        overrides.codes.first().cloned()
     }
 
     pub(super) fn using(&self, case: &str, action: Action) -> Lead<Request> {
@@ -667,6 +705,15 @@ impl<'r> Scene<'r> {
             .iter()
             .any(|r| matches!(r.body, Body::GrantIssued(_)))
     }
+}
+
+/// Places of approvers with the stage of each: as many as are asked for, stage by stage, and one more.
+fn places<'t>(team: &'t Team, quorum: &'t Quorum) -> impl Iterator<Item = (u32, &'t Stage)> {
+    let steps = team.human_steps.iter().map(|step| step.humans);
+    let most = steps.fold(quorum.humans(), u32::max);
+    let stages = quorum.stages.iter();
+    let places = stages.flat_map(|stage| (0..stage.humans).map(move |_| stage));
+    (0..=most).zip(places.chain(quorum.stages.last().into_iter().cycle()))
 }
 
 /// Longer than any scene plays.

@@ -80,10 +80,10 @@ pub(super) fn lapsed(state: &State, team: &Team, agent: &PrincipalId, now: Time)
 /// The first course that a release declares for whoever signs approvals of high risk.
 fn of_approvers(release: &Release) -> Option<&CourseRule> {
     let team = release.team();
-    let quorum = team.approval.get(&Tier::High)?;
+    let stage = team.approval.get(&Tier::High)?.stages.first()?;
     let declared = team.courses.iter();
     let mut asked =
-        declared.filter(|c| c.id == quorum.certification || c.roles.contains(&quorum.role));
+        declared.filter(|c| c.id == stage.certification || c.roles.contains(&stage.role));
     asked.next()
 }
 

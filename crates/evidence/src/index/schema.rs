@@ -1,7 +1,7 @@
 //! The tables of the projection.
 
 /// The version of the tables; another one is built anew.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// The tables' names.
 pub(super) const TABLES: [&str; 7] = [
@@ -39,7 +39,7 @@ CREATE TABLE cases (
     id TEXT PRIMARY KEY, env TEXT NOT NULL, subject TEXT NOT NULL, release TEXT NOT NULL,
     opened INTEGER NOT NULL, closed INTEGER, stage TEXT NOT NULL, tier TEXT, route TEXT,
     outcome TEXT, effect TEXT, threshold TEXT, approval TEXT, humans INTEGER, yes INTEGER NOT NULL DEFAULT 0,
-    expires INTEGER, overridden INTEGER NOT NULL DEFAULT 0, why TEXT, first INTEGER NOT NULL, last INTEGER NOT NULL
+    expires INTEGER, asked_until INTEGER, overridden INTEGER NOT NULL DEFAULT 0, why TEXT, first INTEGER NOT NULL, last INTEGER NOT NULL
 );
 CREATE INDEX cases_outcome ON cases (outcome, last);
 CREATE INDEX cases_tier ON cases (tier, last);

@@ -143,7 +143,7 @@ fn of_case(db: &Connection, record: &Record) -> Result<()> {
             &[&case, &b.threshold.as_str()],
         )?,
         Body::ApprovalRequested(b) => set(
-            "UPDATE cases SET stage = 'waiting', approval = ?2, humans = ?3, expires = ?4 WHERE id = ?1",
+            "UPDATE cases SET stage = 'waiting', approval = ?2, humans = ?3, expires = ?4, asked_until = ?4 WHERE id = ?1",
             &[&case, &b.approval.as_str(), &b.humans, &b.expires.millis()],
         )?,
         Body::ApprovalGiven(b) => {
@@ -153,6 +153,14 @@ fn of_case(db: &Connection, record: &Record) -> Result<()> {
                 set("UPDATE cases SET yes = yes + 1 WHERE id = ?1", &[&case])?;
             }
         }
+        Body::ApprovalWithdrawn(_) => {
+            set("UPDATE cases SET yes = yes - 1 WHERE id = ?1", &[&case])?;
+        }
+        // It waits again, for as long as it was asked to.
+        Body::GrantVoided(_) => set(
+            "UPDATE cases SET stage = 'waiting', expires = asked_until WHERE id = ?1",
+            &[&case],
+        )?,
         Body::OverrideRecorded(_) => {
             set("UPDATE cases SET overridden = 1 WHERE id = ?1", &[&case])?;
         }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should stop there")]
 
 mod again;
+mod approving;
 mod asked;
 mod controls;
 mod credentials;

@@ -58,7 +58,7 @@ fn a_log_as_it_should_be() {
             )
     });
     assert_eq!(report.signatures, signed.count() as u64);
-    assert_eq!(report.signatures, 16);
+    assert_eq!(report.signatures, 17);
     assert_eq!(report.refusals, 1);
     assert_eq!(report.files, world.release.files().len() as u64);
     assert!(report.snapshots > 50 && report.absent == 0, "{report:?}");

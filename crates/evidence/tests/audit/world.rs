@@ -105,6 +105,7 @@ impl World {
             roles: vec![role],
             owner: None,
             acts_for: None,
+            attributes: Default::default(),
             credentials: vec![Credential {
                 id: name(&format!("{id}-1")),
                 proof: Proof::Local,
@@ -175,6 +176,7 @@ impl World {
             ("ines", "agent-ownership", "carla"),
             ("dmitri", "agent-ownership", "carla"),
             ("carla", "agent-ownership", "dmitri"),
+            ("carla", "payment-approval", "dmitri"),
         ] {
             let course = name(course);
             let completed = self.state.time;
@@ -244,6 +246,11 @@ impl World {
             roles: vec![role],
             owner,
             acts_for: None,
+            attributes: match id {
+                // The first signature under a high payment is one of Finance.
+                "bob" => [(name("department"), "finance".to_owned())].into(),
+                _ => Default::default(),
+            },
             credentials: vec![Credential {
                 id: name(&format!("{id}-1")),
                 proof,
@@ -441,6 +448,9 @@ impl World {
             decision,
             overrides: differs(case, decision),
             reason: "looked at it".to_owned(),
+            code: differs(case, decision).then(|| name("not-owed")),
+            stage: None,
+            on_behalf: None,
             signer: name(person),
             credential: name(&format!("{person}-1")),
         }

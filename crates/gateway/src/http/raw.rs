@@ -4,9 +4,10 @@ use axum::{extract::State, http::HeaderMap, response::IntoResponse};
 use duty::{
     request::Request,
     statement::{
-        ApprovalStatement, ConfirmationStatement, ErasureStatement, GlassReviewStatement,
-        GlassStatement, HoldStatement, LiftStatement, PromotionStatement, ReleaseStatement,
-        ThresholdStatement, TriageStatement, UnfreezeStatement,
+        ApprovalStatement, CompletionStatement, ConfirmationStatement, DelegationEndStatement,
+        DelegationStatement, ErasureStatement, GlassReviewStatement, GlassStatement, HoldStatement,
+        LiftStatement, PromotionStatement, ReleaseStatement, ThresholdStatement, TriageStatement,
+        UnfreezeStatement, WithdrawalStatement,
     },
 };
 use schemars::JsonSchema;
@@ -82,6 +83,10 @@ async fn request(State(door): State<Door>, headers: HeaderMap, body: Body) -> An
 /// Sorts of statements, each with the word of the request that carries it.
 const STATEMENTS: &[(&str, &str)] = &[
     (ApprovalStatement::TYPE, "approve"),
+    (WithdrawalStatement::TYPE, "withdraw"),
+    (DelegationStatement::TYPE, "delegate"),
+    (DelegationEndStatement::TYPE, "end_delegation"),
+    (CompletionStatement::TYPE, "assess"),
     (TriageStatement::TYPE, "triage"),
     (GlassStatement::TYPE, "break_glass"),
     (GlassReviewStatement::TYPE, "review_glass"),
