@@ -383,7 +383,7 @@ fn view(state: &Log, id: &CaseId) -> Option<CaseView> {
         approval: case.approval.as_ref().map(|a| ApprovalView {
             approval: a.id.to_string(),
             humans: a.humans,
-            have: a.yes.iter().map(|(who, _)| who.to_string()).collect(),
+            have: a.yes.iter().map(|yes| yes.who.to_string()).collect(),
             expires: a.expires,
         }),
         grant: case.grant.as_ref().map(|g| GrantView {
