@@ -3,6 +3,7 @@
 //! RFC 8785 prints numbers as IEEE 754 doubles, so an integer beyond 2^53 would silently become its neighbour and two
 //! different payloads would share a digest. Such numbers, and all fractions, are refused here, at the boundary.
 
+mod numbers;
 pub(crate) mod reader;
 mod writer;
 
@@ -100,6 +101,14 @@ pub fn from_slice<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, Ca
 /// [`CanonicalError::Number`] naming the first such number and its place as a JSON pointer.
 pub fn check(value: &Value) -> Result<(), CanonicalError> {
     check_at(value, &mut String::new())
+}
+
+/// As [`check`], of any value: made into a tree only to say what is wrong with it.
+pub(crate) fn check_numbers<T: Serialize>(value: &T) -> Result<(), CanonicalError> {
+    if numbers::are_exact(value) {
+        return Ok(());
+    }
+    check(&serde_json::to_value(value).unwrap_or_default())
 }
 
 fn check_at(value: &Value, at: &mut String) -> Result<(), CanonicalError> {
@@ -200,7 +209,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        f.write_str(hexadecimal(&self.0, &mut [0; 64]))
     }
 }
 
@@ -218,6 +227,12 @@ impl FromStr for Digest {
             .map(Self)
             .ok_or_else(|| format!("`{s}` is not a digest: 64 lower-case hexadecimal digits"))
     }
+}
+
+/// Lower-case hexadecimal digits of bytes, twice as many; every record has a few of these.
+pub(crate) fn hexadecimal<'t>(bytes: &[u8], digits: &'t mut [u8]) -> &'t str {
+    hex::encode_to_slice(bytes, digits).expect("INVARIANT: there is room for two digits a byte");
+    std::str::from_utf8(digits).expect("INVARIANT: digits are ASCII")
 }
 
 /// Bytes from lower-case hexadecimal digits; every record has a few of these.
@@ -245,7 +260,7 @@ fn from_hex(s: &str) -> Option<[u8; 32]> {
 
 impl Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(hexadecimal(&self.0, &mut [0; 64]))
     }
 }
 
@@ -257,6 +272,8 @@ impl<'de> Deserialize<'de> for Digest {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -274,6 +291,35 @@ mod tests {
         assert!(Digest::of(&json!(i64::MIN)).is_err());
         assert!(Digest::of(&json!(1.5)).is_err());
         assert!(Digest::of(&json!(1.0)).is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_not_exact_is_found_wherever_it_stands() {
+        let beyond = MAX_INTEGER + 1;
+        for wrong in [
+            json!(beyond),
+            json!(-(beyond as i64)),
+            json!(0.5),
+            json!(1.0),
+            json!(u64::MAX),
+        ] {
+            for place in [
+                wrong.clone(),
+                json!([1, wrong]),
+                json!({"a": {"b": [null, true, "x", {"c": wrong}]}}),
+            ] {
+                assert!(!numbers::are_exact(&place), "{place}");
+                assert_eq!(check_numbers(&place), check(&place));
+                assert!(check(&place).is_err());
+            }
+            let named = BTreeMap::from([("a", Some((1_u8, wrong)))]);
+            assert!(check_numbers(&named).is_err());
+        }
+        assert!(numbers::are_exact(&json!([
+            MAX_INTEGER,
+            -(MAX_INTEGER as i64),
+            "9007199254740993"
+        ])));
     }
 
     #[test]
@@ -324,6 +370,7 @@ mod tests {
                 fields.insert(key.clone(), value);
             }
             let value = Value::Object(fields);
+            prop_assert!(numbers::are_exact(&value));
             let bytes = to_vec(&value).unwrap();
             prop_assert_eq!(&bytes, &serde_json_canonicalizer::to_vec(&value).unwrap());
             prop_assert_eq!(&bytes, &by_tree(&value).unwrap());

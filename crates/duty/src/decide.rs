@@ -47,6 +47,7 @@ use crate::{
     refusal::{Code, Refusal},
     release::{ClauseRef, Rules},
     request::{Request, Submission},
+    signature::Checked,
     state::{Case, Principal, State},
     time::Time,
 };
@@ -66,10 +67,23 @@ pub struct Decision {
 /// environment; see [`release_for`]. Where it is needed and absent the request is refused.
 #[must_use]
 pub fn decide(state: &State, rules: Option<&dyn Rules>, submission: &Submission) -> Decision {
+    decide_with(state, rules, submission, None)
+}
+
+/// As [`decide`], and to the same end, for whoever has verified the request's signature ahead: on another thread, or for
+/// many decisions at once.
+#[must_use]
+pub fn decide_with(
+    state: &State,
+    rules: Option<&dyn Rules>,
+    submission: &Submission,
+    checked: Option<&Checked>,
+) -> Decision {
     let mut desk = Desk {
         state,
         rules,
         submission,
+        checked,
         now: submission.clock.max(state.time),
         records: Vec::new(),
         exceptions: 0,
@@ -108,6 +122,8 @@ struct Desk<'a> {
     state: &'a State,
     rules: Option<&'a dyn Rules>,
     submission: &'a Submission,
+    /// Its signature, where it was verified before.
+    checked: Option<&'a Checked>,
     now: Time,
     records: Vec<Record>,
     exceptions: u32,
@@ -118,7 +134,7 @@ type Ruled<T = ()> = Result<T, Refusal>;
 impl<'a> Desk<'a> {
     fn run(&mut self) -> Ruled {
         let submission = self.submission;
-        crate::canonical::check(&serde_json::to_value(&submission.request).unwrap_or_default())
+        crate::canonical::check_numbers(&submission.request)
             .map_err(|e| Refusal::new(Code::Malformed, e.to_string(), "correct the number"))?;
         if let Request::OpenLog(request) = &submission.request {
             return self.open_log(request);

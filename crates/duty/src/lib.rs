@@ -21,6 +21,7 @@ pub mod record;
 pub mod refusal;
 pub mod release;
 pub mod request;
+pub mod shared;
 pub mod signature;
 mod slice;
 pub mod ssh;
@@ -33,7 +34,7 @@ pub mod time;
 
 pub use decide::{
     Decision, Foresight, Headroom, Line, Outlook, Room, Share, Signature, Signing, StageView, Way,
-    decide, differs, ending, foresee, headroom, may_sign, release_for, stages,
+    decide, decide_with, differs, ending, foresee, headroom, may_sign, release_for, stages,
 };
 pub use fold::FoldError;
 

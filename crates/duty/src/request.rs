@@ -21,8 +21,9 @@ use crate::{
     statement::{
         ApprovalStatement, CompletionStatement, ConfirmationStatement, CredentialStatement,
         DelegationEndStatement, DelegationStatement, ErasureStatement, GlassReviewStatement,
-        GlassStatement, HoldStatement, LiftStatement, PromotionStatement, ReleaseStatement, Signed,
-        Statement, ThresholdStatement, TriageStatement, UnfreezeStatement, WithdrawalStatement,
+        GlassStatement, HoldStatement, LiftStatement, PromotionStatement, Proven, ReleaseStatement,
+        Signed, Statement, ThresholdStatement, TriageStatement, UnfreezeStatement,
+        WithdrawalStatement,
     },
     subject::SubjectId,
     tagged,
@@ -334,11 +335,15 @@ impl Request {
     /// The same, with the signature.
     #[must_use]
     pub fn proved(&self) -> Option<(&PrincipalId, &CredentialId, &Signature)> {
-        fn of<T: Statement>(
-            signed: &Signed<T>,
-        ) -> Option<(&PrincipalId, &CredentialId, &Signature)> {
-            let s = &signed.statement;
-            Some((s.signer(), s.credential(), &signed.signature))
+        let signed = self.signed()?;
+        Some((signed.signer(), signed.credential(), signed.signature()))
+    }
+
+    /// The signed statement that is its proof.
+    #[must_use]
+    pub fn signed(&self) -> Option<&dyn Proven> {
+        fn of<T: Statement>(signed: &Signed<T>) -> Option<&dyn Proven> {
+            Some(signed)
         }
         match self {
             Self::Approve(r) => of(r),

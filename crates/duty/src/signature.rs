@@ -36,6 +36,42 @@ impl Signature {
     }
 }
 
+/// A signature that was verified ahead of deciding, and what came of it.
+///
+/// There is no way to make one but to verify, and it answers for exactly the key, the bytes and the signature that it was
+/// made of. So [`decide_with`](crate::decide_with) comes to what [`decide`](crate::decide) comes to, whatever it is handed.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    key: Proof,
+    message: Vec<u8>,
+    signature: Signature,
+    found: Result<(), String>,
+}
+
+impl Checked {
+    /// Verifies `signature` over `message` with `key`.
+    #[must_use]
+    pub fn new(key: &Proof, message: Vec<u8>, signature: &Signature) -> Self {
+        Self {
+            found: key.verify(&message, signature),
+            key: key.clone(),
+            message,
+            signature: signature.clone(),
+        }
+    }
+
+    /// What came of it, where it is about exactly this.
+    pub(crate) fn answer(
+        &self,
+        key: &Proof,
+        message: &[u8],
+        signature: &Signature,
+    ) -> Option<Result<(), String>> {
+        let same = self.message == message && self.signature == *signature && self.key == *key;
+        same.then(|| self.found.clone())
+    }
+}
+
 impl From<String> for Signature {
     fn from(text: String) -> Self {
         Self::Text(text)

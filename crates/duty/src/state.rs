@@ -19,12 +19,13 @@ use crate::{
     record::{Basis, CapLine, CaseOutcome, ExceptionSort},
     release::Tier,
     request::{Outcome, Recommend},
+    shared::Shared,
     signature::Signature,
     subject::SubjectId,
     time::Time,
 };
 
-/// What the log comes to, or a slice of it.
+/// What the log comes to, or a slice of it. What seldom changes is shared between copies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Records so far.
@@ -36,20 +37,20 @@ pub struct State {
     /// The log's verifier key, since the first record that tells of one.
     pub log_key: Option<String>,
     /// Principals by id.
-    pub principals: BTreeMap<PrincipalId, Principal>,
+    pub principals: Shared<BTreeMap<PrincipalId, Principal>>,
     /// Groups by id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<GroupId, Group>,
     /// Whose credential.
-    pub credentials: BTreeMap<CredentialId, PrincipalId>,
+    pub credentials: Shared<BTreeMap<CredentialId, PrincipalId>>,
     /// Digests of public keys and tokens in use, so that none is shared.
-    pub proofs: BTreeMap<Digest, CredentialId>,
+    pub proofs: Shared<BTreeMap<Digest, CredentialId>>,
     /// Files of releases, by digest, with the record that holds each.
-    pub files: BTreeMap<Digest, u64>,
+    pub files: Shared<BTreeMap<Digest, u64>>,
     /// Releases by digest, with their files.
-    pub releases: BTreeMap<Digest, BTreeMap<String, Digest>>,
+    pub releases: Shared<BTreeMap<Digest, BTreeMap<String, Digest>>>,
     /// Who signed each release as its author.
-    pub authors: BTreeMap<Digest, BTreeSet<PrincipalId>>,
+    pub authors: Shared<BTreeMap<Digest, BTreeSet<PrincipalId>>>,
     /// The newest control tests of each release.
     pub tested: BTreeMap<Digest, Tested>,
     /// The release that each environment points at.

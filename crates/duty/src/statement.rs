@@ -9,7 +9,7 @@ use crate::{
         ThresholdId,
     },
     principal::{Proof, Role},
-    signature::Signature,
+    signature::{Checked, Signature},
     subject::SubjectId,
     time::Time,
 };
@@ -32,8 +32,64 @@ impl<T: Serialize> Signed<T> {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn verify(&self, key: &Proof) -> Result<(), String> {
+        self.verify_knowing(key, None)
+    }
+
+    /// As [`Signed::verify`]; what was verified before is not verified again.
+    pub(crate) fn verify_knowing(
+        &self,
+        key: &Proof,
+        checked: Option<&Checked>,
+    ) -> Result<(), String> {
         let bytes = canonical::to_vec(&self.statement).map_err(|e| e.to_string())?;
-        key.verify(&bytes, &self.signature)
+        let known = checked.and_then(|c| c.answer(key, &bytes, &self.signature));
+        known.unwrap_or_else(|| key.verify(&bytes, &self.signature))
+    }
+}
+
+/// A signed statement of whatever sort.
+pub trait Proven {
+    /// The log that it is meant for, by origin.
+    fn log(&self) -> &str;
+    /// Whether the type line is the one that belongs to this statement.
+    fn typed(&self) -> bool;
+    /// Who signs.
+    fn signer(&self) -> &PrincipalId;
+    /// With which credential.
+    fn credential(&self) -> &CredentialId;
+    /// The signature.
+    fn signature(&self) -> &Signature;
+    /// Whether the signature is `key`'s.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    fn verify(&self, key: &Proof) -> Result<(), String>;
+    /// The same, kept for whoever decides later; none where the statement has no canonical form.
+    fn check(&self, key: &Proof) -> Option<Checked>;
+}
+
+impl<T: Statement> Proven for Signed<T> {
+    fn log(&self) -> &str {
+        self.statement.log()
+    }
+    fn typed(&self) -> bool {
+        self.statement.typed()
+    }
+    fn signer(&self) -> &PrincipalId {
+        self.statement.signer()
+    }
+    fn credential(&self) -> &CredentialId {
+        self.statement.credential()
+    }
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+    fn verify(&self, key: &Proof) -> Result<(), String> {
+        self.verify_knowing(key, None)
+    }
+    fn check(&self, key: &Proof) -> Option<Checked> {
+        let bytes = canonical::to_vec(&self.statement).ok()?;
+        Some(Checked::new(key, bytes, &self.signature))
     }
 }
 

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::canonical::hexadecimal;
+
 const DOMAIN: &[u8] = b"counterfoil/subject/v1";
 
 /// The id of a data subject, which is also the id of the key that its snapshots are sealed with: the first 16 bytes of
@@ -45,7 +47,7 @@ impl SubjectId {
 
 impl fmt::Display for SubjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        f.write_str(hexadecimal(&self.0, &mut [0; 32]))
     }
 }
 
@@ -66,7 +68,7 @@ impl FromStr for SubjectId {
 
 impl Serialize for SubjectId {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(hexadecimal(&self.0, &mut [0; 32]))
     }
 }
 

@@ -54,11 +54,38 @@ impl Time {
     }
 }
 
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Time {
+    /// `YYYY-MM-DDThh:mm:ss.mmmZ`; every record has a few of these.
+    fn text(self, text: &mut [u8; 24]) -> &str {
         let stamp = Timestamp::from_millisecond(self.0)
             .expect("INVARIANT: held within the years 1970 to 9999");
-        write!(f, "{stamp:.3}")
+        let at = Offset::UTC.to_datetime(stamp);
+        let year = u32::try_from(at.year()).expect("INVARIANT: not before 1970");
+        let small = |n: i8| u32::from(n.unsigned_abs());
+        let millis = at.subsec_nanosecond().unsigned_abs() / 1_000_000;
+        *text = *b"0000-00-00T00:00:00.000Z";
+        for (from, to, number) in [
+            (0, 4, year),
+            (5, 7, small(at.month())),
+            (8, 10, small(at.day())),
+            (11, 13, small(at.hour())),
+            (14, 16, small(at.minute())),
+            (17, 19, small(at.second())),
+            (20, 23, millis),
+        ] {
+            let mut rest = number;
+            for digit in text[from..to].iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+        std::str::from_utf8(text).expect("INVARIANT: digits and marks are ASCII")
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text(&mut [0; 24]))
     }
 }
 
@@ -126,7 +153,7 @@ fn exact(text: &[u8]) -> Option<Time> {
 
 impl Serialize for Time {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(self.text(&mut [0; 24]))
     }
 }
 
@@ -160,6 +187,8 @@ mod tests {
             let (a, b) = (Time::from_millis(a), Time::from_millis(b));
             prop_assert_eq!(a.to_string().cmp(&b.to_string()), a.cmp(&b));
             prop_assert_eq!(a.to_string().parse::<Time>().unwrap(), a);
+            let stamp = Timestamp::from_millisecond(a.millis()).unwrap();
+            prop_assert_eq!(a.to_string(), format!("{stamp:.3}"));
         }
     }
 }

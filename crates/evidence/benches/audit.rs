@@ -4,28 +4,37 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails should stop")]
 
+mod everything;
 #[path = "../tests/audit/world.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod world;
 
 use std::{
     collections::BTreeMap,
+    num::NonZero,
     time::{Duration, Instant},
 };
 
-use duty::{
-    decide, release::Rules, release_for, request::Submission, state::State, statement::Choice,
-};
+use duty::{decide, release::Rules, release_for, request::Submission, state::State};
 use evidence::{Index, Query, ReperformOptions, Vault, case_story, open, reperform, verify};
 
-use crate::world::{Invoice, World, log_key, name};
+use crate::{
+    everything::History,
+    world::{log_key, name},
+};
 
 fn main() {
     let cases = std::env::args()
         .find_map(|a| a.parse::<usize>().ok())
         .unwrap_or(3_000);
     let dir = tempfile::tempdir().unwrap();
-    let world = generated(dir.path(), cases);
+    let history = everything::happen(dir.path(), cases);
+    let world = &history.world;
+    world.publish(&log_key());
+    let missing = history.missing();
+    if !missing.is_empty() {
+        println!("not in this history: {}", missing.join(", "));
+    }
     let count = world.records.len();
     let bytes: usize = world
         .records
@@ -37,8 +46,8 @@ fn main() {
         bytes / count
     );
     let decisions = world.records.iter().filter(|r| r.cause.is_none()).count();
-    deciding(&world);
-    drop(world);
+    deciding(&history);
+    drop(history);
     let source = open(&dir.path().display().to_string()).unwrap();
     let snapshots = dir.path().join("snapshots");
     let vkey = log_key().verifier().vkey();
@@ -49,12 +58,27 @@ fn main() {
     rate("verify, with snapshots", "records", count, || {
         verify(&*source, &vkey, None, Some(&snapshots)).unwrap();
     });
-    rate("reperform, log alone", "decisions", decisions, || {
-        reperform(&*source, &ReperformOptions::default()).unwrap();
-    });
+    for (threads, what) in [
+        (Some(NonZero::<usize>::MIN), "one thread ahead"),
+        (None, "all cores"),
+    ] {
+        let options = ReperformOptions {
+            threads,
+            ..ReperformOptions::default()
+        };
+        rate(
+            &format!("reperform, log alone, {what}"),
+            "decisions",
+            decisions,
+            || {
+                reperform(&*source, &options).unwrap();
+            },
+        );
+    }
     let options = ReperformOptions {
         release: None,
         snapshots: Some(snapshots.clone()),
+        ..ReperformOptions::default()
     };
     rate("reperform, with agents", "decisions", decisions, || {
         reperform(&*source, &options).unwrap();
@@ -98,10 +122,14 @@ fn main() {
 }
 
 /// How long `decide` alone takes, by what was asked: every decision of the log once more, on the state before it.
-fn deciding(world: &World) {
+fn deciding(history: &History) {
     let mut state = State::default();
     let mut took: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
-    for group in world.records.chunk_by(|_, next| next.cause.is_some()) {
+    for group in history
+        .world
+        .records
+        .chunk_by(|_, next| next.cause.is_some())
+    {
         let first = &group[0];
         let submission = Submission {
             clock: first.time,
@@ -109,8 +137,8 @@ fn deciding(world: &World) {
             credential: first.actor.credential.clone(),
             request: first.body.request().unwrap().clone(),
         };
-        let rules: Option<&dyn Rules> = Some(&world.release);
-        let rules = rules.filter(|r| Some(r.digest()) == release_for(&state, &submission.request));
+        let rules = release_for(&state, &submission.request).and_then(|d| history.release(d));
+        let rules = rules.map(|r| r as &dyn Rules);
         let start = Instant::now();
         let decision = decide(&state, rules, &submission);
         let elapsed = start.elapsed();
@@ -148,31 +176,4 @@ fn rate(what: &str, unit: &str, count: usize, f: impl FnOnce()) {
         "{what}: {:.0} {unit}/s ({count} in {elapsed:?})",
         count as f64 / elapsed.as_secs_f64()
     );
-}
-
-/// One case in ten needs a signature, one in a hundred two.
-fn generated(dir: &std::path::Path, cases: usize) -> World {
-    let mut world = World::new(dir);
-    for n in 0..cases {
-        let id = format!("case-{n}");
-        let amount = match n % 100 {
-            0 => 9_000_000,
-            n if n % 10 == 0 => 900_000,
-            n => 40_000 + n as i64,
-        };
-        world.judged(&id, &Invoice::of(amount, &format!("V-{}", n % 500)));
-        for person in ["bob", "gus"] {
-            let waits = world
-                .state
-                .cases
-                .get(&name(&id))
-                .is_some_and(|c| c.grant.is_none());
-            if waits {
-                world.approve(&id, person, Choice::Approve);
-            }
-        }
-        world.execute(&id);
-    }
-    world.publish(&log_key());
-    world
 }

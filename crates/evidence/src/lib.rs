@@ -18,7 +18,9 @@
 //! | [`approvers`](mod@approvers) | how people sign |
 //! | [`overrides`](mod@overrides) | how often humans decided against each agent, and why |
 
+mod ahead;
 mod error;
+mod keys;
 mod library;
 mod pretend;
 mod rerun;

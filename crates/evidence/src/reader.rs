@@ -59,22 +59,35 @@ pub(crate) fn for_each_entry(
 ) -> Result<u64, EvidenceError> {
     let size = head(source)?.size;
     for index in from / WIDTH..size.div_ceil(WIDTH) {
-        let first = index * WIDTH;
-        let Some(path) = Path::holding(Kind::Entries, first, size) else {
-            break;
-        };
-        let bytes = read_tile(source, path).map_err(file)?;
-        let entries =
-            bundle::parse(&bytes, usize::from(path.width)).map_err(|e| EvidenceError::File {
-                path: path.to_string(),
-                place: "the log".to_owned(),
-                why: e.to_string(),
-            })?;
-        for (seq, entry) in (first..).zip(entries).skip_while(|(seq, _)| *seq < from) {
-            f(seq, entry)?;
-        }
+        for_each_in_bundle(source, index, size, &mut |seq, entry| {
+            if seq < from { Ok(()) } else { f(seq, entry) }
+        })?;
     }
     Ok(size)
+}
+
+/// Hands every entry of bundle `index` of a log of `size` entries on to `f`, as bytes.
+pub(crate) fn for_each_in_bundle(
+    source: &dyn Source,
+    index: u64,
+    size: u64,
+    f: &mut OnEntry<'_>,
+) -> Result<(), EvidenceError> {
+    let first = index * WIDTH;
+    let Some(path) = Path::holding(Kind::Entries, first, size) else {
+        return Ok(());
+    };
+    let bytes = read_tile(source, path).map_err(file)?;
+    let entries =
+        bundle::parse(&bytes, usize::from(path.width)).map_err(|e| EvidenceError::File {
+            path: path.to_string(),
+            place: "the log".to_owned(),
+            why: e.to_string(),
+        })?;
+    for (seq, entry) in (first..).zip(entries) {
+        f(seq, entry)?;
+    }
+    Ok(())
 }
 
 /// The bytes of one record.

@@ -6,12 +6,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    num::NonZero,
     path::PathBuf,
 };
 
 use duty::{
     canonical::Digest,
-    decide,
+    decide_with,
     record::{Body, Record},
     release::Rules,
     release_for,
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 
 use crate::{
     EvidenceError, Vault,
+    ahead::cores,
     pretend::Pretend,
     rerun::{Rerun, Rerunner, case_of},
     walk::{Group, groups},
@@ -44,6 +46,8 @@ pub struct ReperformOptions {
     pub release: Option<PathBuf>,
     /// Snapshots, to run the built-in agents again.
     pub snapshots: Option<PathBuf>,
+    /// Threads that read ahead; one for each core where it is none. A source that answers slowly wants more.
+    pub threads: Option<NonZero<usize>>,
 }
 
 /// What was re-performed.
@@ -119,7 +123,7 @@ pub enum ReperformError {
 /// [`ReperformError::Disagrees`] with the first step that comes out otherwise (never under another release, where
 /// differences are the answer); [`ReperformError::Evidence`] where the log cannot be read or folded.
 pub fn reperform(
-    source: &dyn Source,
+    source: &(dyn Source + Sync),
     options: &ReperformOptions,
 ) -> Result<ReperformReport, ReperformError> {
     let other = match &options.release {
@@ -139,7 +143,8 @@ pub fn reperform(
         not_here: BTreeMap::new(),
         report: ReperformReport::default(),
     };
-    let state = groups(source, &mut |group| performer.group(&group))?;
+    let threads = options.threads.unwrap_or_else(cores);
+    let state = groups(source, threads, &mut |group| performer.group(&group))?;
     let mut report = performer.report;
     // Whether what is not here was erased is known at the log's end.
     for (subject, missed) in performer.not_here {
@@ -173,7 +178,7 @@ pub(crate) fn again(
 ) -> Result<Vec<Record>, EvidenceError> {
     let release = named(group, submission)?;
     let rules = release.as_deref().map(|r| r as &dyn Rules);
-    Ok(decide(group.before, rules, submission).records)
+    Ok(decide_with(group.before, rules, submission, group.checked).records)
 }
 
 fn named(
@@ -238,13 +243,14 @@ impl Performer<'_> {
             return again(group, submission);
         };
         let Some(recorded) = named(group, submission)? else {
-            return Ok(decide(group.before, None, submission).records);
+            return Ok(decide_with(group.before, None, submission, group.checked).records);
         };
         let pretend = self
             .pretending
             .entry(recorded.digest())
             .or_insert_with(|| Pretend::new(other, &recorded));
-        Ok(decide(group.before, Some(pretend), submission).records)
+        let pretend = Some(&*pretend as &dyn Rules);
+        Ok(decide_with(group.before, pretend, submission, group.checked).records)
     }
 
     fn rerun(&mut self, group: &Group<'_>, head: &Record) -> Result<(), ReperformError> {

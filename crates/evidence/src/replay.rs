@@ -16,7 +16,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    EvidenceError, Kept, Vault, describe,
+    EvidenceError, Kept, Vault,
+    ahead::cores,
+    describe,
     reperform::{again, submission},
     rerun::{Rerun, Rerunner, case_of},
     walk::{Group, groups},
@@ -103,14 +105,14 @@ pub enum Again {
 /// # Errors
 /// [`EvidenceError::NoCase`] where the log holds no such case; what cannot be read.
 pub fn replay(
-    source: &dyn Source,
+    source: &(dyn Source + Sync),
     snapshots: Option<&Vault>,
     case: &CaseId,
 ) -> Result<Vec<Step>, EvidenceError> {
     let rerunner = Rerunner::new(snapshots);
     let mut steps = Vec::new();
     let mut subject = None;
-    let state = groups(source, &mut |group| {
+    let state = groups(source, cores(), &mut |group| {
         let head = &group.records[0];
         let Some(request) = head
             .body

@@ -27,12 +27,13 @@ use duty::time::Time;
 use ledger::{Source, SourceError, Verifier, verify::Start};
 use serde::{Deserialize, Serialize};
 
-use alone::Keys;
 use custody::Custody;
 use keep::{Keeper, Kept};
 use parse::Given;
 use record::{Inspector, Known};
 use rows::Rows;
+
+use crate::keys::Keys;
 
 /// Bundles after which a check writes down where it is, unless told otherwise: about a quarter of a million records.
 pub const KEEP_EVERY: u64 = 1024;

@@ -1,9 +1,15 @@
 //! The way through a log that deciding again needs: group by group, each with the state before it.
 
-use duty::{record::Record, state::State};
+use std::num::NonZero;
+
+use duty::{record::Record, signature::Checked, state::State};
 use ledger::Source;
 
-use crate::{EvidenceError, library::Library, reader};
+use crate::{
+    EvidenceError,
+    ahead::{self, Read},
+    library::Library,
+};
 
 /// A group: the record of a request, and its consequences.
 pub(crate) struct Group<'a> {
@@ -13,52 +19,70 @@ pub(crate) struct Group<'a> {
     pub(crate) library: &'a Library,
     /// Its records; never empty.
     pub(crate) records: &'a [Record],
+    /// The signature of its request, where it was verified.
+    pub(crate) checked: Option<&'a Checked>,
 }
 
-/// Goes through the log from its start.
+/// Goes through the log from its start; it is read on so many threads.
 pub(crate) fn groups<E: From<EvidenceError>>(
-    source: &dyn Source,
+    source: &(dyn Source + Sync),
+    threads: NonZero<usize>,
     f: &mut dyn FnMut(Group<'_>) -> Result<(), E>,
 ) -> Result<State, E> {
-    let mut state = State::default();
-    let mut library = Library::default();
-    let mut group: Vec<Record> = Vec::new();
+    let mut walk = Walk::default();
     let mut stop = None;
-    let read = reader::for_each_owned(source, 0, &mut |record| {
-        if record.cause.is_none()
-            && let Err(e) = end(&mut state, &mut library, &mut group, f)
+    let read = ahead::for_each(source, threads, &mut |read| {
+        if read.record.cause.is_none()
+            && let Err(e) = walk.end(f)
         {
             stop = Some(e);
-            return Err("stopped".to_owned());
+            return Err(EvidenceError::Stopped("stopped".to_owned()));
         }
-        group.push(record);
+        walk.take(read);
         Ok(())
     });
     if let Some(e) = stop {
         return Err(e);
     }
     read?;
-    end(&mut state, &mut library, &mut group, f)?;
-    Ok(state)
+    walk.end(f)?;
+    Ok(walk.state)
 }
 
-fn end<E: From<EvidenceError>>(
-    state: &mut State,
-    library: &mut Library,
-    group: &mut Vec<Record>,
-    f: &mut dyn FnMut(Group<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    if group.is_empty() {
-        return Ok(());
+#[derive(Default)]
+struct Walk {
+    state: State,
+    library: Library,
+    group: Vec<Record>,
+    checked: Option<Checked>,
+}
+
+impl Walk {
+    fn take(&mut self, read: Read) {
+        if self.group.is_empty() {
+            self.checked = read.checked;
+        }
+        self.group.push(read.record);
     }
-    f(Group {
-        before: state,
-        library,
-        records: group,
-    })?;
-    for record in group.drain(..) {
-        library.take(&record);
-        state.apply(&record).map_err(EvidenceError::from)?;
+
+    /// The group is whole: it is shown, and then taken down.
+    fn end<E: From<EvidenceError>>(
+        &mut self,
+        f: &mut dyn FnMut(Group<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        f(Group {
+            before: &self.state,
+            library: &self.library,
+            records: &self.group,
+            checked: self.checked.as_ref(),
+        })?;
+        for record in self.group.drain(..) {
+            self.library.take(&record);
+            self.state.apply(&record).map_err(EvidenceError::from)?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -48,6 +48,7 @@ pub(crate) fn run(command: AuditCommand) -> Result<(), Failure> {
             let options = ReperformOptions {
                 release,
                 snapshots: snapshots.filter(|d| d.is_dir()),
+                threads: opened.threads,
             };
             match evidence::reperform(&*opened.source, &options) {
                 Ok(report) if report.differing == 0 => {

@@ -16,7 +16,7 @@ pub(super) fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Opti
 
 /// That a value has no canonical form here.
 #[derive(Debug)]
-struct Stop;
+pub(super) struct Stop;
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -245,7 +245,7 @@ impl<'a> Desk<'a> {
                 "sign with a key that is recorded for you",
             )
         })?;
-        signed.verify(key).map_err(|why| {
+        signed.verify_knowing(key, self.checked).map_err(|why| {
             Refusal::new(
                 Code::BadSignature,
                 format!(

@@ -75,7 +75,10 @@ impl Desk<'_> {
                 "sign the statement that this log asks for",
             ));
         }
-        request.possession.verify(&request.proof).map_err(|why| {
+        let shown = request
+            .possession
+            .verify_knowing(&request.proof, self.checked);
+        shown.map_err(|why| {
             Refusal::new(
                 Code::BadSignature,
                 format!("nothing shows that `{}` holds the key: {why}", s.signer),

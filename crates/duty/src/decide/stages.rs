@@ -300,6 +300,7 @@ fn look<T>(
         state,
         rules: Some(rules),
         submission: &submission,
+        checked: None,
         now: now.max(state.time),
         records: Vec::new(),
         exceptions: 0,

@@ -7,7 +7,7 @@ use duty::{
     action::Action,
     canonical::{self, Digest},
     conflict::ConflictMatrix,
-    decide,
+    decide, decide_with,
     facts::Facts,
     name::{CaseId, ItemId},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
@@ -23,6 +23,7 @@ use duty::{
         OpenLog, Outcome, Ranked, Recommend, RecordControlTests, RecordFile, RecordOutcome,
         Request, Retrieve, Stance, Submission, UseGrant,
     },
+    signature::Checked,
     state::State,
     statement::{
         ApprovalStatement, Choice, ConfirmationStatement, ErasureStatement, HoldStatement,
@@ -259,6 +260,32 @@ pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) records: Vec<Record>,
     pub(crate) clock: i64,
+    /// Signatures that were verified lately, good and bad.
+    checked: Vec<Checked>,
+}
+
+/// Whatever was verified ahead, of this request under any key that is known or of earlier ones, decides nothing.
+fn knowing(
+    state: &State,
+    checked: &mut Vec<Checked>,
+    rules: Option<&dyn Rules>,
+    submission: &Submission,
+    as_it_is: &Decision,
+) {
+    if let Some(signed) = submission.request.signed() {
+        let keys = state.principals.values().flat_map(|p| p.signing());
+        let of_it = keys.filter_map(|key| signed.check(&key.proof));
+        let of_it: Vec<_> = of_it.collect();
+        checked.truncate(3);
+        checked.splice(0..0, of_it);
+    }
+    for checked in checked {
+        let decision = decide_with(state, rules, submission, Some(checked));
+        assert_eq!(
+            &decision, as_it_is,
+            "verified ahead, it is decided as before"
+        );
+    }
 }
 
 impl World {
@@ -287,6 +314,7 @@ impl World {
             state: State::default(),
             records: Vec::new(),
             clock: 1_000,
+            checked: Vec::new(),
         };
         let service = |id: &str, role| NewPrincipal {
             id: name(id),
@@ -407,6 +435,13 @@ impl World {
         let decision = decide(&self.state, rules, &submission);
         let sliced = decide(&self.state.slice(&submission), rules, &submission);
         assert_eq!(decision, sliced, "the slice decides as the whole does");
+        knowing(
+            &self.state,
+            &mut self.checked,
+            rules,
+            &submission,
+            &decision,
+        );
         for record in &decision.records {
             let read = Record::from_bytes(&record.to_bytes().unwrap()).unwrap();
             assert_eq!(&read, record, "records read as they were written");

@@ -1,16 +1,14 @@
 //! What can be judged of a record by itself, and so on any thread.
 
-use std::{collections::HashMap, sync::RwLock};
-
 use duty::{
     action::Action,
     canonical::Digest,
-    name::{CredentialId, PrincipalId},
     principal::Proof,
     record::{Body, Record},
     request::Request,
-    statement::{Signed, Statement},
 };
+
+use crate::keys::Keys;
 
 /// A record, judged by itself.
 pub(super) struct Alone {
@@ -30,52 +28,15 @@ impl Alone {
     }
 }
 
-/// Keys that were right for a credential before: guesses for the signatures that follow.
-#[derive(Default)]
-pub(super) struct Keys(RwLock<HashMap<(PrincipalId, CredentialId), Proof>>);
-
-impl Keys {
-    pub(super) fn insert(&self, who: &PrincipalId, credential: &CredentialId, key: &Proof) {
-        // A thread that panicked elsewhere leaves guesses as good as they were.
-        let mut keys = self.0.write().unwrap_or_else(|e| e.into_inner());
-        keys.insert((who.clone(), credential.clone()), key.clone());
-    }
-
-    fn guess(&self, who: &PrincipalId, credential: &CredentialId) -> Option<Proof> {
-        let keys = self.0.read().unwrap_or_else(|e| e.into_inner());
-        keys.get(&(who.clone(), credential.clone())).cloned()
-    }
-}
-
 fn signed_with(record: &Record, keys: &Keys) -> Option<Proof> {
-    fn of<T: Statement>(signed: &Signed<T>, keys: &Keys) -> Option<Proof> {
-        let s = &signed.statement;
-        let key = keys.guess(s.signer(), s.credential())?;
-        signed.verify(&key).is_ok().then_some(key)
+    let request = record.body.request()?;
+    if let Request::AddCredential(r) = request {
+        // Its own key comes with it: no guess is needed.
+        return r.possession.verify(&r.proof).ok().map(|()| r.proof.clone());
     }
-    match record.body.request()? {
-        Request::Approve(signed) => of(signed, keys),
-        Request::AddCredential(r) => {
-            // Its own key comes with it: no guess is needed.
-            r.possession.verify(&r.proof).ok().map(|()| r.proof.clone())
-        }
-        Request::SignThreshold(signed) => of(signed, keys),
-        Request::Assess(signed) => of(signed, keys),
-        Request::SignRelease(signed) => of(signed, keys),
-        Request::Unfreeze(signed) => of(signed, keys),
-        Request::BreakGlass(signed) => of(signed, keys),
-        Request::ReviewGlass(signed) => of(signed, keys),
-        Request::Withdraw(signed) => of(signed, keys),
-        Request::Delegate(signed) => of(signed, keys),
-        Request::EndDelegation(signed) => of(signed, keys),
-        Request::PromoteSigned(signed) => of(signed, keys),
-        Request::Triage(signed) => of(signed, keys),
-        Request::PlaceHold(signed) => of(signed, keys),
-        Request::LiftHold(signed) => of(signed, keys),
-        Request::RequestErasure(signed) => of(signed, keys),
-        Request::ConfirmErasure(signed) => of(signed, keys),
-        _ => None,
-    }
+    let signed = request.signed()?;
+    let key = keys.guess(signed.signer(), signed.credential())?;
+    signed.verify(&key).is_ok().then_some(key)
 }
 
 fn contained(record: &Record) -> Result<(), String> {

@@ -9,11 +9,8 @@ use ledger::{
     verify::{Reached, Start, Work, verify_on},
 };
 
-use super::{
-    Fault,
-    alone::{Alone, Keys},
-    record::Inspector,
-};
+use super::{Fault, alone::Alone, record::Inspector};
+use crate::keys::Keys;
 
 /// A record with its place: its number, and its first byte in the bundle; the error says why the entry is none.
 type Read = (u64, u64, Result<(Record, Alone), String>);

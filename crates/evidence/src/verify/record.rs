@@ -6,18 +6,14 @@ use duty::{
     record::{Actor, Body, Record},
     request::{AddCredential, Request},
     state::State,
-    statement::{Signed, Statement},
+    statement::{Proven, Statement},
     time::Time,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    VerifyReport,
-    alone::{Alone, Keys},
-    closed::Closed,
-    custody::Custody,
-};
+use super::{VerifyReport, alone::Alone, closed::Closed, custody::Custody};
+use crate::keys::Keys;
 
 /// Takes the records in order.
 pub(super) struct Inspector {
@@ -207,27 +203,11 @@ impl Inspector {
     /// A human's signature is that of the key which the log recorded for them.
     fn signed(&mut self, record: &Record, alone: &Alone) -> Result<(), String> {
         match record.body.request() {
-            Some(Request::Approve(signed)) => self.verifies(record, signed, alone),
             Some(Request::AddCredential(r)) => self.possessed(r, alone),
-            Some(Request::SignThreshold(signed)) => self.verifies(record, signed, alone),
-            Some(Request::Assess(signed)) => self.verifies(record, signed, alone),
-            Some(Request::SignRelease(signed)) => self.verifies(record, signed, alone),
-            Some(Request::Unfreeze(signed)) => self.verifies(record, signed, alone),
-            Some(Request::BreakGlass(signed)) => self.verifies(record, signed, alone),
-            Some(Request::ReviewGlass(signed)) => self.verifies(record, signed, alone),
-            Some(Request::Withdraw(signed)) => self.verifies(record, signed, alone),
-            Some(Request::Delegate(signed)) => self.verifies(record, signed, alone),
-            Some(Request::EndDelegation(signed)) => self.verifies(record, signed, alone),
-            Some(Request::PromoteSigned(signed)) => self.verifies(record, signed, alone),
-            Some(Request::Triage(signed)) => self.verifies(record, signed, alone),
-            Some(Request::PlaceHold(signed)) => self.verifies(record, signed, alone),
-            Some(Request::LiftHold(signed)) => self.verifies(record, signed, alone),
-            Some(Request::RequestErasure(signed)) => self.verifies(record, signed, alone),
-            Some(Request::ConfirmErasure(signed)) => self.verifies(record, signed, alone),
-            Some(request) if request.signer().is_some() => {
-                Err("it carries a signature that nothing here verifies".to_owned())
-            }
-            _ => Ok(()),
+            request => match request.and_then(Request::signed) {
+                Some(signed) => self.verifies(record, signed, alone),
+                None => Ok(()),
+            },
         }
     }
 
@@ -250,13 +230,7 @@ impl Inspector {
         Ok(())
     }
 
-    fn verifies<T: Statement>(
-        &mut self,
-        record: &Record,
-        signed: &Signed<T>,
-        alone: &Alone,
-    ) -> Result<(), String> {
-        let s = &signed.statement;
+    fn verifies(&mut self, record: &Record, s: &dyn Proven, alone: &Alone) -> Result<(), String> {
         if !s.typed() || s.log() != self.known.report.origin {
             return Err("its statement is of another sort or meant for another log".to_owned());
         }
@@ -279,9 +253,9 @@ impl Inspector {
                 s.signer()
             )
         })?;
-        principal.map_or(Ok(()), |p| p.counts(s.credential(), &signed.signature))?;
+        principal.map_or(Ok(()), |p| p.counts(s.credential(), s.signature()))?;
         if alone.signed_with.as_ref() != Some(key) {
-            signed.verify(key).map_err(|why| {
+            s.verify(key).map_err(|why| {
                 format!(
                     "the signature is not that of `{}` with the recorded key `{}`: {why}",
                     s.signer(),

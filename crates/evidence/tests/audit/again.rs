@@ -21,6 +21,7 @@ fn with_snapshots(dir: &Path) -> ReperformOptions {
     ReperformOptions {
         release: None,
         snapshots: Some(dir.join("snapshots")),
+        ..ReperformOptions::default()
     }
 }
 
@@ -202,6 +203,7 @@ fn another_release_shows_what_would_have_been_decided() {
     let options = ReperformOptions {
         release: Some(other.clone()),
         snapshots: Some(dir.path().join("snapshots")),
+        ..ReperformOptions::default()
     };
     assert_eq!(perform(dir.path(), &options).unwrap().differing, 0);
     // With a lower limit the small invoices go to a human.
@@ -220,6 +222,7 @@ fn another_release_shows_what_would_have_been_decided() {
     let gone = ReperformOptions {
         release: Some(dir.path().join("nowhere")),
         snapshots: None,
+        ..ReperformOptions::default()
     };
     assert!(perform(dir.path(), &gone).is_err());
     assert_eq!(

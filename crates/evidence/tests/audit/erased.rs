@@ -112,6 +112,7 @@ fn what_is_gone_says_so_and_everything_else_stands() {
     let options = ReperformOptions {
         release: None,
         snapshots: Some(dir.path().join("snapshots")),
+        ..ReperformOptions::default()
     };
     let source = open(&dir.path().display().to_string()).unwrap();
     let again = reperform(&*source, &options).unwrap();
