@@ -359,14 +359,17 @@ pub(crate) fn statement(
     } else {
         "no_overrides"
     };
-    serde_json::from_value(json!({
+    let mut statement = json!({
         "statement": ApprovalStatement::TYPE,
         "log": waiting["log"], "approval": waiting["approval"], "case": waiting["case"],
         "action": waiting["digest"], "release": waiting["release"], "env": waiting["env"],
         "expires": waiting["expires"], "decision": decision, "override": waiting[overrides],
         "reason": reason, "signer": person, "credential": format!("{person}.key-1"),
-    }))
-    .unwrap()
+    });
+    if waiting[overrides] == true && !waiting["codes"][0].is_null() {
+        statement["code"] = waiting["codes"][0].clone();
+    }
+    serde_json::from_value(statement).unwrap()
 }
 
 /// The request that carries a signed approval.
