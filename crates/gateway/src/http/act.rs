@@ -21,7 +21,7 @@ use crate::feed;
 #[derive(Clone)]
 pub(super) enum Act {
     /// Has a request decided.
-    Submit(Request),
+    Submit(Box<Request>),
     /// Calls a tool without effect.
     Call { case: CaseId, action: Action },
     /// Looks for clauses.
@@ -130,7 +130,7 @@ impl Act {
     /// Carries it out.
     pub(super) async fn perform(self, engine: &Arc<Engine>, seat: &Seat) -> Result<Value, Problem> {
         match self {
-            Self::Submit(request) => Ok(decided(&engine.submit(seat, request).await?)),
+            Self::Submit(request) => Ok(decided(&engine.submit(seat, *request).await?)),
             Self::Open {
                 case,
                 environment,
@@ -188,7 +188,7 @@ impl Act {
             return false;
         }
         match (self, request) {
-            (Self::Submit(asked), request) => asked == request,
+            (Self::Submit(asked), request) => **asked == *request,
             (Self::Open { case, .. }, Request::OpenCase(r)) => r.case == *case,
             (Self::Call { case, action }, Request::Call(r)) => {
                 r.case == *case && r.action == *action

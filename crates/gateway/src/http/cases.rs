@@ -498,7 +498,7 @@ async fn recommend(
         row: None,
         inputs: r.inputs,
     });
-    door.carry_out(caller, &headers, &body.0, Act::Submit(request))
+    door.carry_out(caller, &headers, &body.0, Act::Submit(Box::new(request)))
         .await
 }
 
@@ -546,6 +546,6 @@ async fn record(
         model: r.model,
         system: r.system,
     });
-    door.carry_out(caller, &headers, &body.0, Act::Submit(request))
+    door.carry_out(caller, &headers, &body.0, Act::Submit(Box::new(request)))
         .await
 }

@@ -18,7 +18,7 @@ pub(crate) struct Problem {
     #[serde(rename = "type")]
     kind: String,
     /// What the status says.
-    title: String,
+    title: &'static str,
     /// The HTTP status.
     status: u16,
     /// Which rule: that of the refusal, or one of the door's own like `malformed`, `unauthenticated`, `too-many`,
@@ -28,7 +28,7 @@ pub(crate) struct Problem {
     detail: String,
     /// The refusal as the log has it, for what the core refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<Refused>,
+    refusal: Option<Box<Refused>>,
     /// After how many seconds to come again, where that helps; also in `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
@@ -55,7 +55,7 @@ impl Problem {
     pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:counterfoil:problem:{code}"),
-            title: status.canonical_reason().unwrap_or("problem").to_owned(),
+            title: status.canonical_reason().unwrap_or("problem"),
             status: status.as_u16(),
             code: code.to_owned(),
             detail: detail.into(),
@@ -88,13 +88,13 @@ impl Problem {
             refusal.code.word(),
             format!("refused: {refusal}"),
         );
-        problem.refusal = Some(Refused {
+        problem.refusal = Some(Box::new(Refused {
             code: refusal.code.word().to_owned(),
             why: refusal.why.clone(),
             remedy: refusal.remedy.clone(),
             rule: refusal.rule.clone(),
             clause: refusal.clause.clone(),
-        });
+        }));
         problem
     }
 

@@ -75,7 +75,7 @@ async fn request(State(door): State<Door>, headers: HeaderMap, body: Body) -> An
             grant: using.grant,
             action: using.action,
         },
-        request => Act::Submit(request),
+        request => Act::Submit(Box::new(request)),
     };
     door.carry_out(caller, &headers, &body.0, act).await
 }
@@ -126,7 +126,7 @@ async fn statement(State(door): State<Door>, headers: HeaderMap, body: Body) -> 
         .signer(&request)
         .ok_or_else(|| Problem::malformed("nobody signed it"))?;
     let answer = door
-        .carry_out(caller, &headers, &body.0, Act::Submit(request))
+        .carry_out(caller, &headers, &body.0, Act::Submit(Box::new(request)))
         .await?;
     Ok(answer.into_response())
 }
