@@ -119,6 +119,10 @@ impl Runner {
             if self.frozen(&case)? {
                 return Ok(Stop::Held);
             }
+            // Whoever runs outside comes through a door by itself.
+            if self.is_elsewhere(&case)? {
+                return Ok(Stop::Waits);
+            }
             if let Some(grant) = &case.grant {
                 if grant.used.is_some() {
                     return Ok(Stop::Unknown);
@@ -160,6 +164,22 @@ impl Runner {
             tool: tool.as_deref(),
         };
         Ok(self.engine.read(|s| s.frozen(step).is_some()))
+    }
+
+    /// Whether the next step is that of an agent that runs outside, or an effect that its caller carries out.
+    fn is_elsewhere(&self, case: &Case) -> Result<bool, RunError> {
+        let release = self.release(case)?;
+        let by_caller = |tool: &str| release.team().tools.get(tool).is_some_and(|t| t.by_caller);
+        let duty = match (&case.grant, &case.approval, &case.prepared) {
+            (Some(_), ..) if case.action().is_some_and(|a| by_caller(&a.tool)) => return Ok(true),
+            (Some(_), ..) => Duty::Execute,
+            (None, Some(_), _) => return Ok(false),
+            (None, None, Some(_)) => Duty::Review,
+            (None, None, None) => Duty::Prepare,
+        };
+        let plans = release.team().with_duty(duty);
+        let mut plans = plans.filter_map(|agent| release.agent(&agent.id));
+        Ok(plans.any(|plan| plan.external))
     }
 
     async fn execute(&self, case: &Case, grant: &ItemId) -> Result<(), RunError> {

@@ -1024,19 +1024,23 @@ pub(crate) enum RoleWord {
     Approver,
     Owner,
     Auditor,
+    Intake,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrincipalCommand {
-    /// Add a human with a new signing key, or an agent with a new token.
+    /// Add a human with a new signing key, or an agent or a service with a new token.
     Add {
         /// The id.
         id: String,
         /// A human.
         #[arg(long, conflicts_with = "owner")]
         human: bool,
+        /// A service, like an app that opens cases.
+        #[arg(long, conflicts_with_all = ["owner", "human"])]
+        service: bool,
         /// An agent of this human.
-        #[arg(long, required_unless_present = "human")]
+        #[arg(long, required_unless_present_any = ["human", "service"])]
         owner: Option<String>,
         /// What it may take part as. A human may have all roles from groups.
         #[arg(long = "role", required_unless_present = "human")]

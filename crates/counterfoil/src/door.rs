@@ -102,8 +102,18 @@ impl Door {
         match self {
             Self::Here(site) => Ok(site.engine.docket()),
             Self::There { url, token } => {
-                let answer = fetch(None, &format!("{url}/v1/approvals"), token)?;
-                serde_json::from_value(answer["approvals"].clone()).map_err(Failure::unavailable)
+                let (mut docket, mut cursor) = (Vec::new(), String::new());
+                loop {
+                    let page = format!("{url}/v1/approvals?limit=200{cursor}");
+                    let answer = fetch(None, &page, token)?;
+                    let items: Vec<Waiting> = serde_json::from_value(answer["items"].clone())
+                        .map_err(Failure::unavailable)?;
+                    docket.extend(items);
+                    match answer["next"].as_str() {
+                        Some(next) => cursor = format!("&cursor={next}"),
+                        None => return Ok(docket),
+                    }
+                }
             }
         }
     }

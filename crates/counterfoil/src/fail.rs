@@ -47,6 +47,7 @@ impl From<EngineError> for Failure {
             EngineError::TooLong { .. }
             | EngineError::Canonical(_)
             | EngineError::Missing(_)
+            | EngineError::ByCaller(_)
             | EngineError::NotRotated => Self::usage(e),
             EngineError::Store(_)
             | EngineError::Unreleased { .. }

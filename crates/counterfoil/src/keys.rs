@@ -30,6 +30,11 @@ pub(crate) fn agent_file(dir: &Path, id: &PrincipalId) -> PathBuf {
     dir.join("keys/agents").join(format!("{id}.token"))
 }
 
+/// The file of a service's token.
+pub(crate) fn service_file(dir: &Path, id: &PrincipalId) -> PathBuf {
+    dir.join("keys/services").join(format!("{id}.token"))
+}
+
 /// A human with a key, made now unless its file is there already (from a run that was cut off).
 pub(crate) fn new_human(
     dir: &Path,
@@ -64,10 +69,7 @@ pub(crate) fn new_agent(
     owner: &PrincipalId,
     roles: Vec<Role>,
 ) -> Result<NewPrincipal, Failure> {
-    let token = token(&agent_file(dir, id))?;
-    let proof = Proof::Token {
-        sha256: Digest::of_bytes(token.as_bytes()),
-    };
+    let proof = token_proof(&agent_file(dir, id))?;
     principal(
         id,
         PrincipalKind::Agent,
@@ -76,6 +78,22 @@ pub(crate) fn new_agent(
         "token-1",
         proof,
     )
+}
+
+/// A service with a token, made now unless its file is there already.
+pub(crate) fn new_service(
+    dir: &Path,
+    id: &PrincipalId,
+    roles: Vec<Role>,
+) -> Result<NewPrincipal, Failure> {
+    let proof = token_proof(&service_file(dir, id))?;
+    principal(id, PrincipalKind::Service, roles, None, "token-1", proof)
+}
+
+fn token_proof(file: &Path) -> Result<Proof, Failure> {
+    Ok(Proof::Token {
+        sha256: Digest::of_bytes(token(file)?.as_bytes()),
+    })
 }
 
 /// The token in a file, made now unless it is there already.

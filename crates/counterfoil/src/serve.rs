@@ -72,7 +72,8 @@ pub(crate) async fn serve(
         outside: outside(dir, site.health.clone()),
     })
     .map_err(Failure::unavailable)?;
-    let app = gateway::http::router(Arc::clone(&site.engine), &local).merge(console);
+    let door = gateway::http::router(Arc::clone(&site.engine), &local);
+    let app = door.map_err(Failure::unavailable)?.merge(console);
     let serving = serde_json::to_vec(&Serving { url, public_url }).map_err(Failure::unavailable)?;
     secret::write_secret(&dir.join(SERVING), &serving)?;
 

@@ -9,6 +9,7 @@ mod authority;
 mod cite;
 mod credential;
 mod delegate;
+mod elsewhere;
 mod erase;
 mod execute;
 mod foresee;
@@ -24,6 +25,7 @@ mod permit;
 mod promote;
 mod recommend;
 mod remind;
+mod report;
 mod split;
 mod stages;
 mod threshold;
@@ -181,6 +183,7 @@ impl<'a> Desk<'a> {
             Request::Approve(r) => self.approve(r),
             Request::UseGrant(r) => self.use_grant(r),
             Request::RecordOutcome(r) => self.record_outcome(r),
+            Request::RecordDecision(r) => self.record_decision(r),
             Request::Expire(r) => self.expire(r),
             Request::Triage(r) => self.triage(r),
             Request::RotateLogKey(r) => self.rotate_log_key(r),

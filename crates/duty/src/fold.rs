@@ -642,12 +642,16 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
                 basis: b.basis.clone(),
                 expires: b.expires,
                 used: None,
+                report_by: None,
             });
         }
-        Body::GrantUsed(_) => {
+        Body::GrantUsed(b) => {
             take_part(case, record);
-            case.grant.as_mut().ok_or("no grant was issued")?.used = Some(record.time);
+            let grant = case.grant.as_mut().ok_or("no grant was issued")?;
+            grant.used = Some(record.time);
+            grant.report_by = b.report_by;
         }
+        Body::DecisionRecorded(_) => take_part(case, record),
         Body::OutcomeRecorded(b) => {
             let Request::RecordOutcome(request) = &b.request else {
                 return mismatch();

@@ -31,8 +31,8 @@ impl PrincipalKind {
         let of_agents = matches!(role, Role::Analyst | Role::Reviewer | Role::Executor);
         let of_humans = matches!(role, Role::Approver | Role::Owner);
         match self {
-            Self::Agent => of_agents,
-            Self::Human => role != Role::Service,
+            Self::Agent => of_agents || role == Role::Intake,
+            Self::Human => !matches!(role, Role::Service | Role::Intake),
             Self::Service => !of_agents && !of_humans,
         }
     }
@@ -58,6 +58,8 @@ pub enum Role {
     Admin,
     /// The platform itself: opens cases, records answers, outcomes and expiries.
     Service,
+    /// Opens cases from outside, and does nothing else by that.
+    Intake,
 }
 
 impl Role {
@@ -73,6 +75,7 @@ impl Role {
             Self::Auditor => "auditor",
             Self::Admin => "admin",
             Self::Service => "service",
+            Self::Intake => "intake",
         }
     }
 }

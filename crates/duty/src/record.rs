@@ -552,11 +552,22 @@ bodies! {
         /// Whether nothing goes out, since the environment has simulated effects.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         simulated: bool,
+        /// Where its user carries the effect out: when it must have said what came of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report_by: Option<Time>,
     }
     /// What came of it.
     OutcomeRecorded "outcome.recorded" {
         /// The request.
         request: Request,
+    }
+    /// A decision that was made elsewhere was taken down.
+    DecisionRecorded "decision.recorded" {
+        /// The request.
+        request: Request,
+        /// Digest of its action.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
     }
     /// A request for approval expired.
     ApprovalExpired "approval.expired" {
@@ -713,6 +724,7 @@ impl Body {
             Self::ApprovalGiven(b) => Some(&b.request),
             Self::GrantUsed(b) => Some(&b.request),
             Self::OutcomeRecorded(b) => Some(&b.request),
+            Self::DecisionRecorded(b) => Some(&b.request),
             Self::ApprovalExpired(b) => Some(&b.request),
             Self::GrantExpired(b) => Some(&b.request),
             Self::ExceptionTriaged(b) => Some(&b.request),
@@ -923,6 +935,8 @@ pub enum CaseOutcome {
     Expired,
     /// No action could be formed.
     Referred,
+    /// It was decided elsewhere, and taken down here.
+    Recorded,
 }
 
 impl CaseOutcome {
@@ -936,6 +950,7 @@ impl CaseOutcome {
             Self::Rejected => "rejected",
             Self::Expired => "expired",
             Self::Referred => "referred",
+            Self::Recorded => "recorded",
         }
     }
 }

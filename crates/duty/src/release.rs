@@ -118,6 +118,9 @@ pub struct Tool {
     pub idempotency: Option<String>,
     /// The tool that finds out, by that id, what happened.
     pub lookup: Option<String>,
+    /// Whether whoever uses the grant carries the effect out, in its own process, and reports what came of it; else the
+    /// engine calls a target.
+    pub by_caller: bool,
 }
 
 impl Tool {

@@ -103,6 +103,8 @@ pub enum Request {
     UseGrant(UseGrant),
     /// Record what came of it.
     RecordOutcome(RecordOutcome),
+    /// Take down a decision that was made elsewhere.
+    RecordDecision(RecordDecision),
     /// End what has expired in a case.
     Expire(Expire),
     /// Triage an exception, signed.
@@ -220,6 +222,7 @@ by_type! {
     Approve "approve"
     UseGrant "use_grant"
     RecordOutcome "record_outcome"
+    RecordDecision "record_decision"
     Expire "expire"
     Triage "triage"
     RotateLogKey "rotate_log_key"
@@ -257,6 +260,7 @@ impl Request {
             Self::NoteWaiting(r) => r.approval.case(),
             Self::UseGrant(r) => r.grant.case(),
             Self::RecordOutcome(r) => r.grant.case(),
+            Self::RecordDecision(r) => Some(r.case.clone()),
             Self::Expire(r) => Some(r.case.clone()),
             Self::Triage(r) => r.statement.exception.case(),
             Self::OpenLog(_)
@@ -301,6 +305,31 @@ impl Request {
     #[must_use]
     pub fn signer(&self) -> Option<(&PrincipalId, &CredentialId)> {
         self.proved().map(|(who, with, _)| (who, with))
+    }
+
+    /// Whether the signature that the request carries is `key`'s over its statement; no where it carries none.
+    #[must_use]
+    pub fn holds_under(&self, key: &Proof) -> bool {
+        match self {
+            Self::Approve(r) => r.verify(key).is_ok(),
+            Self::SignThreshold(r) => r.verify(key).is_ok(),
+            Self::SignRelease(r) => r.verify(key).is_ok(),
+            Self::PromoteSigned(r) => r.verify(key).is_ok(),
+            Self::Triage(r) => r.verify(key).is_ok(),
+            Self::PlaceHold(r) => r.verify(key).is_ok(),
+            Self::LiftHold(r) => r.verify(key).is_ok(),
+            Self::RequestErasure(r) => r.verify(key).is_ok(),
+            Self::ConfirmErasure(r) => r.verify(key).is_ok(),
+            Self::Unfreeze(r) => r.verify(key).is_ok(),
+            Self::BreakGlass(r) => r.verify(key).is_ok(),
+            Self::ReviewGlass(r) => r.verify(key).is_ok(),
+            Self::Assess(r) => r.verify(key).is_ok(),
+            Self::Withdraw(r) => r.verify(key).is_ok(),
+            Self::Delegate(r) => r.verify(key).is_ok(),
+            Self::EndDelegation(r) => r.verify(key).is_ok(),
+            // None of the others is signed: a new signed sort that is forgotten here is on nobody's account.
+            _ => false,
+        }
     }
 
     /// The same, with the signature.
@@ -356,6 +385,7 @@ impl Request {
             | Self::Recommend(_)
             | Self::UseGrant(_)
             | Self::RecordOutcome(_)
+            | Self::RecordDecision(_)
             | Self::Expire(_)
             | Self::RotateLogKey(_)
             | Self::EndRetention(_)
@@ -796,6 +826,10 @@ pub enum FoundBy {
     Recovery,
     /// Nothing was called: the environment has simulated effects.
     Simulated,
+    /// Whoever used the grant carried the effect out, and says so.
+    Caller,
+    /// Whoever used the grant was to carry the effect out, and has not said in time what came of it.
+    Overdue,
 }
 
 /// Record what came of a grant.
@@ -813,6 +847,30 @@ pub struct RecordOutcome {
     /// Commitment to the target's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Digest>,
+}
+
+/// A decision that was made, and perhaps carried out, where this log authorised nothing: it is taken down and changes nothing
+/// else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordDecision {
+    /// In which case; it ends with this.
+    pub case: CaseId,
+    /// What was decided.
+    pub stance: Stance,
+    /// The action that it was about, where there was one; its tool need not be one of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// In whole percent.
+    pub confidence: u8,
+    /// In plain sentences; no personal data.
+    pub rationale: String,
+    /// The clauses relied on; each must be one of the release.
+    pub clauses: Vec<ClauseRef>,
+    /// The model that decided, or the name of what did.
+    pub model: String,
+    /// Where it was decided: the name of a system.
+    pub system: String,
 }
 
 /// End what has expired.

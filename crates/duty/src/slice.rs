@@ -167,6 +167,7 @@ impl State {
             | Request::Withdraw(_)
             | Request::UseGrant(_)
             | Request::RecordOutcome(_)
+            | Request::RecordDecision(_)
             | Request::Expire(_)
             | Request::RotateLogKey(_)
             | Request::Freeze(_) => {}

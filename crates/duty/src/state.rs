@@ -523,6 +523,9 @@ pub struct Grant {
     pub expires: Time,
     /// When it was used.
     pub used: Option<Time>,
+    /// Where its user carries the effect out: when it must have said what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_by: Option<Time>,
 }
 
 /// An exception that nobody has triaged.

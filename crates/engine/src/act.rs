@@ -21,8 +21,8 @@ use crate::{Engine, EngineError, Seat, target};
 
 /// How long a grant waits for its level before it is used, which can be tried again; and how long its use waits, which
 /// cannot.
-const BEFORE: Duration = Duration::from_secs(5);
-const AFTER: Duration = Duration::from_secs(30);
+pub(crate) const BEFORE: Duration = Duration::from_secs(5);
+pub(crate) const AFTER: Duration = Duration::from_secs(30);
 
 /// How many clauses a retrieval records.
 const FOUND: usize = 8;
@@ -39,7 +39,7 @@ pub struct Called {
 }
 
 /// What came of a grant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executed {
     /// What is known.
     pub outcome: Outcome,
@@ -119,6 +119,9 @@ impl Engine {
         grant: &ItemId,
         action: Action,
     ) -> Result<Executed, EngineError> {
+        if self.is_by_caller(grant, &action.tool)? {
+            return Err(EngineError::ByCaller(action.tool));
+        }
         if self.simulated(grant)? {
             let (grant, action) = (grant.clone(), action);
             let used = grant.clone();
@@ -170,7 +173,7 @@ impl Engine {
     }
 
     /// What freeze stops the call that a used grant stands for, in words.
-    fn stopped(
+    pub(crate) fn stopped(
         &self,
         grant: &ItemId,
         agent: &PrincipalId,
@@ -377,13 +380,13 @@ impl Engine {
     }
 
     /// The level of durability that the release asks for before this grant is used.
-    fn level(&self, grant: &ItemId) -> Result<Level, EngineError> {
+    pub(crate) fn level(&self, grant: &ItemId) -> Result<Level, EngineError> {
         let tier = self.with_case(grant, |case| case.tier)?;
         Ok(self.release_of(grant)?.team().level(tier))
     }
 
     /// Waits until all that is committed now is at a level; the reason where it does not come to that in time.
-    async fn reach(&self, level: Level, patience: Duration) -> Result<(), String> {
+    pub(crate) async fn reach(&self, level: Level, patience: Duration) -> Result<(), String> {
         let journal = self.journal();
         let size = journal.committed();
         let waited = match level {
@@ -407,20 +410,24 @@ impl Engine {
         Ok(tool.and_then(|t| t.idempotency.clone()))
     }
 
-    fn release_of(&self, item: &ItemId) -> Result<Arc<Release>, EngineError> {
+    pub(crate) fn release_of(&self, item: &ItemId) -> Result<Arc<Release>, EngineError> {
         let digest = self.with_case(item, |case| case.release)?;
         self.release(digest)?
             .ok_or_else(|| EngineError::Missing(item.clone()))
     }
 
-    fn with_case<T>(&self, item: &ItemId, look: impl FnOnce(&Case) -> T) -> Result<T, EngineError> {
+    pub(crate) fn with_case<T>(
+        &self,
+        item: &ItemId,
+        look: impl FnOnce(&Case) -> T,
+    ) -> Result<T, EngineError> {
         self.read(|state| item.case().and_then(|id| state.cases.get(&id)).map(look))
             .ok_or_else(|| EngineError::Missing(item.clone()))
     }
 }
 
 /// A target's words as they stand in a record: one line, not long.
-fn shorten(words: &str) -> String {
+pub(crate) fn shorten(words: &str) -> String {
     let line: String = words
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -430,6 +437,6 @@ fn shorten(words: &str) -> String {
 }
 
 /// The answer's bytes. Not canonical JSON: a target may answer with fractions, which have no exact form there.
-fn json(value: &Value) -> Vec<u8> {
+pub(crate) fn json(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }

@@ -38,6 +38,11 @@ pub enum EngineError {
     /// No target system by that name.
     #[error("no target system is configured for `{0}`; name its server in the configuration")]
     NoTarget(String),
+    /// The tool's effect is carried out by whoever uses the grant, so that the engine calls nobody.
+    #[error(
+        "the effect of `{0}` is its caller's: use the grant, carry it out, and report the outcome"
+    )]
+    ByCaller(String),
     /// There is no such call or grant to act on.
     #[error("`{0}` is not there to act on")]
     Missing(ItemId),

@@ -5,6 +5,7 @@
 
 mod act;
 mod announce;
+mod caller;
 pub mod clock;
 mod docket;
 mod erase;
@@ -18,6 +19,7 @@ pub mod stop;
 pub mod target;
 
 pub use act::{Called, Executed};
+pub use caller::Begun;
 pub use docket::Waiting;
 pub use error::EngineError;
 pub use recover::Recovered;

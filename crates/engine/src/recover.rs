@@ -26,7 +26,7 @@ impl Engine {
     /// [`EngineError`] where the log or the target's configuration does not allow it.
     pub async fn recover(&self) -> Result<Recovered, EngineError> {
         let mut done = Recovered::default();
-        for grant in self.read(|state| grants(state, None)) {
+        for grant in self.read(|state| grants(state, None, false)) {
             if self.simulated(&grant)? {
                 self.simulate(&grant).await?;
                 continue;
@@ -37,7 +37,7 @@ impl Engine {
                 .await?;
             done.unknown += 1;
         }
-        for grant in self.read(|state| grants(state, Some(Outcome::Unknown))) {
+        for grant in self.read(|state| grants(state, Some(Outcome::Unknown), true)) {
             match self.settle(&grant).await? {
                 Outcome::Unknown => done.open += 1,
                 Outcome::Succeeded | Outcome::Failed => done.settled += 1,
@@ -94,6 +94,7 @@ impl Engine {
                 Err(e) => return Err(e),
             }
         }
+        self.note_unreported(now).await?;
         let mut ended = 0;
         for case in due {
             match self
@@ -110,9 +111,14 @@ impl Engine {
     }
 }
 
-/// Used grants with this outcome.
-fn grants(state: &State, outcome: Option<Outcome>) -> Vec<ItemId> {
+/// Used grants with this outcome; those whose user carries the effect out only where they are wanted `too`: while its time to
+/// report runs it may still be at work.
+fn grants(state: &State, outcome: Option<Outcome>, too: bool) -> Vec<ItemId> {
     let cases = state.cases.values().filter(|case| case.outcome == outcome);
-    let used = cases.filter_map(|case| case.grant.as_ref().filter(|g| g.used.is_some()));
+    let used = cases.filter_map(|case| {
+        case.grant
+            .as_ref()
+            .filter(|g| g.used.is_some() && (too || g.report_by.is_none()))
+    });
     used.map(|g| g.id.clone()).collect()
 }

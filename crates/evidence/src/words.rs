@@ -6,7 +6,7 @@ use duty::{
     principal::Proof,
     quorum,
     record::{Basis, Body, Record},
-    request::Request,
+    request::{FoundBy, Request},
     statement::Choice,
 };
 
@@ -123,7 +123,13 @@ pub fn describe(record: &Record) -> String {
                 "`{who}` uses {} to call {}, simulated",
                 r.grant, r.action.tool
             ),
-            Request::UseGrant(r) => format!("`{who}` uses {} to call {}", r.grant, r.action.tool),
+            Request::UseGrant(r) => match b.report_by {
+                Some(by) => format!(
+                    "`{who}` uses {} to carry out {}, and reports by {by}",
+                    r.grant, r.action.tool
+                ),
+                None => format!("`{who}` uses {} to call {}", r.grant, r.action.tool),
+            },
             _ => odd(record),
         },
         Body::GlassBroken(b) => {
@@ -323,6 +329,22 @@ fn asked(record: &Record, request: &Request) -> String {
                 .unwrap_or_default(),
             r.rationale
         ),
+        Request::RecordDecision(r) => format!(
+            "`{who}` took down that {} decided to {} ({} %, {}): {}",
+            r.system,
+            r.stance.word(),
+            r.confidence,
+            r.model,
+            r.rationale
+        ),
+        Request::RecordOutcome(r) if r.found_by == FoundBy::Caller => {
+            format!(
+                "{}: `{who}` reports {}: {}",
+                r.grant,
+                r.outcome.word(),
+                r.detail
+            )
+        }
         Request::RecordOutcome(r) => format!("{}: {}: {}", r.grant, r.outcome.word(), r.detail),
         Request::Triage(r) => format!(
             "`{}` triaged {}: {}",

@@ -1,225 +1,138 @@
-//! The HTTP door: requests of the core as JSON, and what waits for humans.
+//! The HTTP door: routes for what agents, services and people ask, each described where it is routed.
 //!
 //! Agents and services come with a bearer token. Humans come with a signature: a signed statement is its own proof, and the
 //! door adds nothing to it. Whoever may read the data directory's `keys` may speak for its two local services.
+//!
+//! | module | what |
+//! |---|---|
+//! | `describe` | routes with their OpenAPI description |
+//! | `door` | who asks; keys of retries; rates |
+//! | `act` | what a route does, carried out or told again from the log |
+//! | `cases`, `grants`, `approvals`, `exceptions`, `policy`, `raw` | the routes |
+//! | `events` | what happens to approvals, as server-sent events |
+//! | `replay`, `limit`, `page`, `problem`, `shape` | idempotency keys, rates, pages, errors, schemas |
+
+mod act;
+mod approvals;
+mod cases;
+mod describe;
+mod door;
+mod events;
+mod exceptions;
+mod grants;
+mod limit;
+mod page;
+mod policy;
+mod problem;
+mod raw;
+mod replay;
+mod shape;
 
 use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::any,
 };
-use duty::{name::ItemId, request::Request};
-use engine::{Engine, EngineError, Seat};
-use serde::{Deserialize, Serialize};
+use engine::Engine;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
+
+pub use raw::Sent;
+
+use describe::{Api, Operation};
+use door::Door;
+use problem::Problem;
 
 /// The longest body that is read, in bytes.
 const LONGEST_BODY: usize = 256 * 1024;
 
-/// What the door holds.
-#[derive(Clone)]
-struct Door {
-    engine: Arc<Engine>,
-    local: Arc<str>,
-}
-
-/// A request as it is sent to `POST /v1/requests`.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sent {
-    /// For the holder of the local token: which local service speaks, `admin` or `engine`.
-    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
-    pub speaks_as: Option<String>,
-    /// What is asked.
-    pub request: Request,
-}
+/// What a route answers.
+type Answer = Result<Response, Problem>;
 
 /// The door's routes. `local` is the token of the process that owns the data directory.
-pub fn router(engine: Arc<Engine>, local: &str) -> Router {
-    Router::new()
-        .route("/v1/requests", post(request))
-        .route("/v1/approvals", get(approvals))
-        .route("/v1/approvals/{id}", get(approval))
-        .route("/v1/status", get(status))
+///
+/// # Errors
+/// In words, where the data directory's `api.toml` or `door.db` cannot be used.
+pub fn router(engine: Arc<Engine>, local: &str) -> Result<Router, String> {
+    let door = Door::open(engine, local)?;
+    let (routes, _) = api();
+    Ok(routes
+        .route("/v1/{*rest}", any(nowhere))
+        .method_not_allowed_fallback(not_so)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .with_state(Door {
-            engine,
-            local: local.into(),
-        })
+        .with_state(door))
 }
 
-async fn request(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    body: Result<Json<Sent>, axum::extract::rejection::JsonRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Json(sent) =
-        body.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "malformed", e.body_text()))?;
-    let seat = door.seat(&headers, &sent)?;
-    let engine = &door.engine;
-    let answer = match sent.request {
-        Request::Call(call) => {
-            let called = engine.call(&seat, &call.case, call.action).await?;
-            match called.answer {
-                Ok(value) => json!({"call": called.call, "answer": value}),
-                Err(problem) => json!({"call": called.call, "problem": problem}),
-            }
-        }
-        // What retrieval finds is never an agent's to say.
-        Request::Retrieve(ask) => {
-            let found = engine.retrieve(&seat, &ask.case, &ask.query).await?;
-            json!({"ranking": found})
-        }
-        Request::UseGrant(using) => {
-            let done = engine.execute(&seat, &using.grant, using.action).await?;
-            json!({"outcome": done.outcome, "detail": done.detail})
-        }
-        request => {
-            let records = engine.submit(&seat, request).await?;
-            json!({"records": records})
-        }
-    };
-    Ok(Json(answer))
+/// The OpenAPI 3.1 document that describes the API; `/v1/openapi.json` serves it.
+#[must_use]
+pub fn description() -> Value {
+    api().1
 }
 
-async fn approvals(State(door): State<Door>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    door.reader(&headers)?;
-    Ok(Json(json!({"approvals": door.engine.docket()})))
-}
-
-async fn approval(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    door.reader(&headers)?;
-    let missing = || {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "wrong-state",
-            format!("no approval `{id}` waits"),
+fn api() -> (Router<Door>, Value) {
+    let api = Api::new()
+        .route(
+            Operation::get::<Value>("/v1/openapi.json", "describe", "This description.").open(),
+            described,
         )
-    };
-    let item: ItemId = id.parse().map_err(|_| missing())?;
-    let waiting = door.engine.waiting(&item).ok_or_else(missing)?;
-    Ok(Json(json!(waiting)))
+        .route(
+            Operation::get::<Status>("/v1/status", "status", "How the log stands.").open(),
+            status,
+        );
+    let api = raw::routes(api);
+    let api = cases::routes(api);
+    let api = grants::routes(api);
+    let api = approvals::routes(api);
+    let api = events::routes(api);
+    let api = exceptions::routes(api);
+    policy::routes(api).finish()
+}
+
+async fn described() -> Json<Value> {
+    Json(description())
+}
+
+/// How the log stands.
+#[derive(Serialize, JsonSchema)]
+struct Status {
+    /// Its origin.
+    origin: Option<String>,
+    /// Records decided.
+    size: u64,
+    /// Records on the disk.
+    committed: u64,
+    /// Records under the published checkpoint.
+    published: u64,
+    /// Why nothing more can be written, where that is so.
+    failure: Option<String>,
 }
 
 async fn status(State(door): State<Door>) -> Json<Value> {
     let journal = door.engine.journal();
     let (size, origin) = door.engine.read(|s| (s.size, s.origin.clone()));
-    Json(json!({
-        "origin": origin,
-        "size": size,
-        "committed": journal.committed(),
-        "published": journal.published(),
-        "failure": journal.failure(),
+    Json(json!(Status {
+        origin,
+        size,
+        committed: journal.committed(),
+        published: journal.published(),
+        failure: journal.failure(),
     }))
 }
 
-impl Door {
-    fn seat(&self, headers: &HeaderMap, sent: &Sent) -> Result<Seat, Problem> {
-        if let Some((principal, credential)) = sent.request.signer() {
-            return Ok(Seat {
-                principal: principal.clone(),
-                credential: credential.clone(),
-            });
-        }
-        let token = bearer(headers)?;
-        if self.is_local(token) {
-            return match sent.speaks_as.as_deref() {
-                Some(engine::ADMIN) => Ok(Seat::admin()),
-                Some(engine::ENGINE) => Ok(Seat::engine()),
-                _ => Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "malformed",
-                    "the local token needs `as`: `admin` or `engine`".to_owned(),
-                )),
-            };
-        }
-        Ok(self.engine.authenticate(token)?)
-    }
-
-    fn reader(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let token = bearer(headers)?;
-        if !self.is_local(token) {
-            self.engine.authenticate(token)?;
-        }
-        Ok(())
-    }
-
-    /// Compared by digest, so that the time it takes tells nothing of the token.
-    fn is_local(&self, token: &str) -> bool {
-        let digest = |s: &str| duty::canonical::Digest::of_bytes(s.as_bytes());
-        digest(token) == digest(&self.local)
-    }
+async fn nowhere() -> Response {
+    Problem::missing("there is no such route; `/v1/openapi.json` lists them").into_response()
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
-    headers
-        .get(header::AUTHORIZATION)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("Bearer "))
-        .ok_or_else(|| EngineError::Unauthenticated.into())
-}
-
-/// An error as `application/problem+json` (RFC 9457).
-#[derive(Debug)]
-struct Problem {
-    status: StatusCode,
-    body: Value,
-}
-
-impl Problem {
-    fn new(status: StatusCode, code: &str, detail: String) -> Self {
-        Self {
-            status,
-            body: json!({"title": status.canonical_reason(), "status": status.as_u16(), "code": code, "detail": detail}),
-        }
-    }
-}
-
-impl From<EngineError> for Problem {
-    fn from(e: EngineError) -> Self {
-        let detail = e.to_string();
-        match e {
-            EngineError::Refused(refusal) => {
-                let mut problem = Self::new(StatusCode::FORBIDDEN, refusal.code.word(), detail);
-                problem.body["refusal"] = json!(refusal);
-                problem
-            }
-            EngineError::Unauthenticated => {
-                Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
-            }
-            EngineError::TooLong { .. } => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", detail)
-            }
-            EngineError::Missing(_) => Self::new(StatusCode::NOT_FOUND, "wrong-state", detail),
-            EngineError::Canonical(_) | EngineError::NotRotated => {
-                Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
-            }
-            EngineError::Store(_)
-            | EngineError::Unreleased { .. }
-            | EngineError::NotErased { .. }
-            | EngineError::Stop { .. }
-            | EngineError::Embedder(_)
-            | EngineError::Retrieval(_)
-            | EngineError::Release { .. }
-            | EngineError::Fold(_)
-            | EngineError::NoTarget(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-            }
-        }
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, kind, self.body.to_string()).into_response()
-    }
+async fn not_so() -> Response {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "the route takes another method; `/v1/openapi.json` says which",
+    )
+    .into_response()
 }

@@ -1,4 +1,5 @@
 //! The door for anybody's agents, and the way out to target systems.
 
+mod feed;
 pub mod http;
 pub mod upstream;

@@ -218,6 +218,7 @@ impl World {
                         facts: Vec::new(),
                         idempotency: Some("key".to_owned()),
                         lookup: None,
+                        by_caller: false,
                     },
                 )]),
                 courses: Vec::new(),

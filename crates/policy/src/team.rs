@@ -34,6 +34,8 @@ pub struct AgentPlan {
     pub reads: Vec<Template>,
     /// The action that it recommends, where all that it needs is known.
     pub action: Option<Template>,
+    /// Whether it runs outside: it comes through a door by itself, and the built-in runner leaves its part alone.
+    pub external: bool,
 }
 
 /// What `team.toml` says.
@@ -153,6 +155,7 @@ enum OneOrMore {
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum WrittenModel {
     Rules { table: String },
+    External { id: String },
 }
 
 #[derive(Deserialize)]
@@ -175,6 +178,15 @@ struct WrittenTool {
     facts: WrittenFacts,
     idempotency: Option<String>,
     lookup: Option<String>,
+    effect_by: Option<EffectBy>,
+}
+
+/// Who carries the effect of a tool out.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EffectBy {
+    Engine,
+    Caller,
 }
 
 /// Names alone, or with their types.
@@ -381,7 +393,17 @@ impl Check<'_> {
         let prompt = self.needs(&place, "prompts/", &agent.prompt);
         let prompt = prompt.unwrap_or_default();
         file.prompts.insert(agent.prompt);
+        let external = matches!(agent.model, Some(WrittenModel::External { .. }));
         let model = match agent.model {
+            Some(WrittenModel::External { id }) => {
+                if family(&id).is_none_or(|f| f.is_empty() || f == "rules") {
+                    self.wrong(
+                        &place,
+                        format!("the model `{id}` of an external agent is named `<family>/<model>`, like `openai/gpt-5.1`; `rules` is the built-in one"),
+                    );
+                }
+                Some(id)
+            }
             Some(WrittenModel::Rules { table }) => {
                 let text = self.needs(&place, "tables/", &table);
                 file.tables.insert(agent.id.clone(), table);
@@ -463,6 +485,7 @@ impl Check<'_> {
                 prompt,
                 reads,
                 action,
+                external,
             },
         );
     }
@@ -639,7 +662,21 @@ impl Check<'_> {
                     "facts are taken from tools without effect".to_owned(),
                 );
             }
-            if t.effect != t.idempotency.is_some() {
+            let by_caller = t.effect_by == Some(EffectBy::Caller);
+            if t.effect_by.is_some() && !t.effect {
+                self.wrong(
+                    &place,
+                    "has no effect that anybody carries out; leave `effect_by` out".to_owned(),
+                );
+            }
+            if by_caller && t.idempotency.is_some() {
+                self.wrong(
+                    &place,
+                    "the engine does not call it, so that it cannot fill `idempotency`; leave it out: its caller gets the grant's id"
+                        .to_owned(),
+                );
+            }
+            if !by_caller && t.effect != t.idempotency.is_some() {
                 self.wrong(
                     &place,
                     "a tool with an effect needs `idempotency`, and only such a tool: without it a lost answer could not be looked up".to_owned(),
@@ -670,6 +707,7 @@ impl Check<'_> {
                 facts,
                 idempotency: t.idempotency,
                 lookup: t.lookup,
+                by_caller,
             };
             if tools.insert(t.name, tool).is_some() {
                 self.wrong(&place, "is there twice".to_owned());

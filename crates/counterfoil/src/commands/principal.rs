@@ -24,11 +24,22 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
         PrincipalCommand::Add {
             id,
             human: _,
+            service,
             owner,
             roles,
             attributes,
             dir,
-        } => add(&dir.dir, &id, owner.as_deref(), &roles, &attributes).await,
+        } => {
+            add(
+                &dir.dir,
+                &id,
+                service,
+                owner.as_deref(),
+                &roles,
+                &attributes,
+            )
+            .await
+        }
         PrincipalCommand::Set {
             id,
             attributes,
@@ -86,6 +97,7 @@ fn said(attributes: &[String]) -> Result<Attributes, Failure> {
 async fn add(
     dir: &Path,
     id: &str,
+    service: bool,
     owner: Option<&str>,
     roles: &[RoleWord],
     attributes: &[String],
@@ -95,6 +107,10 @@ async fn add(
     let roles = roles.iter().map(|r| role(*r)).collect();
     let door = Door::open(dir).await?;
     let (mut new, file) = match owner {
+        None if service => (
+            keys::new_service(dir, &id, roles)?,
+            keys::service_file(dir, &id),
+        ),
         None => (
             keys::new_human(dir, &id, roles)?,
             keys::person_file(dir, &id),
@@ -170,6 +186,7 @@ fn role(word: RoleWord) -> Role {
         RoleWord::Approver => Role::Approver,
         RoleWord::Owner => Role::Owner,
         RoleWord::Auditor => Role::Auditor,
+        RoleWord::Intake => Role::Intake,
     }
 }
 

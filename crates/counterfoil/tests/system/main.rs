@@ -1,6 +1,7 @@
 //! The real binary with its real target systems, as users and attackers meet it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api;
 mod archive;
 mod attacks;
 mod change;

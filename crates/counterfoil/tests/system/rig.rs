@@ -170,6 +170,21 @@ impl Server {
         )
     }
 
+    /// `GET` with a bearer token; the status and the answer.
+    pub(crate) fn get(&self, token: &str, path: &str) -> (u16, Value) {
+        let mut answer = agent()
+            .get(format!("{}{path}", self.url))
+            .header("authorization", format!("Bearer {token}"))
+            .call()
+            .unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
+    }
+
     /// Expects a refusal with this code; and that the log has it too.
     #[track_caller]
     pub(crate) fn refused(&self, token: &str, request: &Value, code: &str) {
@@ -219,15 +234,17 @@ impl Server {
 
     /// What waits for humans.
     pub(crate) fn waiting(&self) -> Vec<Value> {
-        let agent = agent();
-        let mut answer = agent
-            .get(format!("{}/v1/approvals", self.url))
-            .header("authorization", format!("Bearer {}", self.local()))
-            .call()
-            .unwrap();
-        let value: Value =
-            serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
-        value["approvals"].as_array().unwrap().clone()
+        let (mut waiting, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/approvals?limit=200{cursor}");
+            let (status, page) = self.get(&self.local(), &path);
+            assert_eq!(status, 200, "{page}");
+            waiting.extend(page["items"].as_array().unwrap().clone());
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return waiting,
+            }
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::Withdraw(_)
         | Request::EndDelegation(_)
         | Request::RecordOutcome(_)
+        | Request::RecordDecision(_)
         | Request::RotateLogKey(_)
         | Request::RecordControlTests(_) => false,
         Request::OpenLog(_)

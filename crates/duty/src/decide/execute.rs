@@ -6,6 +6,7 @@ use super::{
     gather::{ask, known_tool},
     keep::malformed,
     permit::permitted,
+    report::reported_in_turn,
 };
 use crate::{
     freeze::Step,
@@ -66,12 +67,15 @@ impl Desk<'_> {
         let rule = permitted(&heard)?;
         let place = Place::case(&id, case);
         let clauses = self.cited(&place, rule.clause.as_deref());
+        let simulated = case.env.simulated();
+        let by_caller = tool.by_caller && !simulated;
         let body = GrantUsed {
             request: self.request(),
             digest,
             rule,
             level: rules.team().level(case.tier),
-            simulated: case.env.simulated(),
+            simulated,
+            report_by: by_caller.then(|| self.report_by(rules)),
         };
         self.write(place, Some(Role::Executor), clauses, body);
         Ok(())
@@ -156,8 +160,8 @@ impl Desk<'_> {
     }
 
     pub(super) fn record_outcome(&mut self, request: &RecordOutcome) -> Ruled {
-        self.holds(Role::Service)?;
         let (id, case) = self.item_case(&request.grant)?;
+        let role = self.reports(case, request)?;
         let grant = issued(case, &request.grant)?;
         if grant.used.is_none() {
             return Err(Refusal::new(
@@ -166,19 +170,10 @@ impl Desk<'_> {
                 "an outcome follows the use of its grant",
             ));
         }
-        let simulated = case.env.simulated();
-        let fits = simulated == (request.found_by == FoundBy::Simulated)
-            && matches!(
-                (case.outcome, request.outcome, request.found_by),
-                (None, Outcome::Unknown, FoundBy::Answer | FoundBy::Recovery)
-                    | (None, Outcome::Succeeded | Outcome::Failed, FoundBy::Answer)
-                    | (None, Outcome::Succeeded, FoundBy::Simulated)
-                    | (
-                        Some(Outcome::Unknown),
-                        Outcome::Succeeded | Outcome::Failed,
-                        FoundBy::Lookup
-                    )
-            );
+        let fits = match grant.report_by {
+            Some(by) => reported_in_turn(case, request, by <= self.now),
+            None => answered_in_turn(case, request),
+        };
         if !fits {
             return Err(Refusal::new(
                 Code::WrongState,
@@ -194,12 +189,7 @@ impl Desk<'_> {
         let body = OutcomeRecorded {
             request: self.request(),
         };
-        self.write(
-            Place::case(&id, case),
-            Some(Role::Service),
-            Vec::new(),
-            body,
-        );
+        self.write(Place::case(&id, case), Some(role), Vec::new(), body);
         match request.outcome {
             Outcome::Succeeded => {
                 self.close(&id, case, CaseOutcome::Executed, request.detail.clone());
@@ -271,6 +261,23 @@ impl Desk<'_> {
             self.write(Place::case(id, case), Some(Role::Service), Vec::new(), body);
         }
     }
+}
+
+/// What the engine may say of an effect that it called for itself.
+fn answered_in_turn(case: &Case, request: &RecordOutcome) -> bool {
+    let simulated = case.env.simulated();
+    simulated == (request.found_by == FoundBy::Simulated)
+        && matches!(
+            (case.outcome, request.outcome, request.found_by),
+            (None, Outcome::Unknown, FoundBy::Answer | FoundBy::Recovery)
+                | (None, Outcome::Succeeded | Outcome::Failed, FoundBy::Answer)
+                | (None, Outcome::Succeeded, FoundBy::Simulated)
+                | (
+                    Some(Outcome::Unknown),
+                    Outcome::Succeeded | Outcome::Failed,
+                    FoundBy::Lookup
+                )
+        )
 }
 
 fn issued<'c>(case: &'c Case, id: &ItemId) -> Result<&'c Grant, Refusal> {

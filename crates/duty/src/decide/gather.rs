@@ -17,7 +17,7 @@ use crate::{
 
 impl Desk<'_> {
     pub(super) fn open_case(&mut self, request: &OpenCase) -> Ruled {
-        self.holds(Role::Service)?;
+        let role = self.opens_cases()?;
         let id = &request.case;
         if self.state.cases.contains_key(id) || self.state.closed.contains_key(id) {
             return Err(Refusal::new(
@@ -60,8 +60,23 @@ impl Desk<'_> {
         let body = CaseOpened {
             request: self.request(),
         };
-        self.write(place, Some(Role::Service), Vec::new(), body);
+        self.write(place, Some(role), Vec::new(), body);
         Ok(())
+    }
+
+    /// The role by which the principal opens cases.
+    fn opens_cases(&self) -> Result<Role, Refusal> {
+        let held = &self.principal()?.roles;
+        let role = [Role::Service, Role::Intake]
+            .into_iter()
+            .find(|role| held.contains(role));
+        role.ok_or_else(|| {
+            Refusal::new(
+                Code::NotYourDuty,
+                format!("`{}` takes no cases in", self.submission.principal),
+                "let a principal with the role intake open the case, or add one with it",
+            )
+        })
     }
 
     pub(super) fn call(&mut self, request: &Call) -> Ruled {

@@ -303,7 +303,7 @@ fn well_formed(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
         return Err(Refusal::new(
             code,
             format!("`{id}` cannot hold the role {}", role.word()),
-            "approvers and owners are humans; agents prepare, review or execute",
+            "approvers and owners are humans; agents prepare, review or execute; agents and services take cases in",
         ));
     }
     if (new.kind == PrincipalKind::Agent) != new.owner.is_some() {

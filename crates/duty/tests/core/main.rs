@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod approvals;
+mod caller;
 mod citing;
 mod conflicts;
 mod credentials;
 mod delegations;
 mod duties;
+mod elsewhere;
 mod erasure;
 mod fatigue;
 mod foresee;

@@ -100,6 +100,7 @@ impl TestRules {
             facts: vec!["id".to_owned(), "related".to_owned()],
             idempotency: effect.then(|| "key".to_owned()),
             lookup: effect.then(|| "bank.find".to_owned()),
+            by_caller: false,
         };
         let quorum = |humans| {
             let stage = Stage {

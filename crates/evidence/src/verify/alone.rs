@@ -1,6 +1,7 @@
 //! What can be judged of a record by itself, and so on any thread.
 
 use duty::{
+    action::Action,
     canonical::Digest,
     principal::Proof,
     record::{Body, Record},
@@ -50,12 +51,10 @@ fn contained(record: &Record) -> Result<(), String> {
             Digest::of(&r.files).map_err(|e| e.to_string())?,
         ),
         (Body::RecommendationMade(b), Some(Request::Recommend(r))) => {
-            let action = r.action.as_ref().map(|a| a.digest()).transpose();
-            if action.map_err(|e| e.to_string())? == b.digest {
-                Ok(())
-            } else {
-                Err("its digest is not that of the recommended action".to_owned())
-            }
+            same_action(b.digest, r.action.as_ref())
+        }
+        (Body::DecisionRecorded(b), Some(Request::RecordDecision(r))) => {
+            same_action(b.digest, r.action.as_ref())
         }
         (Body::GrantUsed(b), Some(Request::UseGrant(r))) => same(
             "the action",
@@ -67,10 +66,20 @@ fn contained(record: &Record) -> Result<(), String> {
             | Body::FileRecorded(_)
             | Body::ReleaseBuilt(_)
             | Body::RecommendationMade(_)
+            | Body::DecisionRecorded(_)
             | Body::GrantUsed(_),
             _,
         ) => Err("its request is not of its kind".to_owned()),
         _ => Ok(()),
+    }
+}
+
+fn same_action(recorded: Option<Digest>, action: Option<&Action>) -> Result<(), String> {
+    let digest = action.map(Action::digest).transpose();
+    if digest.map_err(|e| e.to_string())? == recorded {
+        Ok(())
+    } else {
+        Err("its digest is not that of its action".to_owned())
     }
 }
 

@@ -1,0 +1,249 @@
+//! Who asks, whether they may now, and how what they ask is carried out once.
+
+use std::{str::FromStr, sync::Arc};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Request as HttpRequest},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::IntoResponse,
+};
+use duty::{canonical::Digest, request::Request};
+use engine::{Engine, EngineError, Seat};
+use serde::de::DeserializeOwned;
+
+use super::{
+    Answer,
+    act::Act,
+    limit::{Meter, Payer},
+    problem::Problem,
+    replay::{Keys, Known, key_of},
+};
+
+/// What the door holds.
+#[derive(Clone)]
+pub(super) struct Door(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) engine: Arc<Engine>,
+    local: Digest,
+    keys: Keys,
+    meter: Meter,
+}
+
+impl std::ops::Deref for Door {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// Who asks, and on whose account.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) seat: Seat,
+    payer: Payer,
+}
+
+impl Door {
+    pub(super) fn open(engine: Arc<Engine>, local: &str) -> Result<Self, String> {
+        let dir = engine.dir().path();
+        let (keys, meter) = (Keys::open(dir)?, Meter::open(dir)?);
+        Ok(Self(Arc::new(Inner {
+            local: Digest::of_bytes(local.as_bytes()),
+            keys,
+            meter,
+            engine,
+        })))
+    }
+
+    /// Who sends a request that nobody signed. `speaks_as` is for the holder of the local token.
+    pub(super) fn caller(
+        &self,
+        headers: &HeaderMap,
+        speaks_as: Option<&str>,
+    ) -> Result<Caller, Problem> {
+        let token = bearer(headers)?;
+        if self.is_local(token) {
+            let seat = match speaks_as {
+                Some(engine::ADMIN) => Seat::admin(),
+                Some(engine::ENGINE) => Seat::engine(),
+                _ => {
+                    return Err(Problem::malformed(
+                        "the local token needs `as`: `admin` or `engine`",
+                    ));
+                }
+            };
+            let payer = Payer::Local;
+            return Ok(Caller { seat, payer });
+        }
+        let seat = self.engine.authenticate(token)?;
+        let payer = Payer::Proved(seat.clone());
+        Ok(Caller { seat, payer })
+    }
+
+    /// Who sends a request to a route of its own: the local token speaks for the engine there.
+    pub(super) fn agent(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        self.caller(headers, Some(engine::ENGINE))
+    }
+
+    /// Who signed a request: as the statement says, whether or not that holds. The core decides, and a signature that does not
+    /// hold is on nobody's account.
+    pub(super) fn signer(&self, request: &Request) -> Option<Caller> {
+        let (principal, credential) = request.signer()?;
+        let seat = Seat {
+            principal: principal.clone(),
+            credential: credential.clone(),
+        };
+        let proved = self.engine.read(|state| {
+            let person = state.principals.get(principal);
+            person.and_then(|p| p.key(credential)).cloned()
+        });
+        let holds = proved.is_some_and(|key| request.holds_under(&key));
+        let payer = if holds {
+            Payer::Proved(seat.clone())
+        } else {
+            Payer::Unproved
+        };
+        Some(Caller { seat, payer })
+    }
+
+    /// Whoever has a token may read.
+    pub(super) fn reader(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let token = bearer(headers)?;
+        if !self.is_local(token) {
+            let seat = self.engine.authenticate(token)?;
+            self.meter.admit(&Payer::Proved(seat))?;
+        }
+        Ok(())
+    }
+
+    /// Carries it out, once for each key, within its rate. It goes on where the client goes away.
+    pub(super) async fn carry_out(
+        &self,
+        caller: Caller,
+        headers: &HeaderMap,
+        body: &[u8],
+        act: Act,
+    ) -> Answer {
+        self.meter.admit(&caller.payer)?;
+        let key = key_of(headers)?.map(str::to_owned);
+        let (door, body) = (self.clone(), Digest::of_bytes(body));
+        let task = tokio::spawn(async move { door.once(caller, key, body, act).await });
+        task.await
+            .map_err(|e| Problem::unavailable(format!("the request ended badly: {e}")))?
+    }
+
+    async fn once(&self, caller: Caller, key: Option<String>, body: Digest, act: Act) -> Answer {
+        let Caller { seat, payer } = caller;
+        let engine = &self.engine;
+        let Some(key) = key else {
+            return self.perform(&seat, &payer, act).await;
+        };
+        // In a signer's name anybody can send anything: such a key is known with its body alone.
+        let scope = match &payer {
+            Payer::Unproved => format!("body {body}"),
+            Payer::Local | Payer::Proved(_) => seat.principal.to_string(),
+        };
+        let flight = self.keys.take(&scope, &key)?;
+        let size = engine.read(|state| state.size);
+        if let Known::Since(since) = flight.note(body, size, engine.now())?
+            && let Some(before) = act.recall(engine, &seat, since).await?
+        {
+            let mut answer = before.map(Json)?.into_response();
+            let told = header::HeaderValue::from_static("true");
+            answer.headers_mut().insert("idempotent-replayed", told);
+            return Ok(answer);
+        }
+        let done = self.perform(&seat, &payer, act).await;
+        if done.as_ref().is_err_and(|problem| !problem.is_refusal()) {
+            flight.forget();
+        }
+        done
+    }
+
+    async fn perform(&self, seat: &Seat, payer: &Payer, act: Act) -> Answer {
+        let done = act.perform(&self.engine, seat).await;
+        if done.as_ref().is_err_and(Problem::is_refusal) {
+            self.meter.refused(payer);
+        }
+        Ok(Json(done?).into_response())
+    }
+
+    /// Compared by digest, so that the time it takes tells nothing of the token.
+    fn is_local(&self, token: &str) -> bool {
+        Digest::of_bytes(token.as_bytes()) == self.local
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("Bearer "))
+        .ok_or_else(|| EngineError::Unauthenticated.into())
+}
+
+/// A body's bytes, said to be JSON.
+pub(super) struct Body(pub(super) Bytes);
+
+impl Body {
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.0).map_err(|e| Problem::malformed(format!("the body: {e}")))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: HttpRequest, state: &S) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "the body is JSON: send it as `application/json`",
+            ));
+        }
+        match Bytes::from_request(request, state).await {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(e) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-long",
+                format!("a body has at most {} bytes", super::LONGEST_BODY),
+            )),
+            Err(e) => Err(Problem::malformed(e.body_text())),
+        }
+    }
+}
+
+/// A name in the path.
+pub(super) struct Id<T>(pub(super) T);
+
+impl<T: FromStr<Err = String> + Send, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = text.map_err(|e| Problem::malformed(e.body_text()))?;
+        text.parse().map(Self).map_err(Problem::missing)
+    }
+}
+
+/// The query of a URL.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query
+            .map(|query| Self(query.0))
+            .map_err(|e| Problem::malformed(e.body_text()))
+    }
+}
