@@ -1,6 +1,6 @@
 //! Decisions that were made elsewhere: taken down as such, in a case of their own that ends with them. They authorise nothing.
 
-use super::{Desk, Place, Ruled, gather::exists, keep::malformed};
+use super::{Desk, Place, Ruled, cite::in_force, keep::malformed};
 use crate::{
     principal::Duty,
     record::{CaseOutcome, DecisionRecorded},
@@ -43,7 +43,7 @@ impl Desk<'_> {
             ));
         }
         for cited in &request.clauses {
-            exists(rules, cited)?;
+            in_force(rules, cited, self.now)?;
         }
         let digest = match &request.action {
             Some(action) => Some(action.digest().map_err(|e| malformed(e.to_string()))?),
