@@ -18,10 +18,7 @@ use std::{
 use duty::{decide, release::Rules, release_for, request::Submission, state::State};
 use evidence::{Index, Query, ReperformOptions, Vault, case_story, open, reperform, verify};
 
-use crate::{
-    everything::History,
-    world::name,
-};
+use crate::{everything::History, world::name};
 
 /// As the binary's.
 #[global_allocator]

@@ -5,7 +5,6 @@
 mod hands;
 mod people;
 
-
 use duty::{
     canonical::Digest,
     freeze::Scope,
@@ -89,7 +88,10 @@ impl History {
     pub(crate) fn kinds(&self) -> Vec<(&'static str, usize)> {
         let records = self.world.records.iter();
         let count = |kind: &str| records.clone().filter(|r| r.body.kind() == kind).count();
-        Body::KINDS.iter().map(|kind| (*kind, count(kind))).collect()
+        Body::KINDS
+            .iter()
+            .map(|kind| (*kind, count(kind)))
+            .collect()
     }
 
     /// Writes it as a log, with its keys' statement.
@@ -130,7 +132,8 @@ pub(crate) fn happen(dir: &std::path::Path, cases: usize) -> History {
 fn rotated(world: &mut World) -> (Signer, Vec<u8>) {
     let mut tree = Frontier::new();
     for entry in world.entries() {
-        tree.push::<BundleError>(&entry, &mut |_, _| Ok(())).unwrap();
+        tree.push::<BundleError>(&entry, &mut |_, _| Ok(()))
+            .unwrap();
     }
     let (old, new) = (log_key(), Signer::from_seed(ORIGIN, &[8; 32]).unwrap());
     let statement = Statement {

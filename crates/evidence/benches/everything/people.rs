@@ -4,13 +4,14 @@ use duty::{
     canonical::Digest,
     name::PrincipalId,
     principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
+    release::Rules as _,
     request::{
         Complete, CreateGroup, EndCertification, JoinGroup, LeaveGroup, NoteExpiring, NoteWaiting,
         RecordDecision, Request, SetAttributes, Stance,
     },
-    release::Rules as _,
     statement::{
-        Choice, CompletionStatement, DelegationEndStatement, DelegationStatement, WithdrawalStatement,
+        Choice, CompletionStatement, DelegationEndStatement, DelegationStatement,
+        WithdrawalStatement,
     },
     time::Time,
 };
