@@ -70,6 +70,7 @@ fn a_yes_that_was_signed_too_soon_does_not_ripen() {
 #[test]
 fn the_time_of_a_signature_lies_between_the_request_and_now() {
     let mut w = world(None);
+    seconds(&mut w, 600);
     w.judged("c1", 5_000);
     let asked = w.state.cases[&name("c1")].approval.as_ref().unwrap().asked;
     seconds(&mut w, 600);
