@@ -143,6 +143,9 @@ const setUpDecision = (form) => {
   let way = null;
   const dialog = $("confirm");
   let statement = null;
+  // The time of the server as the page came, and what has gone by since: a clock of this machine that is wrong does no harm.
+  const loaded = performance.now();
+  const now = () => new Date(Date.parse(form.dataset.now) + performance.now() - loaded).toISOString();
 
   const prepare = async (decision) => {
     way = ways[Number($("with").value)];
@@ -173,9 +176,18 @@ const setUpDecision = (form) => {
     return {
       statement: "counterfoil/approval/v1", log: waiting.log, approval: waiting.approval, case: waiting.case,
       action: computed, release: waiting.release, env: waiting.env, expires: waiting.expires,
-      decision, override: overrides, reason, signer: person, credential, ...optional,
+      signed: now(), decision, override: overrides, reason, signer: person, credential, ...optional,
     };
   };
+
+  // What is signed says when: that is when Sign is pressed, not when the question was opened.
+  let clock = null;
+  const showTime = () => {
+    statement.signed = now();
+    $("confirm-time").textContent = statement.signed;
+    $("confirm-bytes").textContent = canonical(statement);
+  };
+  dialog.addEventListener("close", () => clearInterval(clock));
 
   const show = () => {
     const { tool, arguments: given } = waiting.action;
@@ -190,7 +202,8 @@ const setUpDecision = (form) => {
       ["case", statement.case], ["reason", statement.reason || "none given"],
       ["until", statement.expires], ["digest", statement.action],
     ]);
-    $("confirm-bytes").textContent = canonical(statement);
+    showTime();
+    clock = setInterval(showTime, 1000);
     dialog.showModal();
     $("confirm-sign").focus();
   };
@@ -209,6 +222,8 @@ const setUpDecision = (form) => {
   $("confirm-back").addEventListener("click", () => dialog.close());
   $("confirm-sign").addEventListener("click", async (event) => {
     event.target.disabled = true;
+    clearInterval(clock);
+    showTime();
     try {
       const signature = await way.sign(statement);
       const said = await post(`/approvals/${encodeURIComponent(waiting.approval)}/sign`, csrf, { statement, signature });

@@ -14,6 +14,7 @@ use duty::{
     request::{Recommend, Request},
     state::CallAnswer,
     statement::{ApprovalStatement, Signed},
+    time::Time,
 };
 use engine::{EngineError, Seat, Waiting};
 use evidence::{Story, story::What};
@@ -40,6 +41,7 @@ struct Page {
     amount: String,
     arguments: Vec<Pair>,
     left: String,
+    now: Time,
     reasons: Vec<Reason>,
     said: Vec<Said>,
     clauses: Vec<ClauseView>,
@@ -152,6 +154,7 @@ pub(crate) async fn page(
         amount: view::amount(&w.action),
         arguments: view::arguments(&w.action),
         left: view::span(desk.engine.now(), w.expires),
+        now: desk.engine.now(),
         reasons: reasons(&story),
         said: said(&w),
         clauses: clauses(&story),

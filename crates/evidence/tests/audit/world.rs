@@ -477,6 +477,7 @@ impl World {
             release: case.release,
             env: case.env.clone(),
             expires: approval.expires,
+            signed: Time::from_millis(self.clock),
             decision,
             overrides: differs(case, decision),
             reason: "looked at it".to_owned(),
