@@ -12,6 +12,7 @@ use duty::{
     principal::Duty,
     release::{ClauseRef, Rules},
     request::{OpenCase, Recommend, Request},
+    shared::Shared,
     state::{CallAnswer, Case},
 };
 use engine::{Engine, EngineError, Seat};
@@ -308,7 +309,7 @@ impl Runner {
         bytes.ok_or_else(|| RunError::NoSnapshot(digest.short()))
     }
 
-    fn case(&self, id: &CaseId) -> Option<Case> {
+    fn case(&self, id: &CaseId) -> Option<Shared<Case>> {
         self.engine.read(|state| state.cases.get(id).cloned())
     }
 
