@@ -339,6 +339,12 @@ async fn ending(gate: &Gate, begun: &Begun, ended: CaseOutcome) -> Reply {
         Ok(last) => last,
         Err(why) => return Reply::Unavailable(why),
     };
+    let Some(why) = last.why else {
+        return Reply::Unavailable(format!(
+            "how case `{}` ended is not in the log where it was looked for; call again",
+            begun.case
+        ));
+    };
     match ended {
         CaseOutcome::Executed => match answer_of(gate, last.snapshot) {
             Ok(answer) => Reply::Done(
@@ -347,7 +353,7 @@ async fn ending(gate: &Gate, begun: &Begun, ended: CaseOutcome) -> Reply {
             Err(why) => Reply::Unavailable(why),
         },
         CaseOutcome::Failed => Reply::Failed(last.detail),
-        other => Reply::Ended(other.word(), last.why.unwrap_or_default()),
+        other => Reply::Ended(other.word(), why),
     }
 }
 
