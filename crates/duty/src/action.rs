@@ -20,6 +20,13 @@ pub struct Action {
 }
 
 impl Action {
+    /// A call of a tool, with the numbers of its arguments in their one form.
+    #[must_use]
+    pub fn new(tool: String, mut arguments: Map<String, Value>) -> Self {
+        canonical::normalise_fields(&mut arguments);
+        Self { tool, arguments }
+    }
+
     /// The digest that approvals and grants bind to.
     ///
     /// # Errors

@@ -8,11 +8,12 @@ use std::{
     fmt::Write as _,
 };
 
+use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
+
 use crate::{
     problem::{Problems, line_at},
     types::{Fields, record_in_schema},
 };
-use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
 
 /// What a tool takes and what its answers bring.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,6 @@
 //! Templates of calls: `$case.subject` and `$facts.<namespace>.<field>` stand for what is known of a case.
 
-use duty::{action::Action, canonical::normalise_fields, facts::Facts};
+use duty::{action::Action, facts::Facts};
 use serde_json::{Map, Value};
 
 /// A call with holes.
@@ -11,8 +11,7 @@ pub struct Template {
 }
 
 impl Template {
-    pub(crate) fn new(tool: String, mut args: Map<String, Value>) -> Result<Self, String> {
-        normalise_fields(&mut args);
+    pub(crate) fn new(tool: String, args: Map<String, Value>) -> Result<Self, String> {
         for (name, value) in &args {
             if let Some(hole) = value.as_str().filter(|s| s.starts_with('$')) {
                 let known =
@@ -54,10 +53,7 @@ impl Template {
             };
             arguments.insert(name.clone(), value);
         }
-        Some(Action {
-            tool: self.tool.clone(),
-            arguments,
-        })
+        Some(Action::new(self.tool.clone(), arguments))
     }
 }
 

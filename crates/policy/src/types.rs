@@ -9,14 +9,14 @@ use cedar_policy_core::{
     extensions::Extensions,
 };
 use duty::{canonical::ten_thousandths, facts::Scalar};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 
 /// A type of an argument or a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Type {
     pub(crate) plain: Plain,
     /// Written with `?`: it may be absent, or null, which is absent for rules.
-    pub(crate) optional: bool,
+    optional: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,43 @@ impl FromStr for Type {
             )
         })
     }
+}
+
+impl Type {
+    /// As JSON Schema says it.
+    pub(crate) fn json_schema(&self) -> Value {
+        match (self.optional, self.plain.json_schema()) {
+            (true, Value::Object(schema)) if !schema.is_empty() => {
+                json!({"anyOf": [schema, {"type": "null"}]})
+            }
+            (_, schema) => schema,
+        }
+    }
+
+    /// Whether it may be absent.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.optional
+    }
+}
+
+/// The JSON Schema of an object of exactly these fields, all but those that are `left_out`.
+pub(crate) fn object_schema(fields: &Fields, left_out: Option<&str>) -> Map<String, Value> {
+    let fields = fields
+        .iter()
+        .filter(|(name, _)| Some(name.as_str()) != left_out);
+    let properties = fields
+        .clone()
+        .map(|(name, t)| (name.clone(), t.json_schema()));
+    let required = fields.filter(|(_, t)| !t.is_optional());
+    Map::from_iter([
+        ("type".to_owned(), json!("object")),
+        ("properties".to_owned(), Value::Object(properties.collect())),
+        (
+            "required".to_owned(),
+            required.map(|(name, _)| name.as_str()).collect(),
+        ),
+        ("additionalProperties".to_owned(), json!(false)),
+    ])
 }
 
 /// The text of a type that is still to be read.
@@ -152,6 +189,20 @@ impl Plain {
         }
     }
 
+    fn json_schema(&self) -> Value {
+        match self {
+            Self::Text => json!({"type": "string"}),
+            Self::Long => json!({"type": "integer"}),
+            Self::Bool => json!({"type": "boolean"}),
+            Self::Decimal => {
+                json!({"type": "number", "description": "At most four fractional digits."})
+            }
+            Self::Any => json!({}),
+            Self::Set(of) => json!({"type": "array", "items": of.json_schema()}),
+            Self::Record(fields) => Value::Object(object_schema(fields, None)),
+        }
+    }
+
     /// As a Cedar schema has it.
     pub(crate) fn in_schema(&self) -> String {
         match self {
@@ -196,7 +247,7 @@ pub(crate) fn record_in_schema(fields: &Fields) -> String {
     let seen = fields.iter().filter(|(_, t)| t.plain != Plain::Any);
     let fields: Vec<_> = seen
         .map(|(name, t)| {
-            let mark = if t.optional { "?" } else { "" };
+            let mark = if t.is_optional() { "?" } else { "" };
             format!("{name:?}{mark}: {}", t.plain.in_schema())
         })
         .collect();

@@ -27,12 +27,7 @@ use crate::{
 
 /// Asks, prints, and fails with the code of a refusal where it would be refused.
 pub(crate) fn run(check: &PolicyCheck) -> Result<(), Failure> {
-    let mut arguments: serde_json::Map<_, _> = given("--args", &check.args)?;
-    canonical::normalise_fields(&mut arguments);
-    let action = Action {
-        tool: check.tool.clone(),
-        arguments,
-    };
+    let action = Action::new(check.tool.clone(), given("--args", &check.args)?);
     let principal: PrincipalId = named(&check.agent)?;
     let place = Place::of(check)?;
     if place.release.team().agent(&principal).is_none() {

@@ -90,6 +90,21 @@ fn arguments_swapped_after_approval_pay_nothing_in_any_spelling() {
             "{form}: {answer}"
         );
     }
+    // So it is at the door of MCP.
+    let message = |cents: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"treasury__transfer_create","arguments":{{"amount_cents":{cents}}}}}}}"#
+        )
+    };
+    let rounded = message(&format!("{cents}.0000000000000001"));
+    let (status, answer) = server.post_text_to("/mcp/dev", &executor, &rounded);
+    let said = answer["detail"].as_str().unwrap_or_default();
+    assert!(
+        status == 400 && said.contains("would become"),
+        "{status}: {answer}"
+    );
+    let (status, answer) = server.post_text_to("/mcp/dev", &executor, &message("0.5"));
+    assert_eq!(status, 200, "{answer}");
     // Twice the same name: whoever reads the first and whoever reads the last must not see two payments.
     let twice = plain.replace(&number, &format!("{number},\"amount_cents\":1"));
     let (status, answer) = server.post_text(&executor, &twice);
