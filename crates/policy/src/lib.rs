@@ -16,6 +16,7 @@ mod files;
 mod header;
 mod index;
 mod lint;
+mod pin;
 mod plain;
 mod problem;
 mod release;
@@ -32,6 +33,7 @@ pub use compare::{ClauseChange, Fate, clauses_of, compare};
 pub use diff::{Change, Direction, diff};
 pub use index::{Answer, Indexed};
 pub use lint::{Finding, lint};
+pub use pin::Pin;
 pub use problem::{Problem, ReleaseErrors};
 pub use release::{Release, ToEmbed};
 pub use retrieval::{
