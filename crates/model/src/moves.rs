@@ -563,6 +563,7 @@ fn approval(id: &str, case: &Case, who: &str, decision: Choice) -> Option<Approv
         release: case.release,
         env: case.env.clone(),
         expires: approval.expires,
+        signed: approval.asked,
         decision,
         overrides: duty::differs(case, decision),
         reason: "because".to_owned(),

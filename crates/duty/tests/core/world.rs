@@ -652,6 +652,7 @@ impl World {
             release: case.release,
             env: case.env.clone(),
             expires: approval.expires,
+            signed: Time::from_millis(self.clock),
             decision,
             overrides: duty::differs(case, decision),
             reason: "because".to_owned(),

@@ -681,6 +681,7 @@ impl<'r> Scene<'r> {
             release: known.release,
             env: known.env.clone(),
             expires: approval.expires,
+            signed: Time::from_millis(self.clock),
             decision: Choice::Approve,
             overrides: differs(known, Choice::Approve),
             reason: "a control test".to_owned(),
