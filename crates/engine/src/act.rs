@@ -45,6 +45,8 @@ pub struct Executed {
     pub outcome: Outcome,
     /// The target's words.
     pub detail: String,
+    /// The target's answer, where it gave one just now.
+    pub answer: Option<Value>,
 }
 
 impl Engine {
@@ -365,10 +367,10 @@ impl Engine {
         detail: String,
         value: Option<Value>,
     ) -> Result<Executed, EngineError> {
-        let snapshot = match value {
+        let snapshot = match &value {
             Some(value) => {
                 let subject = self.with_case(grant, |case| case.subject.clone())?;
-                Some(self.keep(&subject, json(&value)).await?)
+                Some(self.keep(&subject, json(value)).await?)
             }
             None => None,
         };
@@ -381,7 +383,11 @@ impl Engine {
             snapshot,
         });
         self.submit(&Seat::engine(), request).await?;
-        Ok(Executed { outcome, detail })
+        Ok(Executed {
+            outcome,
+            detail,
+            answer: value,
+        })
     }
 
     fn open_call(&self, call: &ItemId) -> Result<(Action, String, Arc<Release>), EngineError> {

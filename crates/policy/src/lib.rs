@@ -16,6 +16,7 @@ mod files;
 mod header;
 mod index;
 mod lint;
+mod offer;
 mod pin;
 mod plain;
 mod problem;

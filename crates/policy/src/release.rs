@@ -376,6 +376,16 @@ impl Release {
         self.permissions.get(agent)
     }
 
+    /// What is bound to a tool.
+    pub(crate) fn binds_of(&self, tool: &str) -> impl Iterator<Item = &Bind> {
+        self.binds.iter().filter(move |bind| bind.is_about(tool))
+    }
+
+    /// What a tool takes and brings.
+    pub(crate) fn types_of(&self, tool: &str) -> Option<&ToolTypes> {
+        self.types.get(tool)
+    }
+
     /// The verdicts of all rows of an agent's table.
     pub(crate) fn rows(&self, agent: &PrincipalId) -> impl Iterator<Item = &TableVerdict> {
         self.tables.get(agent).into_iter().flat_map(Table::verdicts)
