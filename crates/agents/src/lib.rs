@@ -6,4 +6,4 @@ mod runner;
 
 pub use model::{Answered, Model, ModelError, Step, View};
 pub use rules::RuleModel;
-pub use runner::{RunError, Runner, Stop};
+pub use runner::{Hold, Progress, RunError, Runner, Stop};

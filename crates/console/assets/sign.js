@@ -24,7 +24,7 @@ const waysOf = async (form) => {
 
 let ways = [];
 const showWays = async () => {
-  const form = $("decision");
+  const form = document.querySelector("form.signs");
   if (!form) return;
   ways = await waysOf(form);
   form.hidden = ways.length === 0;
@@ -137,6 +137,18 @@ const post = async (path, csrf, signed) => {
   return said;
 };
 
+// The reason as it was written; where one is needed and none is there, `needed` is said.
+const reasonGiven = (needed) => {
+  const reason = $("reason").value.trim();
+  if (needed && reason.length < 3) {
+    $("reason").setAttribute("aria-invalid", "true");
+    $("reason").focus();
+    throw new Error(needed);
+  }
+  $("reason").removeAttribute("aria-invalid");
+  return reason;
+};
+
 const setUpDecision = (form) => {
   const waiting = JSON.parse(form.dataset.waiting);
   const { person, csrf } = form.dataset;
@@ -152,13 +164,8 @@ const setUpDecision = (form) => {
     if (!way) throw new Error("There is nothing here to sign with.");
     const { credential } = way;
     const overrides = decision === "approve" ? waiting.yes_overrides : waiting.no_overrides;
-    const reason = $("reason").value.trim();
-    if ((decision === "reject" || overrides) && reason.length < 3) {
-      $("reason").setAttribute("aria-invalid", "true");
-      $("reason").focus();
-      throw new Error(overrides ? "This goes against an agent's recommendation: give your reason." : "Give your reason for the rejection.");
-    }
-    $("reason").removeAttribute("aria-invalid");
+    const needed = overrides ? "This goes against an agent's recommendation: give your reason." : "Give your reason for the rejection.";
+    const reason = reasonGiven(decision === "reject" || overrides ? needed : null);
     // What is left out is not signed: a stage without a name, one's own name, a code where none is asked for.
     const chosen = $("standing") ? JSON.parse($("standing").value) : {};
     const optional = {};
@@ -240,14 +247,45 @@ const setUpDecision = (form) => {
   });
 };
 
+const setUpWithdrawal = (form) => {
+  const waiting = JSON.parse(form.dataset.waiting);
+  const { person, csrf } = form.dataset;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button.danger");
+    button.disabled = true;
+    try {
+      const way = ways[Number($("with").value)];
+      if (!way) throw new Error("There is nothing here to sign with.");
+      const reason = reasonGiven("Say why you take it back.");
+      const statement = {
+        statement: "counterfoil/withdrawal/v1", log: waiting.log, approval: waiting.approval, action: waiting.digest,
+        reason, signer: person, credential: way.credential,
+      };
+      const signature = await way.sign(statement);
+      const said = await post(`/approvals/${encodeURIComponent(waiting.approval)}/withdraw`, csrf, { statement, signature });
+      form.hidden = true;
+      if ($("key-form")) $("key-form").hidden = true;
+      $("done-link").hidden = false;
+      say(`Your yes counts no more: record ${said.record}.`, "good");
+    } catch (e) {
+      button.disabled = false;
+      say(e.message, "bad");
+    }
+    $("status").focus();
+  });
+};
+
 const keyForm = $("key-form");
 if (keyForm) await setUpKey(keyForm);
 const passkeyForm = $("passkey-form");
 if (passkeyForm) setUpPasskeys(passkeyForm);
 const decision = $("decision");
-if (decision) {
-  sayWhere(decision);
-  setUpDecision(decision);
+if (decision) setUpDecision(decision);
+const withdrawal = $("withdrawal");
+if (withdrawal) setUpWithdrawal(withdrawal);
+if (decision || withdrawal) {
+  sayWhere(decision || withdrawal);
   await showWays();
 }
 document.documentElement.dataset.ready = "yes";

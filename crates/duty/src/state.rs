@@ -339,10 +339,12 @@ pub struct ThresholdState {
 pub struct ThresholdAsk {
     /// When.
     pub time: Time,
-    /// How much.
-    pub amount: i64,
-    /// Under which key.
-    pub key: String,
+    /// How much; none where nothing is summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Under which key, where there are keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// In which case.
     pub case: CaseId,
     /// In which environment.
@@ -367,10 +369,12 @@ pub struct ThresholdTold {
 pub struct ThresholdUse {
     /// When.
     pub time: Time,
-    /// How much.
-    pub amount: i64,
-    /// Under which key.
-    pub key: String,
+    /// How much; none where nothing is summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Under which key, where there are keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// For which grant.
     pub grant: ItemId,
     /// In which environment: caps count each by itself.
@@ -526,6 +530,16 @@ pub struct Grant {
     /// Where its user carries the effect out: when it must have said what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_by: Option<Time>,
+}
+
+impl State {
+    /// Whether an exception of this sort is raised in a case, and nobody has triaged it.
+    #[must_use]
+    pub fn is_raised(&self, id: &CaseId, case: &Case, sort: ExceptionSort) -> bool {
+        let mut raised =
+            (1..=case.exceptions).filter_map(|n| self.exceptions.get(&ItemId::of(id, 'x', n)));
+        raised.any(|e| e.sort == sort)
+    }
 }
 
 /// An exception that nobody has triaged.

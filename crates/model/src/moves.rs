@@ -205,6 +205,7 @@ impl Making<'_> {
         let call = Request::Call(Call {
             case: name(id),
             action: pay(cents),
+            described: None,
         });
         self.add("exe", call);
         self.add("exe", using(id, grant_of(case), cents));
@@ -531,6 +532,7 @@ fn using(id: &str, grant: u32, cents: i64) -> Request {
     Request::UseGrant(UseGrant {
         grant: name::<ItemId>(&format!("{id}.g{grant}")),
         action: pay(cents),
+        described: None,
     })
 }
 

@@ -20,10 +20,11 @@ use duty::{
     release::{Agent, Attention, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 use similar::TextDiff;
 
 use crate::{
-    Release,
+    Pin, Release,
     compare::{Fate, compare},
     team::TEAM,
 };
@@ -64,6 +65,7 @@ pub fn diff(from: &Release, to: &Release) -> Vec<Change> {
     diff.team(from, to);
     diff.agents(from, to);
     diff.tools(from, to);
+    diff.pins(from, to);
     diff.rules(from, to);
     diff.approval(from, to);
     diff.courses(from, to);
@@ -148,6 +150,28 @@ impl Diff {
             (false, true) => more,
             (false, false) => opposite(more),
         };
+        self.add(about, format!("{what}: {before} → {after}"), direction);
+    }
+
+    /// An amount under a threshold, where more of it loosens and none is no bound.
+    fn amount(
+        &mut self,
+        about: &str,
+        what: &str,
+        (old, before): (&Threshold, Option<i64>),
+        (new, after): (&Threshold, Option<i64>),
+    ) {
+        let size = |t: &Threshold, n: Option<i64>| {
+            let scale = if t.unit.is_none() { 10_000 } else { 1 };
+            n.map_or(i128::MAX, |n| i128::from(n) * scale)
+        };
+        let direction = match size(new, after).cmp(&size(old, before)) {
+            std::cmp::Ordering::Equal => return,
+            std::cmp::Ordering::Less => Direction::Tightens,
+            std::cmp::Ordering::Greater => Direction::Loosens,
+        };
+        let words = |t: &Threshold, n: Option<i64>| n.map_or("none".to_owned(), |n| t.say(n));
+        let (before, after) = (words(old, before), words(new, after));
         self.add(about, format!("{what}: {before} → {after}"), direction);
     }
 
@@ -379,6 +403,64 @@ impl Diff {
         );
     }
 
+    /// What servers say of their tools, as it was pinned.
+    fn pins(&mut self, from: &Release, to: &Release) {
+        for (name, old, new) in both(from.pins().clone(), to.pins().clone()) {
+            let about = format!("pin of tool {name}");
+            match (old, new) {
+                (Some(old), Some(new)) => self.pin(&about, &old, &new),
+                (None, Some(_)) => self.add(
+                    &about,
+                    "new: a call is refused where the server describes the tool otherwise",
+                    Direction::Tightens,
+                ),
+                (Some(_), None) => self.add(
+                    &about,
+                    "gone: its server may describe the tool as it likes",
+                    Direction::Loosens,
+                ),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn pin(&mut self, about: &str, old: &Pin, new: &Pin) {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let json = |value: Option<&Map<String, Value>>| {
+            let pretty = value.map(|v| serde_json::to_string_pretty(v).unwrap_or_default());
+            pretty.unwrap_or_default()
+        };
+        for (what, a, b) in [
+            (
+                "the server's title of it",
+                text(&old.title),
+                text(&new.title),
+            ),
+            (
+                "the server's description, which models read",
+                text(&old.description),
+                text(&new.description),
+            ),
+            (
+                "the schema of its arguments, which models read",
+                json(Some(&old.input_schema)),
+                json(Some(&new.input_schema)),
+            ),
+            (
+                "the schema of its answers",
+                json(old.output_schema.as_ref()),
+                json(new.output_schema.as_ref()),
+            ),
+            (
+                "the server's hints about it",
+                json(old.annotations.as_ref()),
+                json(new.annotations.as_ref()),
+            ),
+        ] {
+            self.text(about, what, &a, &b);
+        }
+    }
+
     fn rules(&mut self, from: &Release, to: &Release) {
         for (path, old, new) in both(books(from), books(to)) {
             let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
@@ -493,8 +575,11 @@ impl Diff {
                 (None, Some(new)) => self.add(
                     &about,
                     format!(
-                        "new: {} up to {} each without a human, once {} people have signed it",
-                        new.tool, new.single_limit, new.signatures
+                        "new: {}{} without a human, once {} people have signed it",
+                        new.tool,
+                        new.single_limit
+                            .map_or(String::new(), |n| format!(" up to {} each", new.say(n))),
+                        new.signatures
                     ),
                     Direction::Loosens,
                 ),
@@ -513,11 +598,11 @@ impl Diff {
             );
         }
         use Direction::{Loosens, Tightens};
-        self.number(
+        self.amount(
             about,
             "limit of one action",
-            (old.single_limit, new.single_limit),
-            Loosens,
+            (old, old.single_limit),
+            (new, new.single_limit),
         );
         self.number(
             about,
@@ -532,16 +617,29 @@ impl Diff {
             Loosens,
         );
         for (whose, a, b) in [
-            ("in all", old.caps.all, new.caps.all),
+            ("in all", Some(old.caps.all), Some(new.caps.all)),
             ("per key", old.caps.per_key, new.caps.per_key),
         ] {
+            let (a, b) = match (a, b) {
+                (Some(a), Some(b)) => (a, b),
+                (None, None) => continue,
+                (None, Some(_)) => {
+                    self.add(about, format!("new: a cap {whose}"), Tightens);
+                    continue;
+                }
+                (Some(_), None) => {
+                    self.add(about, format!("gone: the cap {whose}"), Loosens);
+                    continue;
+                }
+            };
             self.number(
                 about,
                 &format!("cap {whose}, actions"),
                 (a.count, b.count),
                 Loosens,
             );
-            self.number(about, &format!("cap {whose}, sum"), (a.sum, b.sum), Loosens);
+            let what = format!("cap {whose}, sum");
+            self.amount(about, &what, (old, a.sum), (new, b.sum));
             self.number(
                 about,
                 &format!("window of the cap {whose}, minutes"),

@@ -16,6 +16,8 @@ mod files;
 mod header;
 mod index;
 mod lint;
+mod offer;
+mod pin;
 mod plain;
 mod problem;
 mod release;
@@ -26,12 +28,14 @@ mod team;
 mod template;
 mod threshold;
 mod touches;
+mod types;
 
 pub use clause::Clause;
 pub use compare::{ClauseChange, Fate, clauses_of, compare};
 pub use diff::{Change, Direction, diff};
 pub use index::{Answer, Indexed};
 pub use lint::{Finding, lint};
+pub use pin::Pin;
 pub use problem::{Problem, ReleaseErrors};
 pub use release::{Release, ToEmbed};
 pub use retrieval::{

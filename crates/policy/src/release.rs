@@ -20,18 +20,20 @@ use duty::{
 use serde_json::Map;
 
 use crate::{
-    ask::Question,
+    ask::{Question, Types},
     bind::Bind,
     cedar::{Known, RuleBook, condition},
     clause::{self, Clause},
     edition, explain, files,
     index::{Answer, Indexed, Posed},
+    pin::{self, Pin},
     problem::{Problems, ReleaseErrors},
     retrieval::{Book, FOLDER, Found, Index, Matrix, Query, TermMatch, Vector, embedded_text},
     schema::{self, ToolTypes},
     table::{self, Table, TableVerdict},
     team::{self, AgentPlan, TeamFile},
     threshold::threshold,
+    types::Fields,
 };
 
 const RISK: &str = "risk.cedar";
@@ -60,6 +62,9 @@ pub struct Release {
     /// Conditions of the team's human steps, in their order; none means always.
     steps: Vec<Option<Indexed>>,
     types: BTreeMap<String, ToolTypes>,
+    /// Declared types of facts by namespace.
+    fact_types: BTreeMap<String, Fields>,
+    pins: BTreeMap<String, Pin>,
 }
 
 /// Texts whose vectors a release needs.
@@ -93,7 +98,7 @@ impl Release {
             if !files::belongs(path) {
                 problems.add(
                     path,
-                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md, courses/*.md, vectors/*.txt",
+                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md, courses/*.md, tools/*.json, vectors/*.txt",
                 );
             }
             if text.len() > files::LONGEST {
@@ -119,6 +124,7 @@ impl Release {
             problems.finish()?;
             unreachable!("INVARIANT: a team that cannot be read is a problem");
         };
+        let pins = pin::read(&files, &mut team.team.tools, &mut problems);
         let parts = Parts::load(&files, &mut team, &has_clause, &mut problems);
         let embedder = team.retrieval.embedder.clone();
         let vectors = Book::read(&files, embedder.as_deref(), &mut problems);
@@ -151,7 +157,9 @@ impl Release {
             thresholds: parts.thresholds,
             scopes: parts.scopes,
             steps: parts.steps,
+            fact_types: schema::fact_types(&team.types),
             types: team.types,
+            pins,
         })
     }
 
@@ -206,6 +214,19 @@ impl Release {
     #[must_use]
     pub fn manifest(&self) -> BTreeMap<String, Digest> {
         manifest(&self.files)
+    }
+
+    /// What the server of a tool said of it when the release was made, where the release pins it; the name is
+    /// `<server>.<tool>`.
+    #[must_use]
+    pub fn pin(&self, tool: &str) -> Option<&Pin> {
+        self.pins.get(tool)
+    }
+
+    /// All that is pinned, by `<server>.<tool>`.
+    #[must_use]
+    pub fn pins(&self) -> &BTreeMap<String, Pin> {
+        &self.pins
     }
 
     /// Its clauses, in order of document and place.
@@ -330,6 +351,10 @@ impl Release {
             env: env.as_str(),
             args: &Map::new(),
             facts,
+            types: Types {
+                args: None,
+                facts: &self.fact_types,
+            },
         };
         Some(self.tables.get(agent)?.decide(&question))
     }
@@ -339,12 +364,24 @@ impl Release {
         schema::untyped(&self.types)
     }
 
-    /// The question with arguments as their tool declares them.
+    /// The question, with arguments and facts as tools declare them.
     fn pose(&self, wanted: &Ask<'_>) -> Result<Posed<'static>, String> {
-        if let Some(types) = self.types.get(&wanted.action.tool) {
-            types.takes(&wanted.action.tool, &wanted.action.arguments)?;
+        let action = wanted.action;
+        let types = self.types.get(&action.tool);
+        Question {
+            principal: wanted.principal.as_str(),
+            action: &action.tool,
+            case: wanted.case,
+            subject: wanted.subject,
+            env: wanted.environment.as_str(),
+            args: &action.arguments,
+            facts: wanted.facts,
+            types: Types {
+                args: types.and_then(|t| t.args.as_ref()),
+                facts: &self.fact_types,
+            },
         }
-        question(wanted).pose()
+        .pose()
     }
 
     /// Whether a file of rules is an agent's, as permission set or as table.
@@ -357,6 +394,16 @@ impl Release {
     /// The permission set of an agent.
     pub(crate) fn permission_set(&self, agent: &PrincipalId) -> Option<&RuleBook> {
         self.permissions.get(agent)
+    }
+
+    /// What is bound to a tool.
+    pub(crate) fn binds_of(&self, tool: &str) -> impl Iterator<Item = &Bind> {
+        self.binds.iter().filter(move |bind| bind.is_about(tool))
+    }
+
+    /// What a tool takes and brings.
+    pub(crate) fn types_of(&self, tool: &str) -> Option<&ToolTypes> {
+        self.types.get(tool)
     }
 
     /// The verdicts of all rows of an agent's table.
@@ -539,18 +586,6 @@ impl Hearing for Posing<'_> {
     }
 }
 
-fn question<'a>(wanted: &Ask<'a>) -> Question<'a> {
-    Question {
-        principal: wanted.principal.as_str(),
-        action: &wanted.action.tool,
-        case: wanted.case,
-        subject: wanted.subject,
-        env: wanted.environment.as_str(),
-        args: &wanted.action.arguments,
-        facts: wanted.facts,
-    }
-}
-
 fn tier_of(rule: &crate::cedar::Rule) -> Option<Tier> {
     match rule.notes.get("tier").map(String::as_str) {
         Some("low") => Some(Tier::Low),
@@ -652,7 +687,9 @@ impl Parts {
             .iter()
             .filter(|(path, _)| path.starts_with("thresholds/"))
         {
-            let Some(threshold) = threshold(path, text, &team.team, has_clause, problems) else {
+            let types = |tool: &str| team.types.get(tool);
+            let read = threshold(path, text, &team.team, &types, has_clause, problems);
+            let Some(threshold) = read else {
                 continue;
             };
             match condition(path, &threshold.tool, &threshold.scope, &known(&[], &tools)) {

@@ -539,13 +539,12 @@ impl<'r> Scene<'r> {
     pub(super) fn action(&self) -> Lead<Action> {
         let team = self.release.team();
         if let Some((t, _)) = self.release.thresholds().first() {
-            let arguments = [
-                (t.sum_field.clone(), Value::from(1)),
-                (t.key_field.clone(), Value::from("control-test")),
-            ];
+            let sum = t.sum_field.clone().map(|field| (field, Value::from(1)));
+            let key = t.key_field.clone();
+            let key = key.map(|field| (field, Value::from("control-test")));
             return Ok(Action {
                 tool: t.tool.clone(),
-                arguments: Map::from_iter(arguments),
+                arguments: sum.into_iter().chain(key).collect(),
             });
         }
         let tool = team.tools.values().find(|t| t.effect);
@@ -722,8 +721,10 @@ impl<'r> Scene<'r> {
     }
 
     pub(super) fn using(&self, case: &str, action: Action) -> Lead<Request> {
+        let tool = self.release.team().tools.get(&action.tool);
         Ok(Request::UseGrant(UseGrant {
             grant: name::<ItemId>(&format!("{case}.g1"))?,
+            described: tool.and_then(|t| t.pinned),
             action,
         }))
     }
