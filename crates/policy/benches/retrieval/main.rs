@@ -2,14 +2,22 @@
 //! and among many other clauses of a company.
 //!
 //! `cargo bench -p policy --bench retrieval`. Set `RETRIEVAL_MISSES=1` to see what of the tuning half is missed.
+//!
+//! With meanings too: `RETRIEVAL_TEXTS=FILE` writes every text that is to be embedded, a JSON string a line, and ends; a model
+//! makes a JSON array of each (`tests/retrieval/embed.py`), and `RETRIEVAL_TEXTS=FILE RETRIEVAL_VECTORS=FILE` measures both ways.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 mod company;
 
-use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::Instant,
+};
 
-use duty::time::Time;
-use policy::{Query, Release};
+use duty::{canonical::Digest, time::Time};
+use policy::{Query, Release, Vector, vector_files};
 
 const SIZES: [usize; 3] = [0, 1_000, 20_000];
 
@@ -26,25 +34,104 @@ fn main() {
         questions.len(),
         questions.iter().filter(|q| q.right.is_empty()).count()
     );
-    println!("\n| clauses | tuning @1 | @5 | held out @1 | @5 | all @1 | @5 | p50 | p99 |");
-    println!("|---|---|---|---|---|---|---|---|---|");
+    let vectors = match (
+        std::env::var("RETRIEVAL_TEXTS"),
+        std::env::var("RETRIEVAL_VECTORS"),
+    ) {
+        (Ok(texts), Ok(vectors)) => Some(read_vectors(&texts, &vectors)),
+        (Ok(texts), Err(_)) => return write_texts(&texts, &questions),
+        _ => None,
+    };
+    println!(
+        "\n| clauses | ranked by | tuning @1 | @5 | held out @1 | @5 | all @1 | @5 | p50 | p99 |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for size in SIZES {
         let files = files(size);
         let began = Instant::now();
-        let release = Release::from_files(files).unwrap();
+        let release = Release::from_files(files.clone()).unwrap();
         let loaded = began.elapsed();
-        measure(&release, &questions);
+        measure(&release, &questions, None);
         eprintln!("loaded {} clauses in {loaded:.0?}", release.clauses().len());
+        let Some(vectors) = &vectors else { continue };
+        match with_vectors(files, vectors) {
+            Some(files) => measure(
+                &Release::from_files(files).unwrap(),
+                &questions,
+                Some(vectors),
+            ),
+            None => eprintln!("not all of these clauses have vectors: measured by words alone"),
+        }
     }
 }
 
+/// Vectors by the digest of their text.
+type Vectors = BTreeMap<Digest, Vector>;
+
+fn digest(text: &str) -> Digest {
+    Digest::of_bytes(text.as_bytes())
+}
+
+fn write_texts(path: &str, questions: &[Question]) {
+    // The questions first, and the few clauses before the many: vectors of the first so many lines are enough for a part.
+    let mut all: Vec<String> = questions.iter().map(|q| q.text.clone()).collect();
+    for size in SIZES {
+        let needed = Release::to_embed(by_meaning_too(files(size))).unwrap();
+        all.extend(needed.texts);
+        let mut seen = BTreeSet::new();
+        all.retain(|text| seen.insert(text.clone()));
+        eprintln!("{} texts with {size} clauses", all.len());
+    }
+    let lines: Vec<_> = all
+        .iter()
+        .map(|t| serde_json::to_string(t).unwrap())
+        .collect();
+    fs::write(path, lines.join("\n") + "\n").unwrap();
+}
+
+fn read_vectors(texts: &str, vectors: &str) -> Vectors {
+    let (texts, vectors) = [texts, vectors]
+        .map(|p| fs::read_to_string(p).unwrap())
+        .into();
+    let pairs = texts.lines().zip(vectors.lines()).map(|(text, vector)| {
+        let text: String = serde_json::from_str(text).unwrap();
+        let numbers: Vec<f32> = serde_json::from_str(vector).unwrap();
+        (digest(&text), Vector::of(&numbers).unwrap())
+    });
+    pairs.collect()
+}
+
+/// The same files, of a release that ranks by meaning too; without vectors yet.
+fn by_meaning_too(mut files: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let team = files.get_mut("team.toml").unwrap();
+    let with = team.replacen("[retrieval]\n", "[retrieval]\nembedder = \"minilm\"\n", 1);
+    assert_ne!(*team, with, "the example has settings of retrieval");
+    *team = with;
+    files
+}
+
+/// The same files with their vectors; none where some are missing.
+fn with_vectors(
+    files: BTreeMap<String, String>,
+    vectors: &Vectors,
+) -> Option<BTreeMap<String, String>> {
+    let mut files = by_meaning_too(files);
+    let needed = Release::to_embed(files.clone()).unwrap();
+    let digests = needed.texts.iter().map(|text| digest(text));
+    let own: Option<Vectors> = digests
+        .map(|d| Some((d, vectors.get(&d)?.clone())))
+        .collect();
+    files.extend(vector_files(&needed.embedder, &own?));
+    Some(files)
+}
+
 /// One line of the table.
-fn measure(release: &Release, questions: &[Question]) {
+fn measure(release: &Release, questions: &[Question], vectors: Option<&Vectors>) {
     let at = at();
     let query = |q: &'_ Question| -> Vec<String> {
         let query = Query {
             text: &q.text,
-            vector: None,
+            vector: vectors.map(|v| &v[&digest(&q.text)]),
             at,
         };
         let found = release.search(&query, 8).unwrap();
@@ -88,8 +175,13 @@ fn measure(release: &Release, questions: &[Question]) {
         format!("{:.1} %", 100.0 * hits as f64 / asked as f64)
     };
     println!(
-        "| {} | {} | {} | {} | {} | {} | {} | {:.2?} | {:.2?} |",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {:.2?} | {:.2?} |",
         release.clauses().len(),
+        if vectors.is_some() {
+            "words and meaning"
+        } else {
+            "words"
+        },
         percent(&[0], 0),
         percent(&[0], 1),
         percent(&[1], 0),
@@ -127,6 +219,7 @@ fn files(size: usize) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for folder in [
         "",
+        "courses",
         "permissions",
         "policies",
         "prompts",
