@@ -133,6 +133,10 @@ codes! {
     SourcesMissing "sources-missing" None;
     /// The model or the prompt is not the one that the release pins.
     ModelDrifted "model-drifted" None;
+    /// A recommendation that does not rest on what the agent's language model said.
+    ModelUnheard "model-unheard" None;
+    /// The agent's language model has used what the release lets it use.
+    OverBudget "over-budget" None;
     /// The clock stands before the last record.
     ClockBehind "clock-behind" Some("I11");
     /// Nobody signed the release as its author.

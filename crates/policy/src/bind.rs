@@ -65,6 +65,11 @@ impl Bind {
         Some(Self { tool, clause, when })
     }
 
+    /// Whether it is bound to this tool.
+    pub(crate) fn is_about(&self, tool: &str) -> bool {
+        self.tool == tool
+    }
+
     /// The clause, where it is bound to what is asked. What cannot be evaluated binds.
     pub(crate) fn hit(
         &self,

@@ -194,6 +194,11 @@ impl Rule {
         }
     }
 
+    /// Whether more than its scope decides.
+    pub(crate) fn has_conditions(&self) -> bool {
+        self.policy.has_non_scope_constraint()
+    }
+
     /// Its scope and conditions as one expression.
     pub(crate) fn condition(&self) -> cedar_policy_core::ast::Expr {
         let policy: &cedar_policy_core::ast::Policy = self.policy.as_ref();

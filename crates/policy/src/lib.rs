@@ -16,8 +16,10 @@ mod files;
 mod header;
 mod index;
 mod lint;
+mod offer;
 mod plain;
 mod problem;
+mod redact;
 mod release;
 mod retrieval;
 mod schema;
@@ -33,11 +35,12 @@ pub use diff::{Change, Direction, diff};
 pub use index::{Answer, Indexed};
 pub use lint::{Finding, lint};
 pub use problem::{Problem, ReleaseErrors};
+pub use redact::{Redacted, Redaction};
 pub use release::{Release, ToEmbed};
 pub use retrieval::{
     Counts, Embedder, Found, Place, Query, TermMatch, Vector, embedded_text, vector_files,
 };
 pub use table::TableVerdict;
-pub use team::AgentPlan;
+pub use team::{AgentPlan, Form, LanguagePlan};
 pub use template::Template;
 pub use touches::{Touch, touches};

@@ -6,6 +6,7 @@ use std::{
 };
 
 use duty::{
+    action::Action,
     canonical::Digest,
     edition::Edition,
     facts::Facts,
@@ -27,6 +28,7 @@ use crate::{
     edition, explain, files,
     index::{Answer, Indexed, Posed},
     problem::{Problems, ReleaseErrors},
+    redact::Redaction,
     retrieval::{Book, FOLDER, Found, Index, Matrix, Query, TermMatch, Vector, embedded_text},
     schema::{self, ToolTypes},
     table::{self, Table, TableVerdict},
@@ -60,6 +62,7 @@ pub struct Release {
     /// Conditions of the team's human steps, in their order; none means always.
     steps: Vec<Option<Indexed>>,
     types: BTreeMap<String, ToolTypes>,
+    redaction: Redaction,
 }
 
 /// Texts whose vectors a release needs.
@@ -152,6 +155,7 @@ impl Release {
             scopes: parts.scopes,
             steps: parts.steps,
             types: team.types,
+            redaction: team.redaction,
         })
     }
 
@@ -311,6 +315,23 @@ impl Release {
         self.plans.get(id)
     }
 
+    /// What language models are not to see.
+    #[must_use]
+    pub fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
+    /// Whether arguments are as the tool declares them.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words.
+    pub fn takes(&self, action: &Action) -> Result<(), String> {
+        match self.types.get(&action.tool) {
+            Some(types) => types.takes(&action.tool, &action.arguments),
+            None => Ok(()),
+        }
+    }
+
     /// What the agent's decision table says of a case; none where it has no table.
     #[must_use]
     pub fn decide_table(
@@ -341,9 +362,7 @@ impl Release {
 
     /// The question with arguments as their tool declares them.
     fn pose(&self, wanted: &Ask<'_>) -> Result<Posed<'static>, String> {
-        if let Some(types) = self.types.get(&wanted.action.tool) {
-            types.takes(&wanted.action.tool, &wanted.action.arguments)?;
-        }
+        self.takes(wanted.action)?;
         question(wanted).pose()
     }
 
@@ -357,6 +376,16 @@ impl Release {
     /// The permission set of an agent.
     pub(crate) fn permission_set(&self, agent: &PrincipalId) -> Option<&RuleBook> {
         self.permissions.get(agent)
+    }
+
+    /// What is bound to a tool.
+    pub(crate) fn binds_of(&self, tool: &str) -> impl Iterator<Item = &Bind> {
+        self.binds.iter().filter(move |bind| bind.is_about(tool))
+    }
+
+    /// What a tool takes and brings.
+    pub(crate) fn types_of(&self, tool: &str) -> Option<&ToolTypes> {
+        self.types.get(tool)
     }
 
     /// The verdicts of all rows of an agent's table.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::problem::{Problems, line_at};
 
@@ -37,6 +37,18 @@ pub(crate) struct ToolTypes {
     pub(crate) args: Option<Fields>,
     /// Under which namespace its facts are, and their types where they are declared.
     pub(crate) facts: Option<(String, Option<Fields>)>,
+}
+
+impl Type {
+    /// As JSON Schema says it.
+    pub(crate) fn json_schema(&self) -> Value {
+        self.plain.json_schema()
+    }
+
+    /// Whether it may be absent.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.optional
+    }
 }
 
 impl std::str::FromStr for Type {
@@ -80,6 +92,15 @@ impl fmt::Display for Plain {
 }
 
 impl Plain {
+    fn json_schema(&self) -> Value {
+        match self {
+            Self::Text => json!({"type": "string"}),
+            Self::Long => json!({"type": "integer"}),
+            Self::Bool => json!({"type": "boolean"}),
+            Self::Set(of) => json!({"type": "array", "items": of.json_schema()}),
+        }
+    }
+
     fn is_of(&self, value: &Value) -> bool {
         match (self, value) {
             (Self::Text, Value::String(_)) | (Self::Bool, Value::Bool(_)) => true,
