@@ -296,6 +296,20 @@ def scenario(b, args):
     b.says("Another person must sign too")
     expect(not b.run("return document.getElementById('decision')"), "who signed is asked again")
 
+    # A yes is taken back, with its reason, as long as nothing has begun; a no is what is left to them then.
+    b.ready()
+    labelled(b, "withdrawal")
+    b.wait(lambda: b.run("return !document.getElementById('withdrawal').hidden"), "the withdrawal's form")
+    pictures(b, args.out, "withdrawal")
+    b.click("#withdrawal button.danger")
+    b.says("Say why you take it back")
+    b.type("#reason", "The vendor's call came from another number.")
+    b.click("#withdrawal button.danger")
+    b.says("Your yes counts no more")
+    open_approval(b, args.url, args.override)
+    b.says("You may say no.")
+    expect(not b.run("return document.querySelector('button[data-decision=approve]')"), "a second yes is offered")
+
     for path, name in [("cases", "cases"), ("exceptions", "exceptions"), ("thresholds", "thresholds"), ("log", "log")]:
         b.go(f"{args.url}/{path}")
         labelled(b, name)

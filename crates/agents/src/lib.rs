@@ -11,4 +11,4 @@ pub use desk::{Desk, Filed, Question, Reply};
 pub use endpoint::{Endpoint, Endpoints};
 pub use model::{Answered, Model, ModelError, Said, Step, Unusable, View};
 pub use rules::RuleModel;
-pub use runner::{ESCALATED, RunError, Runner, Stop};
+pub use runner::{ESCALATED, Hold, Progress, RunError, Runner, Stop};

@@ -2,7 +2,7 @@
 //! state, so a run that was cut off anywhere goes on from there.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -10,12 +10,13 @@ use duty::{
     freeze,
     name::{CaseId, Environment, ItemId, PrincipalId},
     principal::Duty,
+    record::{ExceptionSort, Record},
     refusal::{Code, Refusal},
     release::{ClauseRef, Rules},
     request::{AnswerModel, ModelResult, OpenCase, Recommend, Request, Stance},
     state::{CallAnswer, Case},
 };
-use engine::{Engine, EngineError, Seat};
+use engine::{Engine, EngineError, Executed, Seat};
 use policy::Release;
 use serde_json::Value;
 
@@ -42,8 +43,22 @@ pub enum Stop {
     Waits,
     /// The outcome is unknown; a human takes it up.
     Unknown,
-    /// A freeze stops it, or its grant is not at the level of durability that the release asks for; it can be taken up again.
+    /// A freeze stops it, its grant is not at the level of durability that the release asks for, or a tool is not what the
+    /// release pins, or cannot be seen; it can be taken up again.
     Held,
+    /// Somebody else has it in hand.
+    Busy,
+}
+
+/// How far a case came, and what came of it on the way.
+#[derive(Debug)]
+pub struct Progress {
+    /// Where it stands now.
+    pub stop: Stop,
+    /// What the last recommendation made here came to.
+    pub decided: Vec<Record>,
+    /// What was executed here.
+    pub executed: Option<Executed>,
 }
 
 /// Why a case cannot go on now. It stays as it is and can be taken up again.
@@ -74,6 +89,31 @@ pub struct Runner {
     seats: HashMap<PrincipalId, Seat>,
     models: Mutex<HashMap<(duty::canonical::Digest, PrincipalId), Arc<dyn Model>>>,
     endpoints: Arc<Endpoints>,
+    in_hand: Mutex<HashSet<CaseId>>,
+}
+
+/// A case in hand: nobody else goes on with it until this is dropped.
+pub struct Hold {
+    runner: Arc<Runner>,
+    case: CaseId,
+}
+
+/// As [`Hold`], for as long as the runner is borrowed.
+struct InHand<'r> {
+    runner: &'r Runner,
+    case: &'r CaseId,
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.runner.let_go(self.case);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.runner.let_go(&self.case);
+    }
 }
 
 impl Runner {
@@ -88,6 +128,7 @@ impl Runner {
                 .collect(),
             models: Mutex::new(HashMap::new()),
             endpoints: Arc::default(),
+            in_hand: Mutex::default(),
         }
     }
 
@@ -119,47 +160,101 @@ impl Runner {
         Ok(())
     }
 
-    /// Takes a case as far as agents can.
+    /// Takes a case in hand; none where somebody has it.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>, case: &CaseId) -> Option<Hold> {
+        self.grab(case).then(|| Hold {
+            runner: Arc::clone(self),
+            case: case.clone(),
+        })
+    }
+
+    /// Takes a case as far as agents can, unless somebody has it in hand.
     ///
     /// # Errors
     /// [`RunError`]; the case stays where it was, and can be taken up again.
     pub async fn advance(&self, id: &CaseId) -> Result<Stop, RunError> {
-        loop {
+        if !self.grab(id) {
+            return Ok(Stop::Busy);
+        }
+        let _in_hand = InHand {
+            runner: self,
+            case: id,
+        };
+        Ok(self.go_on(id).await?.stop)
+    }
+
+    /// As [`Runner::advance`], for whoever has the case in hand.
+    ///
+    /// # Errors
+    /// As [`Runner::advance`].
+    pub async fn advance_held(&self, held: &Hold) -> Result<Progress, RunError> {
+        self.go_on(&held.case).await
+    }
+
+    fn grab(&self, case: &CaseId) -> bool {
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        in_hand.insert(case.clone())
+    }
+
+    fn let_go(&self, case: &CaseId) {
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        in_hand.remove(case);
+    }
+
+    async fn go_on(&self, id: &CaseId) -> Result<Progress, RunError> {
+        let (mut decided, mut executed) = (Vec::new(), None);
+        let stop = loop {
             let Some(case) = self.case(id) else {
-                return Ok(Stop::Ended);
+                break Stop::Ended;
             };
             if case.outcome.is_some() {
-                return Ok(Stop::Unknown);
+                break Stop::Unknown;
             }
             // Trying would be refused, and each refusal is a record.
-            if self.frozen(&case)? {
-                return Ok(Stop::Held);
+            if self.frozen(&case)? || self.has_changed_tool(id, &case) {
+                break Stop::Held;
             }
             // Whoever runs outside comes through a door by itself.
             if self.is_elsewhere(&case)? {
-                return Ok(Stop::Waits);
+                break Stop::Waits;
             }
             if let Some(grant) = &case.grant {
                 if grant.used.is_some() {
-                    return Ok(Stop::Unknown);
+                    break Stop::Unknown;
                 }
                 match self.execute(&case, &grant.id).await {
-                    Err(RunError::Engine(EngineError::Unreleased { .. })) => return Ok(Stop::Held),
+                    Err(RunError::Engine(
+                        EngineError::Unreleased { .. } | EngineError::Undescribed { .. },
+                    )) => break Stop::Held,
+                    // Its server describes the tool otherwise than the release: a human has been told.
+                    Err(RunError::Engine(EngineError::Refused(_)))
+                        if self
+                            .case(id)
+                            .is_some_and(|now| self.has_changed_tool(id, &now)) =>
+                    {
+                        break Stop::Held;
+                    }
                     // Somebody took their yes back in the meantime: the case waits again.
                     Err(RunError::Engine(EngineError::Refused(_)))
                         if self.case(id).is_some_and(|now| now.grant.is_none()) => {}
-                    done => done?,
+                    done => executed = Some(done?),
                 }
             } else if case.approval.is_some() {
-                return Ok(Stop::Waits);
+                break Stop::Waits;
             } else if case.prepared.is_none() {
-                self.recommend(id, &case, Duty::Prepare).await?;
+                decided = self.recommend(id, &case, Duty::Prepare).await?;
             } else if case.reviewed.is_none() {
-                self.recommend(id, &case, Duty::Review).await?;
+                decided = self.recommend(id, &case, Duty::Review).await?;
             } else {
-                return Ok(Stop::Waits);
+                break Stop::Waits;
             }
-        }
+        };
+        Ok(Progress {
+            stop,
+            decided,
+            executed,
+        })
     }
 
     /// Whether a freeze stops the agent whose turn it is.
@@ -182,6 +277,12 @@ impl Runner {
         Ok(self.engine.read(|s| s.frozen(step).is_some()))
     }
 
+    /// Whether a human still has to look at a tool that is not what the release pins.
+    fn has_changed_tool(&self, id: &CaseId, case: &Case) -> bool {
+        let sort = ExceptionSort::ToolChanged;
+        self.engine.read(|state| state.is_raised(id, case, sort))
+    }
+
     /// Whether the next step is that of an agent that runs outside, or an effect that its caller carries out.
     fn is_elsewhere(&self, case: &Case) -> Result<bool, RunError> {
         let release = self.release(case)?;
@@ -198,17 +299,21 @@ impl Runner {
         Ok(plans.any(|plan| plan.external))
     }
 
-    async fn execute(&self, case: &Case, grant: &ItemId) -> Result<(), RunError> {
+    async fn execute(&self, case: &Case, grant: &ItemId) -> Result<Executed, RunError> {
         let release = self.release(case)?;
         let seat = self.seat(&release, Duty::Execute)?;
         let action = case.action().cloned();
         let action = action.ok_or_else(|| EngineError::Missing(grant.clone()))?;
-        self.engine.execute(seat, grant, action).await?;
-        Ok(())
+        Ok(self.engine.execute(seat, grant, action).await?)
     }
 
-    /// One agent's whole part: steps until it recommends.
-    async fn recommend(&self, id: &CaseId, opened: &Case, duty: Duty) -> Result<(), RunError> {
+    /// One agent's whole part: steps until it recommends. Answers what that came to.
+    async fn recommend(
+        &self,
+        id: &CaseId,
+        opened: &Case,
+        duty: Duty,
+    ) -> Result<Vec<Record>, RunError> {
         let release = self.release(opened)?;
         let seat = self.seat(&release, duty)?;
         let model = self.model(&release, &seat.principal)?;
@@ -225,7 +330,7 @@ impl Runner {
         let mut refused = Refused::default();
         for _ in 0..MOST_STEPS {
             let Some(case) = self.case(id) else {
-                return Ok(());
+                return Ok(Vec::new());
             };
             let view = self.view(id, &case, &release, seat, duty, &refused)?;
             for step in model.next(&view, &desk).await? {
@@ -253,8 +358,7 @@ impl Runner {
                     }
                     Step::Escalate(why) => {
                         let said = self.escalation(id, &release, seat, &why).await?;
-                        self.say(id, &release, seat, duty, &model, said).await?;
-                        return Ok(());
+                        return Ok(self.say(id, &release, seat, duty, &model, said).await?);
                     }
                 }
             }
@@ -278,7 +382,7 @@ impl Runner {
         duty: Duty,
         model: &Arc<dyn Model>,
         said: Said,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<Record>, EngineError> {
         let inputs = self
             .case(id)
             .map(|case| inputs(&case, &seat.principal))
@@ -297,8 +401,7 @@ impl Runner {
             row: said.row,
             inputs,
         });
-        self.engine.submit(seat, request).await?;
-        Ok(())
+        self.engine.submit(seat, request).await
     }
 
     /// What is recommended where a model says nothing that can be used: that a human decides. It rests on the clause that

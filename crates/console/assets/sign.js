@@ -24,7 +24,7 @@ const waysOf = async (form) => {
 
 let ways = [];
 const showWays = async () => {
-  const form = $("decision");
+  const form = document.querySelector("form.signs");
   if (!form) return;
   ways = await waysOf(form);
   form.hidden = ways.length === 0;
@@ -137,25 +137,35 @@ const post = async (path, csrf, signed) => {
   return said;
 };
 
+// The reason as it was written; where one is needed and none is there, `needed` is said.
+const reasonGiven = (needed) => {
+  const reason = $("reason").value.trim();
+  if (needed && reason.length < 3) {
+    $("reason").setAttribute("aria-invalid", "true");
+    $("reason").focus();
+    throw new Error(needed);
+  }
+  $("reason").removeAttribute("aria-invalid");
+  return reason;
+};
+
 const setUpDecision = (form) => {
   const waiting = JSON.parse(form.dataset.waiting);
   const { person, csrf } = form.dataset;
   let way = null;
   const dialog = $("confirm");
   let statement = null;
+  // The time of the server as the page came, and what has gone by since: a clock of this machine that is wrong does no harm.
+  const loaded = performance.now();
+  const now = () => new Date(Date.parse(form.dataset.now) + performance.now() - loaded).toISOString();
 
   const prepare = async (decision) => {
     way = ways[Number($("with").value)];
     if (!way) throw new Error("There is nothing here to sign with.");
     const { credential } = way;
     const overrides = decision === "approve" ? waiting.yes_overrides : waiting.no_overrides;
-    const reason = $("reason").value.trim();
-    if ((decision === "reject" || overrides) && reason.length < 3) {
-      $("reason").setAttribute("aria-invalid", "true");
-      $("reason").focus();
-      throw new Error(overrides ? "This goes against an agent's recommendation: give your reason." : "Give your reason for the rejection.");
-    }
-    $("reason").removeAttribute("aria-invalid");
+    const needed = overrides ? "This goes against an agent's recommendation: give your reason." : "Give your reason for the rejection.";
+    const reason = reasonGiven(decision === "reject" || overrides ? needed : null);
     // What is left out is not signed: a stage without a name, one's own name, a code where none is asked for.
     const chosen = $("standing") ? JSON.parse($("standing").value) : {};
     const optional = {};
@@ -173,9 +183,18 @@ const setUpDecision = (form) => {
     return {
       statement: "counterfoil/approval/v1", log: waiting.log, approval: waiting.approval, case: waiting.case,
       action: computed, release: waiting.release, env: waiting.env, expires: waiting.expires,
-      decision, override: overrides, reason, signer: person, credential, ...optional,
+      signed: now(), decision, override: overrides, reason, signer: person, credential, ...optional,
     };
   };
+
+  // What is signed says when: that is when Sign is pressed, not when the question was opened.
+  let clock = null;
+  const showTime = () => {
+    statement.signed = now();
+    $("confirm-time").textContent = statement.signed;
+    $("confirm-bytes").textContent = canonical(statement);
+  };
+  dialog.addEventListener("close", () => clearInterval(clock));
 
   const show = () => {
     const { tool, arguments: given } = waiting.action;
@@ -190,7 +209,8 @@ const setUpDecision = (form) => {
       ["case", statement.case], ["reason", statement.reason || "none given"],
       ["until", statement.expires], ["digest", statement.action],
     ]);
-    $("confirm-bytes").textContent = canonical(statement);
+    showTime();
+    clock = setInterval(showTime, 1000);
     dialog.showModal();
     $("confirm-sign").focus();
   };
@@ -209,6 +229,8 @@ const setUpDecision = (form) => {
   $("confirm-back").addEventListener("click", () => dialog.close());
   $("confirm-sign").addEventListener("click", async (event) => {
     event.target.disabled = true;
+    clearInterval(clock);
+    showTime();
     try {
       const signature = await way.sign(statement);
       const said = await post(`/approvals/${encodeURIComponent(waiting.approval)}/sign`, csrf, { statement, signature });
@@ -225,14 +247,45 @@ const setUpDecision = (form) => {
   });
 };
 
+const setUpWithdrawal = (form) => {
+  const waiting = JSON.parse(form.dataset.waiting);
+  const { person, csrf } = form.dataset;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button.danger");
+    button.disabled = true;
+    try {
+      const way = ways[Number($("with").value)];
+      if (!way) throw new Error("There is nothing here to sign with.");
+      const reason = reasonGiven("Say why you take it back.");
+      const statement = {
+        statement: "counterfoil/withdrawal/v1", log: waiting.log, approval: waiting.approval, action: waiting.digest,
+        reason, signer: person, credential: way.credential,
+      };
+      const signature = await way.sign(statement);
+      const said = await post(`/approvals/${encodeURIComponent(waiting.approval)}/withdraw`, csrf, { statement, signature });
+      form.hidden = true;
+      if ($("key-form")) $("key-form").hidden = true;
+      $("done-link").hidden = false;
+      say(`Your yes counts no more: record ${said.record}.`, "good");
+    } catch (e) {
+      button.disabled = false;
+      say(e.message, "bad");
+    }
+    $("status").focus();
+  });
+};
+
 const keyForm = $("key-form");
 if (keyForm) await setUpKey(keyForm);
 const passkeyForm = $("passkey-form");
 if (passkeyForm) setUpPasskeys(passkeyForm);
 const decision = $("decision");
-if (decision) {
-  sayWhere(decision);
-  setUpDecision(decision);
+if (decision) setUpDecision(decision);
+const withdrawal = $("withdrawal");
+if (withdrawal) setUpWithdrawal(withdrawal);
+if (decision || withdrawal) {
+  sayWhere(decision || withdrawal);
   await showWays();
 }
 document.documentElement.dataset.ready = "yes";

@@ -119,6 +119,7 @@ pub fn router(options: Options) -> Result<Router, ConsoleError> {
         .route("/", get(pages::inbox::page))
         .route("/approvals/{id}", get(pages::approval::page))
         .route("/approvals/{id}/sign", post(pages::approval::sign))
+        .route("/approvals/{id}/withdraw", post(pages::approval::withdraw))
         .route("/cases", get(pages::cases::page))
         .route("/cases/{id}", get(pages::case::page))
         .route("/exceptions", get(pages::exceptions::page))

@@ -22,6 +22,8 @@ pub(crate) struct Obstacle {
     pub(crate) signed: bool,
     /// Whether it stands against a yes alone, and for now: they may read it, and say no.
     pub(crate) for_now: bool,
+    /// Whether it stands against a yes alone, for good: they took theirs back, and may say no.
+    pub(crate) no_only: bool,
 }
 
 /// For each request, in the docket's order, why `person` cannot sign it; none where nothing stands against it.
@@ -51,11 +53,16 @@ pub(crate) fn ways(
         let one = |w: &Waiting| match releases.get(&w.release) {
             Some(Some(release)) => {
                 may_sign(state, &**release, &w.approval, person, now).map_err(|refusal| {
-                    let signed = refusal.code == Code::Replayed;
+                    let approval = state.cases.get(&w.case).and_then(|c| c.approval.as_ref());
+                    let no_only = approval.is_some_and(|a| a.withdrawn.contains(person));
+                    let signed = refusal.code == Code::Replayed && !no_only;
                     let for_now = matches!(refusal.code, Code::TooSoon | Code::TooMany);
                     Obstacle {
                         why: if signed {
                             "You signed this.".to_owned()
+                        } else if no_only {
+                            "You took your yes back: another person must say yes. You may say no."
+                                .to_owned()
                         } else if for_now {
                             format!("{} For a yes: {}.", sentence(&refusal.why), refusal.remedy)
                         } else {
@@ -63,6 +70,7 @@ pub(crate) fn ways(
                         },
                         signed,
                         for_now,
+                        no_only,
                         clause: refusal.clause,
                     }
                 })
@@ -72,6 +80,7 @@ pub(crate) fn ways(
                 clause: None,
                 signed: false,
                 for_now: false,
+                no_only: false,
             }),
         };
         docket.iter().map(one).collect()

@@ -369,8 +369,11 @@ pub(crate) struct Otherwise {
     #[arg(long, conflicts_with = "key")]
     pub(crate) credential: Option<String>,
     /// The signature that was made elsewhere: an armored SSH signature, or a passkey's assertion.
-    #[arg(long, value_name = "FILE", requires = "credential")]
+    #[arg(long, value_name = "FILE", requires_all = ["credential", "signed"])]
     pub(crate) signature: Option<PathBuf>,
+    /// When the statement says that it was signed, as the first call printed it.
+    #[arg(long, value_name = "TIME", requires = "signature")]
+    pub(crate) signed: Option<String>,
 }
 
 /// In which stage, for whom and for which listed reason.

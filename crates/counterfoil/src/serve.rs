@@ -73,7 +73,12 @@ pub(crate) async fn serve(
     })
     .map_err(Failure::unavailable)?;
     let door = gateway::http::router(Arc::clone(&site.engine), &local);
-    let app = door.map_err(Failure::unavailable)?.merge(console);
+    let hosts = hosts(&url, public_url.as_deref());
+    let mcp = gateway::mcp::router(Arc::clone(&site.engine), site.team(), hosts);
+    let app = door
+        .and_then(|door| Ok(door.merge(mcp?)))
+        .map_err(Failure::unavailable)?
+        .merge(console);
     let serving = serde_json::to_vec(&Serving { url, public_url }).map_err(Failure::unavailable)?;
     secret::write_secret(&dir.join(SERVING), &serving)?;
 
@@ -104,6 +109,16 @@ pub(crate) async fn serve(
     tokio::task::spawn_blocking(move || engine.keep_fold())
         .await
         .map_err(Failure::unavailable)
+}
+
+/// The names under which the server is reached, from its addresses.
+fn hosts(url: &str, public_url: Option<&str>) -> Vec<String> {
+    let urls = [Some(url), public_url].into_iter().flatten();
+    let hosts = urls.filter_map(|url| {
+        let uri: axum::http::Uri = url.parse().ok()?;
+        uri.host().map(str::to_owned)
+    });
+    hosts.collect()
 }
 
 /// Records are durable already; this waits until they are under a published checkpoint too.

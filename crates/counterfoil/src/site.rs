@@ -7,9 +7,18 @@ use std::{
     time::Duration,
 };
 
-use agents::{RunError, Runner, Stop};
-use duty::name::{CaseId, Environment};
-use engine::{Engine, Options, Seat, target::Target};
+use agents::{Hold, RunError, Runner, Stop};
+use duty::{
+    canonical::Digest,
+    name::{CaseId, Environment},
+    principal::Duty,
+    release::Rules,
+    state::Case,
+};
+use engine::{
+    Engine, Options, Seat,
+    target::{BoxFuture, Target},
+};
 use gateway::upstream::{Launch, Upstream};
 use ledger::trust::Policy;
 use serde::Deserialize;
@@ -151,6 +160,11 @@ impl Site {
         failure.map_or(Ok(()), Err)
     }
 
+    /// The built-in agents, for the doors.
+    pub(crate) fn team(&self) -> Arc<dyn gateway::mcp::Team> {
+        Arc::new(BuiltIn(Arc::clone(&self.runner)))
+    }
+
     /// Another handle on the same engine and runner.
     pub(crate) fn share(&self) -> Self {
         Self {
@@ -171,9 +185,9 @@ impl Site {
         }
     }
 
-    /// Cases that agents can go on with.
+    /// Cases that agents here can go on with; what waits for agents outside is theirs.
     pub(crate) fn movable(&self) -> Vec<Work> {
-        self.engine.read(|state| {
+        let movable: Vec<_> = self.engine.read(|state| {
             let movable =
                 state
                     .cases
@@ -183,7 +197,58 @@ impl Site {
                         (None, Some(_)) => false,
                         (None, None) => true,
                     });
-            movable.map(|(id, _)| Work::go_on(id.clone())).collect()
+            let next = movable.map(|(id, case)| (id.clone(), case.release, next_duty(case)));
+            next.collect()
+        });
+        let mut outside = HashMap::new();
+        let here = movable.into_iter().filter(|(_, release, duty)| {
+            let known = outside.entry((*release, *duty));
+            !*known.or_insert_with(|| self.is_outside(*release, *duty))
+        });
+        here.map(|(id, ..)| Work::go_on(id)).collect()
+    }
+
+    /// Whether a release gives a duty to an agent that runs outside.
+    fn is_outside(&self, release: Digest, duty: Duty) -> bool {
+        // One that cannot be read is the runner's to complain about.
+        let Ok(Some(release)) = self.engine.release(release) else {
+            return false;
+        };
+        let mut agents = release.team().with_duty(duty);
+        agents.any(|agent| release.agent(&agent.id).is_some_and(|plan| plan.external))
+    }
+}
+
+fn next_duty(case: &Case) -> Duty {
+    match (&case.grant, &case.prepared) {
+        (Some(_), _) => Duty::Execute,
+        (None, Some(_)) => Duty::Review,
+        (None, None) => Duty::Prepare,
+    }
+}
+
+/// The built-in agents as the MCP door takes them.
+struct BuiltIn(Arc<Runner>);
+
+impl gateway::mcp::Team for BuiltIn {
+    fn hold(&self, case: &CaseId) -> Option<Box<dyn gateway::mcp::Hand>> {
+        let hold = Runner::hold(&self.0, case)?;
+        Some(Box::new(InHand(Arc::clone(&self.0), hold)))
+    }
+}
+
+/// A case in the door's hand.
+struct InHand(Arc<Runner>, Hold);
+
+impl gateway::mcp::Hand for InHand {
+    fn advance(&self) -> BoxFuture<'_, Result<gateway::mcp::Moved, String>> {
+        Box::pin(async move {
+            let progress = self.0.advance_held(&self.1).await;
+            let progress = progress.map_err(|e| e.to_string())?;
+            Ok(gateway::mcp::Moved {
+                decided: progress.decided,
+                executed: progress.executed,
+            })
         })
     }
 }

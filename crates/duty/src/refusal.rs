@@ -137,6 +137,8 @@ codes! {
     ModelUnheard "model-unheard" None;
     /// The agent's language model has used what the release lets it use.
     OverBudget "over-budget" None;
+    /// Its server does not describe the tool as the release pins it.
+    ToolChanged "tool-changed" None;
     /// The clock stands before the last record.
     ClockBehind "clock-behind" Some("I11");
     /// Nobody signed the release as its author.

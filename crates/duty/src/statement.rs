@@ -179,6 +179,8 @@ pub struct ApprovalStatement {
     pub env: Environment,
     /// When the request expires.
     pub expires: Time,
+    /// When it was signed, by the signer's own clock: a yes that was given too soon stays so, whenever it is sent.
+    pub signed: Time,
     /// Yes or no.
     pub decision: Choice,
     /// Whether the signer knowingly differs from the agents' recommendation.

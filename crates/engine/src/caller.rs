@@ -48,6 +48,7 @@ impl Engine {
         let request = Request::UseGrant(UseGrant {
             grant: grant.clone(),
             action,
+            described: None,
         });
         if simulated {
             self.submit(seat, request).await?;
@@ -72,7 +73,11 @@ impl Engine {
             self.report(seat, grant, Outcome::Failed, &detail, None)
                 .await?;
             let outcome = Outcome::Failed;
-            return Ok(Begun::Done(Executed { outcome, detail }));
+            return Ok(Begun::Done(Executed {
+                outcome,
+                detail,
+                answer: None,
+            }));
         }
         let report_by = self.with_case(grant, |case| case.grant.as_ref()?.report_by)?;
         let report_by = report_by.ok_or_else(|| EngineError::Missing(grant.clone()))?;

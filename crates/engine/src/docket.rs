@@ -66,10 +66,11 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// The statement that a human signs for this decision.
+    /// The statement that a human signs for this decision, at `signed` by their own clock.
     #[must_use]
     pub fn statement(
         &self,
+        signed: Time,
         decision: Choice,
         reason: &str,
         signer: PrincipalId,
@@ -84,6 +85,7 @@ impl Waiting {
             release: self.release,
             env: self.env.clone(),
             expires: self.expires,
+            signed,
             decision,
             overrides: match decision {
                 Choice::Approve => self.yes_overrides,

@@ -18,10 +18,14 @@ use std::{
 use duty::{decide, release::Rules, release_for, request::Submission, state::State};
 use evidence::{Index, Query, ReperformOptions, Vault, case_story, open, reperform, verify};
 
-use crate::{
-    everything::History,
-    world::{log_key, name},
-};
+use crate::{everything::History, world::name};
+
+/// As the binary's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How often decisions are performed again: the machine is never quite the same.
+const RUNS: usize = 5;
 
 fn main() {
     let cases = std::env::args()
@@ -30,11 +34,12 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let history = everything::happen(dir.path(), cases);
     let world = &history.world;
-    world.publish(&log_key());
-    let missing = history.missing();
-    if !missing.is_empty() {
-        println!("not in this history: {}", missing.join(", "));
-    }
+    history.publish();
+    let kinds = history.kinds();
+    let said = kinds.iter().map(|(kind, count)| format!("{kind} {count}"));
+    println!("{}", said.collect::<Vec<_>>().join(", "));
+    let missing: Vec<_> = kinds.iter().filter(|(_, n)| *n == 0).collect();
+    assert!(missing.is_empty(), "not in this history: {missing:?}");
     let count = world.records.len();
     let bytes: usize = world
         .records
@@ -47,10 +52,10 @@ fn main() {
     );
     let decisions = world.records.iter().filter(|r| r.cause.is_none()).count();
     deciding(&history);
-    drop(history);
     let source = open(&dir.path().display().to_string()).unwrap();
     let snapshots = dir.path().join("snapshots");
-    let vkey = log_key().verifier().vkey();
+    let vkey = history.key.verifier().vkey();
+    drop(history);
 
     rate("verify, log alone", "records", count, || {
         verify(&*source, &vkey, None, None).unwrap();
@@ -66,14 +71,16 @@ fn main() {
             threads,
             ..ReperformOptions::default()
         };
-        rate(
-            &format!("reperform, log alone, {what}"),
-            "decisions",
-            decisions,
-            || {
-                reperform(&*source, &options).unwrap();
-            },
-        );
+        for _ in 0..RUNS {
+            rate(
+                &format!("reperform, log alone, {what}"),
+                "decisions",
+                decisions,
+                || {
+                    reperform(&*source, &options).unwrap();
+                },
+            );
+        }
     }
     let options = ReperformOptions {
         release: None,

@@ -6,10 +6,10 @@ use duty::record::Record;
 use engine::Engine;
 use ledger::Directory;
 
-/// How long is waited for what is committed to be published.
+/// How long is waited for what is decided to be published.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads on while `take` says so, from record `from` on; what is committed now is read too.
+/// Reads on while `take` says so, from record `from` on; what is decided now is read too.
 ///
 /// # Errors
 /// Why the log cannot be read.
@@ -20,7 +20,8 @@ pub(crate) async fn each<T: Send + 'static>(
     mut take: impl FnMut(&mut T, &Record) -> bool + Send + 'static,
 ) -> Result<T, String> {
     let journal = engine.journal();
-    let size = journal.committed();
+    // What is decided and not committed yet is in the state already, and a caller that saw it there looks for it here.
+    let size = engine.read(|state| state.size);
     match tokio::time::timeout(PATIENCE, journal.wait_published(size)).await {
         Ok(published) => published.map_err(|e| e.to_string())?,
         Err(_) => return Err("the last records are not published yet; come again".to_owned()),

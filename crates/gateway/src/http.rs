@@ -44,9 +44,12 @@ use serde_json::{Value, json};
 
 pub use raw::Sent;
 
+pub(crate) use door::bearer;
+pub(crate) use limit::{Meter, Payer};
+pub(crate) use problem::Problem;
+
 use describe::{Api, Operation};
 use door::Door;
-use problem::Problem;
 
 /// The longest body that is read, in bytes.
 const LONGEST_BODY: usize = 256 * 1024;

@@ -2,4 +2,5 @@
 
 mod feed;
 pub mod http;
+pub mod mcp;
 pub mod upstream;

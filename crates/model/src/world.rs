@@ -220,6 +220,7 @@ impl World {
                         idempotency: Some("key".to_owned()),
                         lookup: None,
                         by_caller: false,
+                        pinned: None,
                     },
                 )]),
                 courses: Vec::new(),

@@ -27,6 +27,7 @@ use crate::{
     clause::{self, Clause},
     edition, explain, files,
     index::{Answer, Indexed, Posed},
+    pin::{self, Pin},
     problem::{Problems, ReleaseErrors},
     redact::Redaction,
     retrieval::{Book, FOLDER, Found, Index, Matrix, Query, TermMatch, Vector, embedded_text},
@@ -63,6 +64,7 @@ pub struct Release {
     steps: Vec<Option<Indexed>>,
     types: BTreeMap<String, ToolTypes>,
     redaction: Redaction,
+    pins: BTreeMap<String, Pin>,
 }
 
 /// Texts whose vectors a release needs.
@@ -96,7 +98,7 @@ impl Release {
             if !files::belongs(path) {
                 problems.add(
                     path,
-                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md, courses/*.md, vectors/*.txt",
+                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md, courses/*.md, tools/*.json, vectors/*.txt",
                 );
             }
             if text.len() > files::LONGEST {
@@ -122,6 +124,7 @@ impl Release {
             problems.finish()?;
             unreachable!("INVARIANT: a team that cannot be read is a problem");
         };
+        let pins = pin::read(&files, &mut team.team.tools, &mut problems);
         let parts = Parts::load(&files, &mut team, &has_clause, &mut problems);
         let embedder = team.retrieval.embedder.clone();
         let vectors = Book::read(&files, embedder.as_deref(), &mut problems);
@@ -156,6 +159,7 @@ impl Release {
             steps: parts.steps,
             types: team.types,
             redaction: team.redaction,
+            pins,
         })
     }
 
@@ -210,6 +214,19 @@ impl Release {
     #[must_use]
     pub fn manifest(&self) -> BTreeMap<String, Digest> {
         manifest(&self.files)
+    }
+
+    /// What the server of a tool said of it when the release was made, where the release pins it; the name is
+    /// `<server>.<tool>`.
+    #[must_use]
+    pub fn pin(&self, tool: &str) -> Option<&Pin> {
+        self.pins.get(tool)
+    }
+
+    /// All that is pinned, by `<server>.<tool>`.
+    #[must_use]
+    pub fn pins(&self) -> &BTreeMap<String, Pin> {
+        &self.pins
     }
 
     /// Its clauses, in order of document and place.

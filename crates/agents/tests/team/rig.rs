@@ -388,8 +388,8 @@ impl Rig {
     /// A person's signed yes to what waits in a case.
     pub(crate) fn signed(&self, case: &str, person: &str) -> Request {
         let waiting = self.engine.waiting(&name(&format!("{case}.a1"))).unwrap();
-        let statement =
-            waiting.statement(Choice::Approve, "", name(person), seat(person).credential);
+        let (now, with) = (self.engine.now(), seat(person).credential);
+        let statement = waiting.statement(now, Choice::Approve, "", name(person), with);
         Request::Approve(sign(statement, person))
     }
 }

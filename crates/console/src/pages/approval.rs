@@ -10,10 +10,11 @@ use axum::{
 use duty::{
     Way,
     name::ItemId,
-    record::Body,
+    record::{Body, Record},
     request::{Recommend, Request},
     state::CallAnswer,
-    statement::{ApprovalStatement, Signed},
+    statement::{ApprovalStatement, Signed, Statement, WithdrawalStatement},
+    time::Time,
 };
 use engine::{EngineError, Seat, Waiting};
 use evidence::{Story, story::What};
@@ -40,6 +41,7 @@ struct Page {
     amount: String,
     arguments: Vec<Pair>,
     left: String,
+    now: Time,
     reasons: Vec<Reason>,
     said: Vec<Said>,
     clauses: Vec<ClauseView>,
@@ -49,6 +51,8 @@ struct Page {
     read: Vec<Read>,
     asked: String,
     patience: Option<Obstacle>,
+    /// Whether a no is all that is left to them.
+    no_only: bool,
     obstacle: Option<Obstacle>,
     ways: Vec<WayView>,
     /// Whether the first way says more than that the person signs for themself.
@@ -121,7 +125,7 @@ pub(crate) async fn page(
         None => (Vec::new(), None),
     };
     let (patience, obstacle) = match found {
-        Some(o) if o.for_now => (Some(o), None),
+        Some(o) if o.for_now || o.no_only => (Some(o), None),
         other => (None, other),
     };
     let story = match story(&desk, &w.case).await {
@@ -152,6 +156,7 @@ pub(crate) async fn page(
         amount: view::amount(&w.action),
         arguments: view::arguments(&w.action),
         left: view::span(desk.engine.now(), w.expires),
+        now: desk.engine.now(),
         reasons: reasons(&story),
         said: said(&w),
         clauses: clauses(&story),
@@ -160,6 +165,7 @@ pub(crate) async fn page(
         source,
         read: read(&desk, &w),
         asked: view::span(w.asked, desk.engine.now()),
+        no_only: patience.as_ref().is_some_and(|o| o.no_only),
         patience,
         obstacle,
         named: ways.iter().any(|way| *way != Way::default()),
@@ -272,48 +278,76 @@ pub(crate) async fn sign(
     Path(id): Path<String>,
     body: Result<Json<Signed<ApprovalStatement>>, JsonRejection>,
 ) -> Response {
+    let about = |s: &ApprovalStatement| s.approval.to_string();
+    let records = match taken(&desk, &session, &id, body, about, Request::Approve).await {
+        Ok(records) => records,
+        Err(response) => return response,
+    };
+    let next = records.iter().find_map(|r| match &r.body {
+        Body::GrantIssued(_) => Some("All signatures are there: the executor acts now."),
+        Body::CaseClosed(_) => Some("The case is closed."),
+        _ => None,
+    });
+    let next = next.unwrap_or("Another person must sign too.");
+    Json(json!({"record": records.first().map(|r| r.seq), "next": next})).into_response()
+}
+
+/// Takes a yes back, as [`sign`] takes it in.
+pub(crate) async fn withdraw(
+    State(desk): State<Desk>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    body: Result<Json<Signed<WithdrawalStatement>>, JsonRejection>,
+) -> Response {
+    let about = |s: &WithdrawalStatement| s.approval.to_string();
+    match taken(&desk, &session, &id, body, about, Request::Withdraw).await {
+        Ok(records) => Json(json!({"record": records.first().map(|r| r.seq)})).into_response(),
+        Err(response) => response,
+    }
+}
+
+/// Has a statement decided that the person of the session signed on the page of `id`.
+async fn taken<S>(
+    desk: &Desk,
+    session: &Session,
+    id: &str,
+    body: Result<Json<Signed<S>>, JsonRejection>,
+    about: impl Fn(&S) -> String,
+    request: impl Fn(Signed<S>) -> Request,
+) -> Result<Vec<Record>, Response>
+where
+    S: Statement,
+{
     let refused = |status: StatusCode, why: String, remedy: &str| {
         (status, Json(json!({"why": why, "remedy": remedy}))).into_response()
     };
-    let signed = match body {
-        Ok(Json(signed)) => signed,
-        Err(e) => {
-            return refused(
-                StatusCode::BAD_REQUEST,
-                e.body_text(),
-                "load the page again",
-            );
-        }
-    };
+    let Json(signed) = body.map_err(|e| {
+        refused(
+            StatusCode::BAD_REQUEST,
+            e.body_text(),
+            "load the page again",
+        )
+    })?;
     let s = &signed.statement;
-    if s.signer != session.person || s.approval.as_str() != id {
+    if *s.signer() != session.person || about(s) != id {
         let why = "the statement is not yours, or not about this page".to_owned();
-        return refused(StatusCode::FORBIDDEN, why, "sign in as yourself");
+        return Err(refused(StatusCode::FORBIDDEN, why, "sign in as yourself"));
     }
     let seat = Seat {
-        principal: s.signer.clone(),
-        credential: s.credential.clone(),
+        principal: s.signer().clone(),
+        credential: s.credential().clone(),
     };
-    match desk.engine.submit(&seat, Request::Approve(signed)).await {
-        Ok(records) => {
-            let next = records.iter().find_map(|r| match &r.body {
-                Body::GrantIssued(_) => Some("All signatures are there: the executor acts now."),
-                Body::CaseClosed(_) => Some("The case is closed."),
-                _ => None,
-            });
-            let next = next.unwrap_or("Another person must sign too.");
-            let record = records.first().map(|r| r.seq);
-            Json(json!({"record": record, "next": next})).into_response()
-        }
-        Err(EngineError::Refused(r)) => {
+    let done = desk.engine.submit(&seat, request(signed)).await;
+    done.map_err(|e| match e {
+        EngineError::Refused(r) => {
             let body: Json<Value> =
                 Json(json!({"code": r.code, "why": r.why, "remedy": r.remedy, "clause": r.clause}));
             (StatusCode::FORBIDDEN, body).into_response()
         }
-        Err(e) => refused(
+        e => refused(
             StatusCode::SERVICE_UNAVAILABLE,
             e.to_string(),
             "nothing was recorded; try again",
         ),
-    }
+    })
 }

@@ -309,7 +309,7 @@ fn statement(signer: &str, approval: &str) -> Value {
     json!({
         "statement": {
             "statement": "counterfoil/approval/v1", "log": "log.example/console", "approval": approval, "case": "ap-1",
-            "action": digest, "release": digest, "env": "staging", "expires": "2026-11-24T00:00:00.000Z",
+            "action": digest, "release": digest, "env": "staging", "expires": "2026-11-24T00:00:00.000Z", "signed": "2026-11-23T00:00:00.000Z",
             "decision": "approve", "override": false, "reason": "", "signer": signer, "credential": "amira.key-1",
         },
         "signature": format!("{}==", "A".repeat(86)),

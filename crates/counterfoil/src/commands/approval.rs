@@ -8,8 +8,12 @@ use duty::{
     request::Request,
     signature::Signature,
     statement::{Choice, Signed, WithdrawalStatement},
+    time::Time,
 };
-use engine::Waiting;
+use engine::{
+    Waiting,
+    clock::{Clock as _, SystemClock},
+};
 
 use crate::{
     cli::{ApprovalCommand, Otherwise, Signing, Standing},
@@ -148,7 +152,11 @@ async fn decide(dir: &Path, id: &str, sign: &Signing, how: &How) -> Result<(), F
         Way::Ssh(file) => with_ssh_key(&super::state_of_door(&door, dir)?, &signer, file)?,
         Way::Elsewhere(credential, _) => credential.clone(),
     };
-    let mut statement = waiting.statement(choice, &sign.reason, signer.clone(), credential);
+    let signed = match &how.otherwise.signed {
+        Some(time) => named::<Time>(time)?,
+        None => SystemClock.now(),
+    };
+    let mut statement = waiting.statement(signed, choice, &sign.reason, signer.clone(), credential);
     statement.stage = standing.stage.as_deref().map(named).transpose()?;
     statement.on_behalf = standing.on_behalf.as_deref().map(named).transpose()?;
     statement.code = standing.code.as_deref().map(named).transpose()?;
@@ -178,7 +186,7 @@ async fn decide(dir: &Path, id: &str, sign: &Signing, how: &How) -> Result<(), F
             let bytes = to_vec(&statement).map_err(Failure::usage)?;
             println!("{}", ssh::how_to_sign(&bytes));
             eprintln!(
-                "nothing was recorded: sign the statement, with these two commands or otherwise, then come again with the same words and `--signature statement.json.sig`"
+                "nothing was recorded: sign the statement, with these two commands or otherwise, then come again with the same words and `--signed {signed} --signature statement.json.sig`"
             );
             return door.close();
         }

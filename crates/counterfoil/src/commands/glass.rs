@@ -5,7 +5,7 @@ use std::path::Path;
 use duty::{
     name::ItemId,
     request::Request,
-    statement::{Choice, GlassReviewStatement, GlassStatement},
+    statement::{GlassReviewStatement, GlassStatement},
 };
 use serde_json::json;
 
@@ -76,19 +76,18 @@ pub(super) async fn break_it(dir: &Path, id: &str, sign: &Signing) -> Result<(),
     let author = Author::of(dir, sign)?;
     let door = Door::open(dir).await?;
     let waiting = door.waiting(&named::<ItemId>(id)?)?;
-    let asked = waiting.statement(Choice::Approve, &sign.reason, author.id, author.credential);
     let statement = GlassStatement {
         statement: GlassStatement::TYPE.to_owned(),
-        log: asked.log,
-        approval: asked.approval,
-        case: asked.case,
-        action: asked.action,
-        release: asked.release,
-        env: asked.env,
-        expires: asked.expires,
-        reason: asked.reason,
-        signer: asked.signer,
-        credential: asked.credential,
+        log: waiting.log,
+        approval: waiting.approval,
+        case: waiting.case,
+        action: waiting.digest,
+        release: waiting.release,
+        env: waiting.env,
+        expires: waiting.expires,
+        reason: sign.reason.clone(),
+        signer: author.id,
+        credential: author.credential,
     };
     let signed = keys::sign(&author.key, statement)?;
     let records = door.submit(As::Engine, Request::BreakGlass(signed)).await?;

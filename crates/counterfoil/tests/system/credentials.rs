@@ -84,6 +84,13 @@ fn follow(said: &str, home: &Path, key: &Path) -> PathBuf {
     home.join("statement.json.sig")
 }
 
+/// When the statement that was signed last says that it was signed.
+fn time_in(home: &Path) -> String {
+    let statement = fs::read_to_string(home.join("statement.json")).unwrap();
+    let statement: Value = serde_json::from_str(&statement).unwrap();
+    statement["signed"].as_str().unwrap().to_owned()
+}
+
 fn ssh_keygen(args: &[&str], input: Option<&Path>) -> bool {
     let input = input.map_or_else(Stdio::null, |file| fs::File::open(file).unwrap().into());
     let done = Command::new("ssh-keygen").args(args).stdin(input).output();
@@ -156,7 +163,15 @@ fn ssh_keys_are_added_approve_and_are_revoked() {
     yes(here, &["--ssh", &file(0)], 0);
     let (said, _) = yes(there, &["--credential", "amira.ssh-2"], 0);
     let signature = follow(&said, home, &keys[1]).display().to_string();
-    let elsewhere = ["--credential", "amira.ssh-2", "--signature", &signature];
+    let at = time_in(home);
+    let elsewhere = [
+        "--credential",
+        "amira.ssh-2",
+        "--signature",
+        &signature,
+        "--signed",
+        &at,
+    ];
     yes(there, &elsewhere, 0);
     let (_, err) = yes(late, &elsewhere, 3);
     assert!(err.contains("bad-signature"), "{err}");
@@ -178,9 +193,17 @@ fn ssh_keys_are_added_approve_and_are_revoked() {
     assert!(err.contains("no credential in force"), "{err}");
     let said = yes(late, &["--credential", "amira.ssh-1"], 0).0;
     let signature = follow(&said, home, &keys[0]).display().to_string();
+    let at = time_in(home);
     let (_, err) = yes(
         late,
-        &["--credential", "amira.ssh-1", "--signature", &signature],
+        &[
+            "--credential",
+            "amira.ssh-1",
+            "--signature",
+            &signature,
+            "--signed",
+            &at,
+        ],
         3,
     );
     assert!(err.contains("revoked"), "{err}");

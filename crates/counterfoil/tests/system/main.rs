@@ -16,6 +16,7 @@ mod freeze;
 mod glass;
 mod keys;
 mod line;
+mod mcp;
 mod people;
 mod policy;
 mod rig;

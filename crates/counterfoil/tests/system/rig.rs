@@ -10,6 +10,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use duty::{canonical, statement::ApprovalStatement};
 use ed25519_dalek::{Signer as _, SigningKey, pkcs8::DecodePrivateKey};
+use engine::clock::{Clock as _, SystemClock};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -363,7 +364,7 @@ pub(crate) fn statement(
         "statement": ApprovalStatement::TYPE,
         "log": waiting["log"], "approval": waiting["approval"], "case": waiting["case"],
         "action": waiting["digest"], "release": waiting["release"], "env": waiting["env"],
-        "expires": waiting["expires"], "decision": decision, "override": waiting[overrides],
+        "expires": waiting["expires"], "signed": SystemClock.now(), "decision": decision, "override": waiting[overrides],
         "reason": reason, "signer": person, "credential": format!("{person}.key-1"),
     });
     if waiting[overrides] == true && !waiting["codes"][0].is_null() {

@@ -13,6 +13,7 @@ use crate::{
     request::Stance,
     state::{Approval, Case, Principal, Yes},
     statement::{ApprovalStatement, Choice, Signed},
+    time::Time,
 };
 
 impl Desk<'_> {
@@ -21,7 +22,7 @@ impl Desk<'_> {
         let s = &request.statement;
         let case = self.case(&s.case)?;
         let approval = waiting(case, &s.approval)?;
-        bound(case, approval, s)?;
+        bound(case, approval, self.now, s)?;
         let rules = self.rules_in_force(case)?;
         if self.now >= approval.expires {
             return Err(Refusal::new(
@@ -54,7 +55,7 @@ impl Desk<'_> {
         }
         coded(rules, s)?;
         let hasty = match s.decision {
-            Choice::Approve => self.at_ease(rules, approval, quorum, &s.signer)?,
+            Choice::Approve => self.at_ease(rules, approval, quorum, &s.signer, s.signed)?,
             Choice::Reject => None,
         };
         self.take_approval(rules, case, approval, (quorum, stage), request);
@@ -336,7 +337,7 @@ pub(super) fn waiting<'c>(case: &'c Case, asked: &ItemId) -> Result<&'c Approval
 }
 
 /// I3: the statement is about exactly this request.
-fn bound(case: &Case, approval: &Approval, s: &ApprovalStatement) -> Ruled {
+fn bound(case: &Case, approval: &Approval, now: Time, s: &ApprovalStatement) -> Ruled {
     let wrong = [
         (s.action != approval.digest, "action"),
         (s.release != case.release, "release"),
@@ -344,12 +345,26 @@ fn bound(case: &Case, approval: &Approval, s: &ApprovalStatement) -> Ruled {
         (s.expires != approval.expires, "expiry"),
         (approval.id.case().as_ref() != Some(&s.case), "case"),
     ];
-    match wrong.iter().find(|(wrong, _)| *wrong) {
-        None => Ok(()),
-        Some((_, what)) => Err(Refusal::new(
+    if let Some((_, what)) = wrong.iter().find(|(wrong, _)| *wrong) {
+        return Err(Refusal::new(
             Code::WrongBinding,
             format!("what was signed is about another {what}"),
             "look at the request again, and sign what it asks",
-        )),
+        ));
     }
+    let early = approval.asked.minus_seconds(CLOCKS_APART);
+    if s.signed < early || s.signed > now.plus_seconds(CLOCKS_APART) {
+        return Err(Refusal::new(
+            Code::WrongBinding,
+            format!(
+                "it is said to be signed at {}, which is not between the request at {} and now, {now}",
+                s.signed, approval.asked
+            ),
+            "set the clock of the machine that signs, and sign again",
+        ));
+    }
+    Ok(())
 }
+
+/// How far a signer's clock may be from the log's, in seconds.
+const CLOCKS_APART: u32 = 60;

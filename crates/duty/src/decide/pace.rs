@@ -8,6 +8,7 @@ use crate::{
     refusal::{Code, Refusal},
     release::{Pace, Quorum, RuleHit, Rules},
     state::{Approval, Case},
+    time::Time,
 };
 
 impl Desk<'_> {
@@ -20,6 +21,7 @@ impl Desk<'_> {
         approval: &Approval,
         quorum: &Quorum,
         signer: &PrincipalId,
+        signed_at: Time,
     ) -> Ruled<Option<String>> {
         self.not_worn_down(rules, signer)?;
         let Some(pace) = quorum.pace else {
@@ -33,12 +35,14 @@ impl Desk<'_> {
             Some(ready) if ready > asked => (ready, "their last signature"),
             _ => (asked, "it was asked for"),
         };
-        if self.now >= ready {
+        // What was signed too soon does not ripen by being kept and sent later.
+        let at = signed_at.min(self.now);
+        if at >= ready {
             return Ok(None);
         }
         let why = format!(
-            "`{signer}` would approve `{}` at {}, less than {} seconds after {since}",
-            approval.id, self.now, pace.seconds
+            "`{signer}` would approve `{}` at {at}, less than {} seconds after {since}",
+            approval.id, pace.seconds
         );
         match pace {
             Pace { refuse: false, .. } => Ok(Some(why)),

@@ -414,7 +414,8 @@ impl Desk<'_> {
                 self.may_count(rules, case, signer, on_behalf, stage)?;
                 people()
                     .try_for_each(|who| self.independent(rules, id, case, who, Duty::Approve))?;
-                self.at_ease(rules, approval, quorum, signer).map(|_| ())
+                self.at_ease(rules, approval, quorum, signer, self.now)
+                    .map(|_| ())
             };
             for stage in &open {
                 match fits(stage) {

@@ -5,7 +5,8 @@ use duty::{
     refusal::Code,
     release::{Attention, Pace, Tier},
     request::{Request, Stance},
-    statement::Choice,
+    statement::{ApprovalStatement, Choice},
+    time::Time,
 };
 
 use crate::world::{World, kinds, name, sign};
@@ -53,6 +54,36 @@ fn a_yes_that_cannot_have_been_read_is_refused() {
     assert_eq!(w.stands_against("c1", "gus"), None);
     w.must("gus", w.approve("c1", "gus"));
     w.must("exe", w.use_grant("c1", 5_000));
+}
+
+#[test]
+fn a_yes_that_was_signed_too_soon_does_not_ripen() {
+    let mut w = world(None);
+    w.judged("c1", 5_000);
+    let hasty = w.approve("c1", "bob");
+    w.refused("bob", hasty.clone(), Code::TooSoon);
+    seconds(&mut w, 600);
+    w.refused("bob", hasty, Code::TooSoon);
+    w.must("bob", w.approve("c1", "bob"));
+}
+
+#[test]
+fn the_time_of_a_signature_lies_between_the_request_and_now() {
+    let mut w = world(None);
+    seconds(&mut w, 600);
+    w.judged("c1", 5_000);
+    let asked = w.state.cases[&name("c1")].approval.as_ref().unwrap().asked;
+    seconds(&mut w, 600);
+    let at = |w: &World, signed| {
+        let yes = w.approval("c1", "bob", Choice::Approve);
+        Request::Approve(sign(ApprovalStatement { signed, ..yes }, "bob"))
+    };
+    // Clocks may be a minute apart.
+    w.refused("bob", at(&w, asked.minus_seconds(61)), Code::WrongBinding);
+    let ahead = w.clock + 60_001;
+    w.refused("bob", at(&w, Time::from_millis(ahead)), Code::WrongBinding);
+    let ahead = w.clock + 60_000;
+    w.must("bob", at(&w, Time::from_millis(ahead)));
 }
 
 #[test]

@@ -102,6 +102,7 @@ impl TestRules {
             idempotency: effect.then(|| "key".to_owned()),
             lookup: effect.then(|| "bank.find".to_owned()),
             by_caller: false,
+            pinned: None,
         };
         let quorum = |humans| {
             let stage = Stage {
@@ -535,6 +536,7 @@ impl World {
                 tool: "books.vendor".to_owned(),
                 arguments: Map::new(),
             },
+            described: None,
         })
     }
 
@@ -651,6 +653,7 @@ impl World {
             release: case.release,
             env: case.env.clone(),
             expires: approval.expires,
+            signed: Time::from_millis(self.clock),
             decision,
             overrides: duty::differs(case, decision),
             reason: "because".to_owned(),
@@ -679,6 +682,7 @@ impl World {
         Request::UseGrant(UseGrant {
             grant: name::<ItemId>(&format!("{id}.g1")),
             action: pay(cents, "v1"),
+            described: None,
         })
     }
 

@@ -3,8 +3,7 @@
 //! happens about once in a hundred cases.
 
 mod hands;
-
-use std::collections::BTreeSet;
+mod people;
 
 use duty::{
     canonical::Digest,
@@ -15,24 +14,35 @@ use duty::{
     release::Rules as _,
     request::{
         BuildRelease, Certify, ControlTestResult, EndRetention, Expire, FoundBy, Freeze,
-        NoteOverdue, Outcome, RecordControlTests, RecordFile, RecordOutcome, Request,
-        RevokeCredential, RevokePrincipal, UseGrant,
+        NoteEnding, NoteOverdue, Outcome, RecordControlTests, RecordFile, RecordOutcome, Request,
+        RevokeCredential, RevokePrincipal, RotateLogKey, UseGrant,
     },
     statement::{
         Choice, ConfirmationStatement, ErasureStatement, GlassReviewStatement, GlassStatement,
         HoldStatement, LiftStatement, PromotionStatement, ReleaseStatement, UnfreezeStatement,
     },
     subject::SubjectId,
+    time::Time,
+};
+use ledger::{
+    Frontier, Signer,
+    bundle::BundleError,
+    rotation::{Act, Statement},
 };
 use policy::Release;
 
-use crate::world::{Invoice, ORIGIN, World, name, sign};
+use crate::world::{Invoice, ORIGIN, World, log_key, name, sign};
 use hands::Hand;
 
 const DAY: i64 = 86_400_000;
 
 /// What the example's release lacks.
 const MORE: &str = r#"
+[attention]
+max_per_hour = 60
+max_waiting = 1000
+clause = "AGT-2.3"
+
 [break_glass]
 role = "approver"
 certification = "payment-approval"
@@ -41,13 +51,29 @@ review_minutes = 1440
 clause = "PAY-2.3"
 
 [retention]
-snapshot_days = 30
+snapshot_days = 2
 clause = "PAY-2.3"
 "#;
+
+const THRESHOLD: &str =
+    include_str!("../../../../examples/payables/release/thresholds/small-invoices.toml");
+
+/// What the example's rules say less of: where they begin, and what comes there.
+const SOONER: (&str, &str) = (
+    "[approval.elevated]\n",
+    r#"[approval.elevated]
+remind_minutes = 60
+escalate_minutes = 120
+escalate_to = { role = "owner" }
+"#,
+);
 
 /// What has happened.
 pub(crate) struct History {
     pub(crate) world: World,
+    /// The key that signs the log in the end, and the statement that it took over.
+    pub(crate) key: Signer,
+    rotation: Vec<u8>,
     /// Releases that were in force before.
     earlier: Vec<Release>,
 }
@@ -58,32 +84,72 @@ impl History {
         all.find(|r| r.digest() == digest)
     }
 
-    /// Kinds of records that are not in it.
-    pub(crate) fn missing(&self) -> Vec<&'static str> {
+    /// How many records there are of each kind of the core's.
+    pub(crate) fn kinds(&self) -> Vec<(&'static str, usize)> {
         let records = self.world.records.iter();
-        let seen: BTreeSet<_> = records.map(|r| r.body.kind()).collect();
-        let kinds = Body::KINDS.iter().copied();
-        kinds.filter(|kind| !seen.contains(kind)).collect()
+        let count = |kind: &str| records.clone().filter(|r| r.body.kind() == kind).count();
+        Body::KINDS
+            .iter()
+            .map(|kind| (*kind, count(kind)))
+            .collect()
+    }
+
+    /// Writes it as a log, with its keys' statement.
+    pub(crate) fn publish(&self) {
+        self.world.publish(&self.key);
+        let keys = self.world.dir.join("log").join(ledger::tile::KEYS);
+        std::fs::write(keys, &self.rotation).unwrap();
     }
 }
 
 /// A log of so many cases.
 pub(crate) fn happen(dir: &std::path::Path, cases: usize) -> History {
     let mut world = World::new(dir);
-    let mut earlier = vec![release(&mut world, MORE)];
+    let mut earlier = vec![release(&mut world, &edition(MORE))];
     for hand in [Hand::passkey("bob"), Hand::ssh("gus")] {
         world.must("admin", hand.enrolment());
     }
     for n in 0..cases {
         case(&mut world, n);
         if n % 500 == 71 {
-            // Another takes over.
-            earlier.push(release(&mut world, &format!("{MORE}\n# {n}\n")));
+            // One under which executors do it themselves, and the threshold is over soon; then another takes over.
+            earlier.push(passing(&mut world, n));
+            earlier.push(release(&mut world, &edition(&format!("{MORE}\n# {n}\n"))));
         }
         // About 200 cases a day: the threshold has room for 400.
         world.clock += DAY / 200;
     }
-    History { world, earlier }
+    let (key, rotation) = rotated(&mut world);
+    History {
+        world,
+        key,
+        rotation,
+        earlier,
+    }
+}
+
+/// Another key takes over the log.
+fn rotated(world: &mut World) -> (Signer, Vec<u8>) {
+    let mut tree = Frontier::new();
+    for entry in world.entries() {
+        tree.push::<BundleError>(&entry, &mut |_, _| Ok(()))
+            .unwrap();
+    }
+    let (old, new) = (log_key(), Signer::from_seed(ORIGIN, &[8; 32]).unwrap());
+    let statement = Statement {
+        size: tree.size(),
+        root: tree.root(),
+        old: old.verifier().clone(),
+        new: new.verifier().clone(),
+        act: Act::Rotated,
+        reason: "a year is over".to_owned(),
+    };
+    let note = statement.sign(&old, &new).unwrap();
+    let rotate = RotateLogKey {
+        statement: String::from_utf8(note.clone()).unwrap(),
+    };
+    world.must("admin", Request::RotateLogKey(rotate));
+    (new, note)
 }
 
 fn case(world: &mut World, n: usize) {
@@ -102,8 +168,19 @@ fn case(world: &mut World, n: usize) {
     } else {
         String::new()
     };
+    // A human step, whatever the risk.
+    if n % 100 == 36 {
+        invoice.known_days = 10;
+    }
+    if n % 100 == 59 {
+        people::elsewhere(world, &id);
+        return;
+    }
     world.judged(&id, &invoice);
     match n % 100 {
+        12 => people::second_thoughts(world, &id),
+        18 => people::deputy(world, &id),
+        24 => people::waiting(world, &id),
         13 => world.approve(&id, "gus", Choice::Reject),
         17 => emergency(world, &id, n),
         29 => {
@@ -127,6 +204,8 @@ fn case(world: &mut World, n: usize) {
             match r {
                 53 => subject(world, n),
                 61 => triage(world),
+                55 => people::training(world, n),
+                65 => people::group(world, n),
                 67 => credential(world, n),
                 73 => person(world, n),
                 _ => {}
@@ -157,6 +236,7 @@ fn using(world: &World, id: &str) -> UseGrant {
     UseGrant {
         grant: case.grant.clone().unwrap().id,
         action: case.action().cloned().unwrap(),
+        described: None,
     }
 }
 
@@ -312,7 +392,7 @@ fn subject(world: &mut World, last: usize) {
         Request::ConfirmErasure(sign(confirmation, "rashid")),
     );
     if last > 100 {
-        world.clock += 31 * DAY;
+        world.clock += 3 * DAY;
         let end = EndRetention {
             subject: of(second),
         };
@@ -343,14 +423,60 @@ fn credential(world: &mut World, n: usize) {
     world.must("admin", Request::RevokeCredential(revoked));
 }
 
-/// The example's release with more in its team, in force from now on; what was in force before.
-fn release(world: &mut World, more: &str) -> Release {
-    let mut files = world.release.files().clone();
+/// The example's team with more in it.
+fn edition(more: &str) -> String {
     let example = include_str!("../../../../examples/payables/release/team.toml");
-    files.insert("team.toml".to_owned(), format!("{example}{more}"));
+    format!("{}{more}", example.replace(SOONER.0, SOONER.1))
+}
+
+/// A release whose executors carry out effects themselves, and whose threshold is over soon; what was in force before.
+fn passing(world: &mut World, n: usize) -> Release {
+    let engine = "idempotency = \"idempotency_key\"\nlookup = \"treasury.transfer_lookup\"\n";
+    let team = edition(&format!("{MORE}\n# for a day, {n}\n"));
+    let team = team.replace(engine, "effect_by = \"caller\"\n");
+    let until = Time::from_millis(world.clock + 20 * DAY);
+    let threshold = THRESHOLD.replace("2027-12-31T00:00:00.000Z", &until.to_string());
+    let before = in_force(world, team, threshold);
+    let (threshold, digest) = world.release.thresholds()[0].clone();
+    for person in ["carla", "dmitri"] {
+        world.sign_threshold(&threshold.id, digest, person);
+    }
+    let note = NoteEnding {
+        environment: name("staging"),
+        threshold: threshold.id,
+    };
+    world.must("engine", Request::NoteEnding(note));
+    let id = format!("by-caller-{n}");
+    world.judged(&id, &Invoice::of(40_000, "V-1"));
+    let using = using(world, &id);
+    let outcome = RecordOutcome {
+        grant: using.grant.clone(),
+        outcome: Outcome::Succeeded,
+        found_by: FoundBy::Caller,
+        detail: "done".to_owned(),
+        snapshot: None,
+    };
+    world.must("executor", Request::UseGrant(using));
+    world.must("executor", Request::RecordOutcome(outcome));
+    before
+}
+
+/// The example's release with another team, in force from now on; what was in force before.
+fn release(world: &mut World, team: &str) -> Release {
+    in_force(world, team.to_owned(), THRESHOLD.to_owned())
+}
+
+fn in_force(world: &mut World, team: String, threshold: String) -> Release {
+    let mut files = world.release.files().clone();
+    files.insert("team.toml".to_owned(), team);
+    files.insert("thresholds/small-invoices.toml".to_owned(), threshold);
     let release = Release::from_files(files).unwrap();
-    let content = release.files()["team.toml"].clone();
-    world.must("admin", Request::RecordFile(RecordFile { content }));
+    for content in release.files().clone().into_values() {
+        let digest = Digest::of_bytes(content.as_bytes());
+        if !world.state.files.contains_key(&digest) {
+            world.must("admin", Request::RecordFile(RecordFile { content }));
+        }
+    }
     let files = release.manifest();
     world.must("admin", Request::BuildRelease(BuildRelease { files }));
     let digest = release.digest();

@@ -681,6 +681,7 @@ impl<'r> Scene<'r> {
             release: known.release,
             env: known.env.clone(),
             expires: approval.expires,
+            signed: Time::from_millis(self.clock),
             decision: Choice::Approve,
             overrides: differs(known, Choice::Approve),
             reason: "a control test".to_owned(),
@@ -721,8 +722,10 @@ impl<'r> Scene<'r> {
     }
 
     pub(super) fn using(&self, case: &str, action: Action) -> Lead<Request> {
+        let tool = self.release.team().tools.get(&action.tool);
         Ok(Request::UseGrant(UseGrant {
             grant: name::<ItemId>(&format!("{case}.g1"))?,
+            described: tool.and_then(|t| t.pinned),
             action,
         }))
     }

@@ -17,7 +17,7 @@ use duty::{
     canonical::{self, Digest},
     decide, differs,
     facts::Facts,
-    name::CaseId,
+    name::{CaseId, ThresholdId},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::{Body, Record},
     release::{Ask, Rules},
@@ -153,17 +153,22 @@ impl World {
         world.promote();
         let (threshold, digest) = world.release.thresholds()[0].clone();
         for person in ["carla", "dmitri"] {
-            let statement = ThresholdStatement {
-                statement: ThresholdStatement::TYPE.to_owned(),
-                log: ORIGIN.to_owned(),
-                threshold: threshold.id.clone(),
-                digest,
-                signer: name(person),
-                credential: name(&format!("{person}-1")),
-            };
-            world.must(person, Request::SignThreshold(sign(statement, person)));
+            world.sign_threshold(&threshold.id, digest, person);
         }
         world
+    }
+
+    /// `person` signs a threshold as a release has it.
+    pub(crate) fn sign_threshold(&mut self, threshold: &ThresholdId, digest: Digest, person: &str) {
+        let statement = ThresholdStatement {
+            statement: ThresholdStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            threshold: threshold.clone(),
+            digest,
+            signer: name(person),
+            credential: name(&format!("{person}-1")),
+        };
+        self.must(person, Request::SignThreshold(sign(statement, person)));
     }
 
     /// Everybody has passed what the release asks of them.
@@ -325,6 +330,13 @@ impl World {
 
     /// A case through both agents; it then has ended, has a grant, or waits for humans.
     pub(crate) fn judged(&mut self, id: &str, invoice: &Invoice) {
+        self.open(id);
+        self.recommend(id, "analyst", Duty::Prepare, invoice);
+        self.recommend(id, "reviewer", Duty::Review, invoice);
+    }
+
+    /// A case that is open, and no more.
+    pub(crate) fn open(&mut self, id: &str) {
         let snapshot = self.keep(&format!("R-{id}"), format!("invoice {id}\n").as_bytes());
         let open = OpenCase {
             case: name(id),
@@ -333,8 +345,6 @@ impl World {
             snapshot,
         };
         self.must("engine", Request::OpenCase(open));
-        self.recommend(id, "analyst", Duty::Prepare, invoice);
-        self.recommend(id, "reviewer", Duty::Review, invoice);
     }
 
     fn recommend(&mut self, id: &str, agent: &str, duty: Duty, invoice: &Invoice) {
@@ -434,6 +444,7 @@ impl World {
         let call = Call {
             case: name(id),
             action,
+            described: None,
         };
         let records = self.must(agent, Request::Call(call));
         let Body::CallPermitted(permitted) = &records[0].body else {
@@ -467,6 +478,7 @@ impl World {
             release: case.release,
             env: case.env.clone(),
             expires: approval.expires,
+            signed: Time::from_millis(self.clock),
             decision,
             overrides: differs(case, decision),
             reason: "looked at it".to_owned(),
@@ -492,6 +504,7 @@ impl World {
         let using = UseGrant {
             grant: grant.clone(),
             action,
+            described: None,
         };
         self.must("executor", Request::UseGrant(using));
         let snapshot = Some(self.keep(&format!("R-{id}"), br#"{"transfer":"T-1"}"#));
@@ -550,9 +563,13 @@ impl World {
         world
     }
 
+    /// The records as the log holds them.
+    pub(crate) fn entries(&self) -> Vec<Vec<u8>> {
+        self.records.iter().map(|r| r.to_bytes().unwrap()).collect()
+    }
+
     /// Writes the log under `dir/log`, signed by `signer`.
     pub(crate) fn publish(&self, signer: &Signer) {
-        let entries: Vec<_> = self.records.iter().map(|r| r.to_bytes().unwrap()).collect();
-        publish(&self.dir.join("log"), &entries, signer);
+        publish(&self.dir.join("log"), &self.entries(), signer);
     }
 }

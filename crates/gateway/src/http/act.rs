@@ -371,6 +371,7 @@ async fn ended(
             *found = Some(engine::Executed {
                 outcome: outcome.outcome,
                 detail: outcome.detail.clone(),
+                answer: None,
             });
         }
         found.is_none()

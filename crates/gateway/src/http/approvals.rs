@@ -112,7 +112,13 @@ async fn statement(
     let signer: PrincipalId = signer.parse().map_err(Problem::malformed)?;
     let credential: CredentialId = credential.parse().map_err(Problem::malformed)?;
     let waiting = door.engine.waiting(&id).ok_or_else(|| missing(&id))?;
-    let statement = waiting.statement(decision, &wanted.reason, signer, credential);
+    let statement = waiting.statement(
+        door.engine.now(),
+        decision,
+        &wanted.reason,
+        signer,
+        credential,
+    );
     let bytes = canonical::to_vec(&statement).map_err(|e| Problem::malformed(e.to_string()))?;
     Ok(Json(ToSign {
         statement: json!(statement),

@@ -178,7 +178,7 @@ impl Door {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     headers
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok())

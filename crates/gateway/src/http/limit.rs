@@ -102,7 +102,7 @@ enum Sort {
 
 /// Whose bucket a request draws on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Payer {
+pub(crate) enum Payer {
     /// The process that owns the data directory: nobody limits it.
     Local,
     /// A credential that was proved.
@@ -112,7 +112,7 @@ pub(super) enum Payer {
 }
 
 /// The buckets.
-pub(super) struct Meter {
+pub(crate) struct Meter {
     limits: Limits,
     start: Instant,
     buckets: Mutex<HashMap<(Sort, String), Bucket>>,
@@ -126,7 +126,7 @@ struct Bucket {
 
 impl Meter {
     /// The limits of a data directory.
-    pub(super) fn open(dir: &Path) -> Result<Self, String> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, String> {
         let file = dir.join(FILE);
         let place = |why: String| format!("`{}`: {why}", file.display());
         let written = match std::fs::read_to_string(&file) {
@@ -154,12 +154,12 @@ impl Meter {
     }
 
     /// Lets a request in, or says when to come again.
-    pub(super) fn admit(&self, payer: &Payer) -> Result<(), Problem> {
+    pub(crate) fn admit(&self, payer: &Payer) -> Result<(), Problem> {
         self.admit_at(payer, self.start.elapsed())
     }
 
     /// Takes down that it was refused.
-    pub(super) fn refused(&self, payer: &Payer) {
+    pub(crate) fn refused(&self, payer: &Payer) {
         let now = self.start.elapsed();
         if let Some((key, rate)) = self.bucket(payer, Sort::Refusals) {
             let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::hand::judged;
 use crate::rig::{
-    Example, Server, copy, expect, of_kind, other_release, paid, records, signed, unseat_all,
-    wait_for,
+    Example, Server, approve, copy, expect, key, of_kind, other_release, paid, records, sign,
+    signed, statement, unseat_all, wait_for,
 };
 
 #[test]
@@ -64,6 +64,11 @@ fn hasty_approvals_tired_people_and_floods_are_held_up() {
     // A high risk at once: refused. A no at once is taken.
     let at_once = signed(&server, waits(3), "amira", "approve");
     server.refused("", &at_once, "too-soon");
+    // Nor does it help to say that it is signed when it could be.
+    let mut later = statement(waits(3), "amira", "approve", "");
+    later.signed = later.signed.plus_seconds(600);
+    let later = approve(sign(&key(&dir, "amira"), &later));
+    server.refused("", &later, "wrong-binding");
     let no = signed(&server, waits(0), "amira", "reject");
     let (status, answer) = server.post("", &no);
     assert_eq!(status, 200, "{answer}");

@@ -9,6 +9,8 @@ pub(crate) struct Invoice {
     pub(crate) vendor: String,
     pub(crate) sanctioned: bool,
     pub(crate) related: String,
+    /// For how many days the vendor is known.
+    pub(crate) known_days: i64,
 }
 
 impl Invoice {
@@ -19,6 +21,7 @@ impl Invoice {
             vendor: vendor.to_owned(),
             sanctioned: false,
             related: String::new(),
+            known_days: 2000,
         }
     }
 
@@ -45,7 +48,7 @@ impl Invoice {
             "books.related_read" => json!({
                 "found": true, "row": row, "duplicates": 0, "duplicate_of": "", "same_number": false, "split_count": 1,
                 "split_sum_cents": amount, "split_limit_cents": 250_000, "order_billed_cents": amount,
-                "days_since_account_change": 900, "days_since_onboarding": 2000, "invoice_age_days": 12,
+                "days_since_account_change": 900, "days_since_onboarding": self.known_days, "invoice_age_days": 12,
                 "usual_amount_cents": amount, "previous_count": 9, "memo_instructs": false,
             }),
             other => panic!("the books have no {other}"),

@@ -1,0 +1,283 @@
+//! The MCP door over the real binary: an agent of another make prepares, the built-in team reviews and executes.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::rig::{
+    Example, Server, expect, expected, paid, records, signed, sound, token, wait_for,
+};
+
+/// The example with an analyst that comes from outside and may ask for transfers.
+struct Outside {
+    example: Example,
+}
+
+impl Outside {
+    fn new() -> Self {
+        let example = Example::new(1);
+        release(&example);
+        Self { example }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.example.dir()
+    }
+}
+
+/// Puts the example's release in force in `staging`, with an outside analyst.
+fn release(example: &Example) {
+    let home = example.home.path().join("release");
+    for (path, text) in payables::release_files() {
+        let text = match path.as_str() {
+            "tables/analyst.cedar" => continue,
+            "team.toml" => outside_analyst(&text),
+            "permissions/analyst.cedar" => {
+                let (reads, _) = text.split_once("@id(\"no-treasury\")").unwrap();
+                format!(
+                    "{reads}@id(\"ask\") @clause(\"AGT-1.3\") @why(\"the preparing agent may ask for the transfer of its case\")\n\
+                     permit (principal == Agent::\"analyst\", action == Action::\"treasury.transfer_create\", resource)\n\
+                     when {{ context.args.invoice_id == context.subject }};\n"
+                )
+            }
+            _ => text,
+        };
+        let file = home.join(&path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    let (home, dir) = (home.display().to_string(), example.arg());
+    let (digest, _) = expect(
+        0,
+        &["release", "build", &home, "--as", "olivia", "--dir", &dir],
+    );
+    let digest = digest.trim();
+    expect(0, &["control", "test", digest, "--dir", &dir]);
+    let promote = [
+        "release", "promote", digest, "--env", "staging", "--as", "carla",
+    ];
+    let reason = ["--reason", "an analyst from outside", "--dir", &dir];
+    expect(0, &[&promote[..], &reason].concat());
+}
+
+fn outside_analyst(team: &str) -> String {
+    let (before, rest) = team.split_once("model = { kind = \"rules\"").unwrap();
+    let (_, after) = rest.split_once("[[agent]]").unwrap();
+    format!(
+        "{before}model = {{ kind = \"external\", id = \"openai/gpt-5.1\" }}\n\n[[agent]]{after}\n\
+         [[bind]]\ntool = \"treasury.transfer_create\"\nclause = \"PAY-2.1\"\n"
+    )
+}
+
+/// A client of one agent.
+struct Client<'s> {
+    url: String,
+    token: &'s str,
+    date: &'static str,
+}
+
+impl<'s> Client<'s> {
+    fn new(server: &Server, token: &'s str) -> Self {
+        Self {
+            url: format!("{}/mcp/staging", server.url),
+            token,
+            date: "2025-11-25",
+        }
+    }
+
+    fn send(&self, message: &Value) -> (u16, Value) {
+        let agent = ureq::Agent::new_with_config(
+            ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .build(),
+        );
+        let method = message["method"].as_str().unwrap_or_default();
+        let name = message["params"]["name"].as_str().unwrap_or_default();
+        let mut request = agent
+            .post(&self.url)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", self.date);
+        if self.date == "2026-07-28" {
+            request = request.header("mcp-method", method);
+            if !name.is_empty() {
+                request = request.header("mcp-name", name);
+            }
+        }
+        let mut answer = request.send(message.to_string()).unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().read_to_string().unwrap();
+        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        (status, value)
+    }
+
+    #[track_caller]
+    fn ask(&self, method: &str, mut params: Value) -> Value {
+        if self.date == "2026-07-28" {
+            params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!(self.date);
+            params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        }
+        let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
+        let (status, answer) = self.send(&message);
+        assert_eq!((status, &answer["id"]), (200, &json!(7)), "{answer}");
+        answer["result"].clone()
+    }
+
+    #[track_caller]
+    fn call(&self, tool: &str, subject: &str, arguments: &Value) -> Value {
+        let meta = json!({"counterfoil/subject": subject, "counterfoil/rationale": "It is due."});
+        let params = json!({"name": tool, "arguments": arguments, "_meta": meta});
+        self.ask("tools/call", params)
+    }
+
+    /// Reads what a payment rests on, as a good analyst does; answers the arguments of the transfer.
+    fn work_out(&self, row: &str) -> Value {
+        let read = |tool: &str, arguments: Value| {
+            let result = self.call(&format!("books__{tool}"), row, &arguments);
+            assert_eq!(result["isError"], false, "{result}");
+            result["structuredContent"].clone()
+        };
+        let invoice = read("invoice_read", json!({"invoice_id": row}));
+        let vendor = read("vendor_read", json!({"vendor_id": invoice["vendor_id"]}));
+        for tool in ["order_read", "receipt_read"] {
+            read(tool, json!({"order_id": invoice["order_id"]}));
+        }
+        read("related_read", json!({"invoice_id": row}));
+        json!({
+            "invoice_id": row, "vendor_id": vendor["id"], "account": vendor["account"],
+            "amount_cents": invoice["amount_cents"], "currency": invoice["currency"], "reference": invoice["number"],
+        })
+    }
+}
+
+const TRANSFER: &str = "treasury__transfer_create";
+
+#[test]
+fn a_call_under_a_threshold_is_done_and_one_above_waits_for_people() {
+    let outside = Outside::new();
+    let dir = outside.dir();
+    let server = Server::start(&dir);
+    let ana = token(&dir, "analyst");
+    let client = Client::new(&server, &ana);
+
+    let hello = client.ask(
+        "initialize",
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}),
+    );
+    assert_eq!(hello["protocolVersion"], "2025-11-25");
+    // What its permission set could allow, and nothing else.
+    let listed = client.ask("tools/list", json!({}));
+    let tools = listed["tools"].as_array().unwrap();
+    let names: Vec<_> = tools.iter().map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "books__invoice_read",
+            "books__order_read",
+            "books__receipt_read",
+            "books__related_read",
+            "books__vendor_read",
+            TRANSFER
+        ]
+    );
+    let transfer = &tools[5]["inputSchema"];
+    assert_eq!(transfer["properties"]["amount_cents"]["type"], "integer");
+    assert_eq!(transfer["required"].as_array().unwrap().len(), 6);
+
+    // Under the threshold: in the same call.
+    let before = paid(&dir);
+    let small = &expected(&outside.example, "auto")[3];
+    let arguments = client.work_out(small);
+    let result = client.call(TRANSFER, small, &arguments);
+    assert_eq!(result["isError"], false, "{result}");
+    assert_eq!(result["structuredContent"]["created"], true, "{result}");
+    assert_eq!(paid(&dir), before + 1);
+
+    // Above it: told at once, and nothing happens until people say so.
+    let large = &expected(&outside.example, "one_human")[1];
+    let arguments = client.work_out(large);
+    let held = client.call(TRANSFER, large, &arguments);
+    let waits = &held["structuredContent"];
+    assert_eq!(
+        (&held["isError"], &waits["status"]),
+        (&json!(false), &json!("pending_approval"))
+    );
+    assert_eq!(
+        &client.call(TRANSFER, large, &arguments)["structuredContent"]["approval"],
+        &waits["approval"],
+        "the same call waits for the same people"
+    );
+    assert_eq!(paid(&dir), before + 1);
+    let waiting = server.waiting();
+    let of_it = waiting.iter().find(|w| w["approval"] == waits["approval"]);
+    let yes = signed(&server, of_it.unwrap(), "amira", "approve");
+    assert_eq!(server.post(&ana, &yes).0, 200);
+    let done = wait_for("the answer", || {
+        let again = client.call(TRANSFER, large, &arguments);
+        (again["_meta"]["counterfoil/status"] == "done").then_some(again)
+    });
+    assert_eq!(done["structuredContent"]["created"], true, "{done}");
+    assert_eq!(paid(&dir), before + 2);
+    let roles: Vec<_> = records(&dir)
+        .iter()
+        .filter(|r| r["case"] == waits["case"] && r["kind"] == "recommendation.made")
+        .map(|r| r["actor"]["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(roles, ["analyst", "reviewer"]);
+    server.stop();
+    sound(&dir);
+}
+
+#[test]
+fn both_dates_of_the_protocol_are_spoken_to_those_who_are_known() {
+    let outside = Outside::new();
+    let server = Server::start(&outside.dir());
+    let ana = server.token("analyst");
+    let mut client = Client::new(&server, &ana);
+    client.date = "2026-07-28";
+    let found = client.ask("server/discover", json!({}));
+    let versions = found["supportedVersions"].as_array().unwrap();
+    assert!(versions.contains(&json!("2026-07-28")), "{found}");
+    assert!(versions.contains(&json!("2025-11-25")), "{found}");
+    assert_eq!(
+        client.ask("tools/list", json!({}))["tools"]
+            .as_array()
+            .unwrap()
+            .len(),
+        6
+    );
+    let row = &expected(&outside.example, "auto")[5];
+    let result = client.call("books__invoice_read", row, &json!({"invoice_id": row}));
+    assert_eq!(result["structuredContent"]["found"], true, "{result}");
+
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
+    assert_eq!(Client::new(&server, "nobody's").send(&list).0, 401);
+    // What it is not shown it cannot call, and the attempt is in the log.
+    let before = records(&server.dir).len();
+    let (_, answer) = Client::new(&server, &ana).send(&json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "treasury.account_read", "arguments": {"currency": "EUR"}},
+    }));
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    wait_for("the refusal's record", || {
+        let records = records(&server.dir);
+        let refused = records[before..]
+            .iter()
+            .find(|r| r["kind"] == "request.refused");
+        refused.map(|r| assert_eq!(r["body"]["refusal"]["code"], "not-permitted"))
+    });
+    // The reviewer reads, and asks for nothing.
+    let rev = server.token("reviewer");
+    let listed = Client::new(&server, &rev).ask("tools/list", json!({}));
+    let names = listed["tools"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "books__invoice_read",
+            "books__related_read",
+            "books__vendor_read"
+        ]
+    );
+}

@@ -1,0 +1,151 @@
+//! The MCP door: agents of any make connect as themselves and see the tools of their permission set as one MCP server.
+//!
+//! The way of one call:
+//!
+//! 1. `caller` says who asks, by bearer token, and under which release (`/mcp`, or `/mcp/<environment>`).
+//! 2. `server` speaks the protocol, in both of its dates, and hands a `tools/call` to `call`.
+//! 3. `call` finds the tool among those that are shown to the agent (`tools`), and the case (`lane`).
+//! 4. A tool without effect is read in that case. One with an effect goes through the duties (`effect`): the agent's
+//!    recommendation with the clauses that the release binds to the tool, the team's review, the verdict, the execution.
+//! 5. What waits for people is told at once, and `held` knows it again when the same call comes back.
+//! 6. `reply` makes an MCP result of whatever came of it.
+//!
+//! Nothing is decided here: every refusal is the core's, and stands in the log.
+
+mod call;
+mod caller;
+mod effect;
+mod held;
+mod lane;
+mod reply;
+mod server;
+mod tools;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Router,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use duty::{
+    name::{CaseId, CredentialId},
+    record::Record,
+};
+use engine::{Engine, Executed, Seat, target::BoxFuture};
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::{Meter, Payer, Problem};
+use caller::Asker;
+use effect::Flights;
+use held::Held;
+use lane::Lanes;
+use server::Server;
+
+/// The longest message that is read, in bytes.
+const LONGEST: usize = 256 * 1024;
+/// How many calls of one credential run at once.
+const AT_ONCE: usize = 256;
+
+/// The built-in agents of teams, as the door needs them.
+pub trait Team: Send + Sync {
+    /// Takes a case in hand, so that nobody else goes on with it until the hand is dropped; none where somebody has it.
+    fn hold(&self, case: &CaseId) -> Option<Box<dyn Hand>>;
+}
+
+/// A case in hand.
+pub trait Hand: Send + Sync {
+    /// Takes the case as far as the built-in agents can; or says in words why that failed.
+    fn advance(&self) -> BoxFuture<'_, Result<Moved, String>>;
+}
+
+/// How far a case came.
+#[derive(Debug)]
+pub struct Moved {
+    /// What the last recommendation came to.
+    pub decided: Vec<Record>,
+    /// What was executed.
+    pub executed: Option<Executed>,
+}
+
+/// What the door holds.
+struct Gate {
+    engine: Arc<Engine>,
+    team: Arc<dyn Team>,
+    meter: Meter,
+    lanes: Lanes,
+    held: Held,
+    flights: Flights,
+    room: Mutex<HashMap<CredentialId, Arc<Semaphore>>>,
+}
+
+impl Gate {
+    /// Room for one more call of this credential; none where it has too many under way.
+    fn admit(&self, seat: &Seat) -> Option<OwnedSemaphorePermit> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = room
+            .entry(seat.credential.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
+        Arc::clone(own).try_acquire_owned().ok()
+    }
+}
+
+/// The door's routes. `hosts` are the names under which the server is reached, beyond this machine's own: a request that
+/// names another comes from a page that was led here.
+///
+/// # Errors
+/// In words, where the data directory's `api.toml` or `mcp.db` cannot be used.
+pub fn router(
+    engine: Arc<Engine>,
+    team: Arc<dyn Team>,
+    hosts: impl IntoIterator<Item = String>,
+) -> Result<Router, String> {
+    let dir = engine.dir().path();
+    let gate = Arc::new(Gate {
+        meter: Meter::open(dir)?,
+        held: Held::open(dir)?,
+        lanes: Lanes::of(&engine),
+        flights: Flights::default(),
+        room: Mutex::default(),
+        engine,
+        team,
+    });
+    let mut config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_max_request_body_bytes(LONGEST)
+        .enforce_origin_validation();
+    config.allowed_hosts.extend(hosts);
+    let origins = config.allowed_hosts.iter();
+    config.allowed_origins = origins.map(|host| format!("http://{host}:*")).collect();
+    let served = Arc::clone(&gate);
+    let service = StreamableHttpService::new(
+        move || Ok(Server::new(Arc::clone(&served))),
+        Arc::new(NeverSessionManager::default()),
+        config,
+    );
+    let known = middleware::from_fn(move |request, next| admit(Arc::clone(&gate), request, next));
+    Ok(Router::new()
+        .route_service("/mcp", service.clone())
+        .route_service("/mcp/{environment}", service)
+        .layer(known))
+}
+
+/// Lets nobody through who is not known, or asks too much.
+async fn admit(gate: Arc<Gate>, mut request: axum::extract::Request, next: Next) -> Response {
+    let asker = match Asker::of(&gate.engine, &request) {
+        Ok(asker) => asker,
+        Err(problem) => return problem.into_response(),
+    };
+    if let Err(problem) = gate.meter.admit(&Payer::Proved(asker.seat.clone())) {
+        return Problem::into_response(problem);
+    }
+    request.extensions_mut().insert(asker);
+    next.run(request).await
+}
