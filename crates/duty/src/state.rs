@@ -343,10 +343,12 @@ pub struct ThresholdState {
 pub struct ThresholdAsk {
     /// When.
     pub time: Time,
-    /// How much.
-    pub amount: i64,
-    /// Under which key.
-    pub key: String,
+    /// How much; none where nothing is summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Under which key, where there are keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// In which case.
     pub case: CaseId,
     /// In which environment.
@@ -371,10 +373,12 @@ pub struct ThresholdTold {
 pub struct ThresholdUse {
     /// When.
     pub time: Time,
-    /// How much.
-    pub amount: i64,
-    /// Under which key.
-    pub key: String,
+    /// How much; none where nothing is summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Under which key, where there are keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// For which grant.
     pub grant: ItemId,
     /// In which environment: caps count each by itself.

@@ -175,7 +175,7 @@ impl World {
         let cap = Cap {
             window_minutes: 60,
             count: 1,
-            sum: 60,
+            sum: Some(60),
         };
         let threshold = Threshold {
             id: name("small"),
@@ -184,18 +184,19 @@ impl World {
             tool: "bank.pay".to_owned(),
             tier: Tier::Low,
             scope: "any".to_owned(),
-            sum_field: "cents".to_owned(),
-            key_field: "to".to_owned(),
+            sum_field: Some("cents".to_owned()),
+            unit: None,
+            key_field: Some("to".to_owned()),
             starts: Time::EPOCH,
             expires: Time::from_millis(START).plus_minutes(IN_FORCE),
             clause: "P-1".to_owned(),
             signatures: 2,
-            single_limit: 100,
+            single_limit: Some(100),
             // Out of reach: what is told of caps changes no decision, and would be so many states more.
             near_percent: 101,
             caps: Caps {
                 all: cap,
-                per_key: cap,
+                per_key: Some(cap),
             },
             split: None,
             warn_days: None,

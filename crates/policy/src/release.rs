@@ -21,7 +21,7 @@ use duty::{
 use serde_json::Map;
 
 use crate::{
-    ask::Question,
+    ask::{Question, Types},
     bind::Bind,
     cedar::{Known, RuleBook, condition},
     clause::{self, Clause},
@@ -35,6 +35,7 @@ use crate::{
     table::{self, Table, TableVerdict},
     team::{self, AgentPlan, TeamFile},
     threshold::threshold,
+    types::{self, Fields},
 };
 
 const RISK: &str = "risk.cedar";
@@ -64,6 +65,8 @@ pub struct Release {
     steps: Vec<Option<Indexed>>,
     types: BTreeMap<String, ToolTypes>,
     redaction: Redaction,
+    /// Declared types of facts by namespace.
+    fact_types: BTreeMap<String, Fields>,
     pins: BTreeMap<String, Pin>,
 }
 
@@ -157,6 +160,7 @@ impl Release {
             thresholds: parts.thresholds,
             scopes: parts.scopes,
             steps: parts.steps,
+            fact_types: schema::fact_types(&team.types),
             types: team.types,
             redaction: team.redaction,
             pins,
@@ -343,10 +347,12 @@ impl Release {
     /// # Errors
     /// What is wrong with them, in words.
     pub fn takes(&self, action: &Action) -> Result<(), String> {
-        match self.types.get(&action.tool) {
-            Some(types) => types.takes(&action.tool, &action.arguments),
-            None => Ok(()),
+        let types = self.types.get(&action.tool);
+        match types.and_then(|t| t.args.as_ref()) {
+            Some(declared) => types::arguments(&action.tool, declared, &action.arguments),
+            None => types::undeclared_record(&action.arguments),
         }
+        .map(|_| ())
     }
 
     /// What the agent's decision table says of a case; none where it has no table.
@@ -368,6 +374,10 @@ impl Release {
             env: env.as_str(),
             args: &Map::new(),
             facts,
+            types: Types {
+                args: None,
+                facts: &self.fact_types,
+            },
         };
         Some(self.tables.get(agent)?.decide(&question))
     }
@@ -377,10 +387,24 @@ impl Release {
         schema::untyped(&self.types)
     }
 
-    /// The question with arguments as their tool declares them.
+    /// The question, with arguments and facts as tools declare them.
     fn pose(&self, wanted: &Ask<'_>) -> Result<Posed<'static>, String> {
-        self.takes(wanted.action)?;
-        question(wanted).pose()
+        let action = wanted.action;
+        let types = self.types.get(&action.tool);
+        Question {
+            principal: wanted.principal.as_str(),
+            action: &action.tool,
+            case: wanted.case,
+            subject: wanted.subject,
+            env: wanted.environment.as_str(),
+            args: &action.arguments,
+            facts: wanted.facts,
+            types: Types {
+                args: types.and_then(|t| t.args.as_ref()),
+                facts: &self.fact_types,
+            },
+        }
+        .pose()
     }
 
     /// Whether a file of rules is an agent's, as permission set or as table.
@@ -585,18 +609,6 @@ impl Hearing for Posing<'_> {
     }
 }
 
-fn question<'a>(wanted: &Ask<'a>) -> Question<'a> {
-    Question {
-        principal: wanted.principal.as_str(),
-        action: &wanted.action.tool,
-        case: wanted.case,
-        subject: wanted.subject,
-        env: wanted.environment.as_str(),
-        args: &wanted.action.arguments,
-        facts: wanted.facts,
-    }
-}
-
 fn tier_of(rule: &crate::cedar::Rule) -> Option<Tier> {
     match rule.notes.get("tier").map(String::as_str) {
         Some("low") => Some(Tier::Low),
@@ -698,7 +710,9 @@ impl Parts {
             .iter()
             .filter(|(path, _)| path.starts_with("thresholds/"))
         {
-            let Some(threshold) = threshold(path, text, &team.team, has_clause, problems) else {
+            let types = |tool: &str| team.types.get(tool);
+            let read = threshold(path, text, &team.team, &types, has_clause, problems);
+            let Some(threshold) = read else {
                 continue;
             };
             match condition(path, &threshold.tool, &threshold.scope, &known(&[], &tools)) {

@@ -26,8 +26,9 @@ use crate::{
     problem::{Problems, read_toml},
     redact::{Redaction, WrittenRedact},
     retrieval::Settings,
-    schema::{Fields, ToolTypes},
+    schema::ToolTypes,
     template::Template,
+    types::Fields,
 };
 
 /// What the runner needs to know of an agent.

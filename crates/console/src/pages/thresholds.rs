@@ -2,7 +2,10 @@
 
 use askama::Template;
 use axum::{Extension, extract::State, response::Response};
-use duty::{Headroom, Line, headroom, release::Rules};
+use duty::{
+    Headroom, Line, Share, headroom,
+    release::{Rules, Threshold, Unit},
+};
 
 use super::{Chrome, failed, render};
 use crate::{
@@ -23,8 +26,10 @@ struct Shown {
     id: String,
     title: String,
     env: String,
-    limit: i64,
-    unit: String,
+    /// The most that one action may be, and of what.
+    limit: Option<String>,
+    /// Whether any amount is summed.
+    sums: bool,
     /// Why it covers nothing now.
     why_not: Option<Vec<Bit>>,
     signed: Vec<Signed>,
@@ -43,25 +48,37 @@ struct Signed {
 struct Row {
     whose: String,
     line: Line,
+    /// Used, reserved, and left of the cap, as people write amounts.
+    sum: Option<[String; 4]>,
+}
+
+impl Row {
+    fn new(whose: String, unit: Option<Unit>, line: Line) -> Self {
+        let say = |s: Share| [s.used, s.reserved, s.left, s.cap].map(|n| Unit::say(unit, n));
+        Self {
+            whose,
+            sum: line.sum.map(say),
+            line,
+        }
+    }
 }
 
 impl Shown {
-    fn new(title: &str, limit: i64, unit: &str, h: Headroom) -> Self {
-        let whole = Row {
-            whose: "all".to_owned(),
-            line: h.all,
-        };
-        let keys = h.keys.into_iter().map(|(whose, line)| Row { whose, line });
+    fn new(threshold: &Threshold, h: Headroom) -> Self {
+        let whole = Row::new("all".to_owned(), h.unit, h.all);
+        let row = |(whose, line)| Row::new(whose, h.unit, line);
+        let keys = h.keys.into_iter().map(row);
+        let limit = threshold.sum_field.as_ref().zip(threshold.single_limit);
         let signed = h.signatures.into_iter().map(|s| Signed {
             who: s.signer.to_string(),
             lapsed: s.lapsed.as_deref().map(view::bits),
         });
         Self {
             id: h.threshold.to_string(),
-            title: title.to_owned(),
+            title: threshold.title.clone(),
             env: h.env.to_string(),
-            limit,
-            unit: unit.to_owned(),
+            limit: limit.map(|(field, limit)| format!("{} {field}", threshold.say(limit))),
+            sums: threshold.sum_field.is_some(),
             why_not: h.why_not.as_deref().map(view::bits),
             signed: signed.collect(),
             need: h.need,
@@ -89,8 +106,7 @@ pub(crate) async fn page(
             let h = desk
                 .engine
                 .read(|state| headroom(state, &*release, (threshold, *signed), &env, now));
-            let (title, unit) = (&threshold.title, &threshold.sum_field);
-            thresholds.push(Shown::new(title, threshold.single_limit, unit, h));
+            thresholds.push(Shown::new(threshold, h));
         }
     }
     render(&Page {
