@@ -37,7 +37,12 @@ struct Shown {
     expires: String,
     ends_soon: bool,
     rows: Vec<Row>,
+    /// How many keys with more room than these are not shown.
+    roomier: usize,
 }
+
+/// How many keys a page shows, the fullest first.
+const MOST_KEYS: usize = 50;
 
 struct Signed {
     who: String,
@@ -47,28 +52,49 @@ struct Signed {
 /// A cap with its use.
 struct Row {
     whose: String,
+    window: String,
     line: Line,
     /// Used, reserved, and left of the cap, as people write amounts.
     sum: Option<[String; 4]>,
 }
 
 impl Row {
-    fn new(whose: String, unit: Option<Unit>, line: Line) -> Self {
-        let say = |s: Share| [s.used, s.reserved, s.left, s.cap].map(|n| Unit::say(unit, n));
+    fn new(whose: String, say: impl Fn(i64) -> String, line: Line) -> Self {
+        let amounts = |s: Share| [s.used, s.reserved, s.left, s.cap].map(&say);
         Self {
             whose,
-            sum: line.sum.map(say),
+            window: view::window(line.window_minutes),
+            sum: line.sum.map(amounts),
             line,
         }
     }
 }
 
+/// How much of it is gone, in thousandths: of its count or of its sum, whichever is more.
+fn fullness(line: &Line) -> i64 {
+    let gone = |s: &Share| (s.cap - s.left).saturating_mul(1_000) / s.cap.max(1);
+    let shares = std::iter::once(&line.count).chain(&line.sum);
+    shares.map(gone).max().unwrap_or_default()
+}
+
 impl Shown {
     fn new(threshold: &Threshold, h: Headroom) -> Self {
-        let whole = Row::new("all".to_owned(), h.unit, h.all);
-        let row = |(whose, line)| Row::new(whose, h.unit, line);
-        let keys = h.keys.into_iter().map(row);
-        let limit = threshold.sum_field.as_ref().zip(threshold.single_limit);
+        let sums = threshold.sum_field.as_deref();
+        // Money beside its name, by the convention of names that the other pages follow too.
+        let say = |n: i64| match sums {
+            Some(field) if field.ends_with("_cents") => view::money(n, ""),
+            _ => Unit::say(h.unit, n),
+        };
+        let whole = Row::new("all".to_owned(), say, h.all);
+        let mut keys: Vec<_> = h.keys.into_iter().collect();
+        keys.sort_by_key(|(_, line)| std::cmp::Reverse(fullness(line)));
+        let roomier = keys.len().saturating_sub(MOST_KEYS);
+        let keys = keys.into_iter().take(MOST_KEYS);
+        let keys = keys.map(|(whose, line)| Row::new(whose, say, line));
+        let limit = sums.zip(threshold.single_limit).map(|(field, limit)| {
+            let what = field.strip_suffix("_cents").unwrap_or(field);
+            format!("{} {what}", say(limit))
+        });
         let signed = h.signatures.into_iter().map(|s| Signed {
             who: s.signer.to_string(),
             lapsed: s.lapsed.as_deref().map(view::bits),
@@ -77,14 +103,15 @@ impl Shown {
             id: h.threshold.to_string(),
             title: threshold.title.clone(),
             env: h.env.to_string(),
-            limit: limit.map(|(field, limit)| format!("{} {field}", threshold.say(limit))),
-            sums: threshold.sum_field.is_some(),
+            limit,
+            sums: sums.is_some(),
             why_not: h.why_not.as_deref().map(view::bits),
             signed: signed.collect(),
             need: h.need,
             expires: view::moment(h.expires),
             ends_soon: h.ends_soon,
             rows: std::iter::once(whole).chain(keys).collect(),
+            roomier,
         }
     }
 }
