@@ -14,6 +14,7 @@ use duty::{
     refusal::{Code, Refusal},
     release::{ClauseRef, Rules},
     request::{AnswerModel, ModelResult, OpenCase, Recommend, Request, Stance},
+    shared::Shared,
     state::{CallAnswer, Case},
 };
 use engine::{Engine, EngineError, Executed, Seat};
@@ -547,7 +548,7 @@ impl Runner {
         bytes.ok_or_else(|| RunError::NoSnapshot(digest.short()))
     }
 
-    fn case(&self, id: &CaseId) -> Option<Case> {
+    fn case(&self, id: &CaseId) -> Option<Shared<Case>> {
         self.engine.read(|state| state.cases.get(id).cloned())
     }
 

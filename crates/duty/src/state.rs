@@ -38,7 +38,7 @@ pub struct State {
     /// The log's verifier key, since the first record that tells of one.
     pub log_key: Option<String>,
     /// Principals by id.
-    pub principals: Shared<BTreeMap<PrincipalId, Principal>>,
+    pub principals: Shared<BTreeMap<PrincipalId, Shared<Principal>>>,
     /// Groups by id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<GroupId, Group>,
@@ -61,7 +61,7 @@ pub struct State {
     /// Thresholds by id.
     pub thresholds: BTreeMap<ThresholdId, ThresholdState>,
     /// Cases under way.
-    pub cases: BTreeMap<CaseId, Case>,
+    pub cases: BTreeMap<CaseId, Shared<Case>>,
     /// How many requests for approval wait, by the environment and by the agent that prepared them, or whom it acts for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub waiting: BTreeMap<Environment, BTreeMap<PrincipalId, u32>>,

@@ -356,7 +356,7 @@ impl Assertions {
         }
         let certified = self.release(record).is_ok_and(|release| {
             let tier = self.state.cases.get(&s.case).and_then(|c| c.tier);
-            let who = person.map(|p| (&s.signer, p));
+            let who = person.map(|p| (&s.signer, &**p));
             certified(who, &release, tier, stage, record.time)
         });
         self.note(
@@ -644,7 +644,7 @@ impl Assertions {
                 let person = self.state.principals.get(*who);
                 person.is_none_or(|p| p.revoked)
                     || !certified(
-                        person.map(|p| (*who, p)),
+                        person.map(|p| (*who, &**p)),
                         &release,
                         case.tier,
                         stage_of(who),
