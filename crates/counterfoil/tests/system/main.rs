@@ -22,4 +22,5 @@ mod policy;
 mod rig;
 mod table;
 mod tamper;
+mod tools;
 mod witness;
