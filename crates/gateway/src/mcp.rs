@@ -28,10 +28,12 @@ use std::{
 
 use axum::{
     Router,
+    http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use duty::{
+    canonical,
     name::{CaseId, CredentialId},
     record::Record,
 };
@@ -137,7 +139,7 @@ pub fn router(
         .layer(known))
 }
 
-/// Lets nobody through who is not known, or asks too much.
+/// Lets nobody through who is not known, or asks too much, or writes a number that would be rounded.
 async fn admit(gate: Arc<Gate>, mut request: axum::extract::Request, next: Next) -> Response {
     let asker = match Asker::of(&gate.engine, &request) {
         Ok(asker) => asker,
@@ -147,5 +149,15 @@ async fn admit(gate: Arc<Gate>, mut request: axum::extract::Request, next: Next)
         return Problem::into_response(problem);
     }
     request.extensions_mut().insert(asker);
-    next.run(request).await
+    let (parts, body) = request.into_parts();
+    let Ok(text) = axum::body::to_bytes(body, LONGEST).await else {
+        let why = format!("a message has at most {LONGEST} bytes");
+        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", why).into_response();
+    };
+    // What is read further on cannot tell any more whether a number was rounded.
+    if let Err(e) = canonical::check_text(&text) {
+        return Problem::malformed(format!("the message: {e}")).into_response();
+    }
+    next.run(axum::extract::Request::from_parts(parts, text.into()))
+        .await
 }
