@@ -17,6 +17,8 @@ use rmcp::{
 };
 use serde_json::{Map, Value};
 
+use super::secrets::Secrets;
+
 /// Hears that the tools changed.
 #[derive(Clone, Default)]
 pub(super) struct Watch(Arc<AtomicBool>);
@@ -38,6 +40,7 @@ impl Catalogue {
     pub(super) async fn look(
         &mut self,
         service: &RunningService<RoleClient, Watch>,
+        secrets: &Secrets,
         timeout: Duration,
         recheck: Duration,
     ) -> Result<Arc<BTreeMap<String, Pin>>, String> {
@@ -50,7 +53,7 @@ impl Catalogue {
             return Ok(Arc::clone(tools));
         }
         self.seen = None;
-        let tools = Arc::new(list(service, timeout).await?);
+        let tools = Arc::new(list(service, secrets, timeout).await?);
         self.seen = Some((Instant::now(), Arc::clone(&tools)));
         Ok(tools)
     }
@@ -59,6 +62,7 @@ impl Catalogue {
 /// Asks the server itself: the library's own listing would answer from what the server once said to be good for years.
 async fn list(
     service: &RunningService<RoleClient, Watch>,
+    secrets: &Secrets,
     timeout: Duration,
 ) -> Result<BTreeMap<String, Pin>, String> {
     let mut tools = BTreeMap::new();
@@ -66,8 +70,10 @@ async fn list(
     for _ in 0..MOST_PAGES {
         let mut params = PaginatedRequestParams::default();
         params.cursor = cursor;
-        let mut request = ListToolsRequest::default();
-        request.params = Some(params);
+        let request = ListToolsRequest {
+            params: Some(params),
+            ..Default::default()
+        };
         let options = PeerRequestOptions::with_timeout(timeout);
         let request = ClientRequest::ListToolsRequest(request);
         let handle = service.send_cancellable_request(request, options).await;
@@ -78,6 +84,13 @@ async fn list(
         };
         for tool in page.tools {
             let pin = pin(tool)?;
+            // A pin becomes a file of a release, and so of the log.
+            if secrets.are_in(&pin.to_text()) {
+                return Err(format!(
+                    "what it says of `{}` holds a secret that it was given",
+                    pin.name
+                ));
+            }
             if let Some(twice) = tools.insert(pin.name.clone(), pin) {
                 return Err(format!("it lists `{}` twice", twice.name));
             }

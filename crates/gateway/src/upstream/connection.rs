@@ -131,7 +131,7 @@ impl Connection {
             patience.recheck
         };
         let tools = catalogue
-            .look(&self.service, patience.timeout, recheck)
+            .look(&self.service, &self.secrets, patience.timeout, recheck)
             .await;
         match tools {
             Ok(tools) => {
@@ -153,7 +153,7 @@ impl Connection {
             Answer::Fail(why) => Answer::Fail(self.secrets.hide(&why)),
             Answer::NotSent(why) => Answer::NotSent(self.secrets.hide(&why)),
             Answer::Lost(why) => Answer::Lost(self.secrets.hide(&why)),
-            Answer::Succeed(value) => Answer::Succeed(value),
+            Answer::Succeed(value) => Answer::Succeed(self.secrets.hide_in(value)),
         }
     }
 
