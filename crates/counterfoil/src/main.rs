@@ -12,6 +12,7 @@ mod serve;
 mod show;
 mod site;
 mod ssh;
+mod targets;
 
 use std::process::ExitCode;
 

@@ -23,4 +23,5 @@ mod policy;
 mod rig;
 mod table;
 mod tamper;
+mod tools;
 mod witness;
