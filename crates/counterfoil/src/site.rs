@@ -78,8 +78,7 @@ impl Site {
             // The work of others does not wait for it; `serve` tries again.
             Err(why) => eprintln!("ALARM: {why}"),
         }
-        let seats = seats(dir, &engine)?;
-        let runner = Arc::new(Runner::new(Arc::clone(&engine), seats));
+        let runner = runner(dir, &engine)?;
         Ok(Self {
             engine,
             runner,
@@ -89,8 +88,7 @@ impl Site {
 
     /// Looks again whose tokens are here.
     pub(crate) fn reseat(&mut self, dir: &Path) -> Result<(), Failure> {
-        let seats = seats(dir, &self.engine)?;
-        self.runner = Arc::new(Runner::new(Arc::clone(&self.engine), seats));
+        self.runner = runner(dir, &self.engine)?;
         Ok(())
     }
 
@@ -294,6 +292,12 @@ pub(crate) fn witness_policy(dir: &Path) -> Result<Option<Policy>, Failure> {
     let policy = Policy::parse(&text);
     let policy = policy.map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
     Ok(Some(policy))
+}
+
+/// The built-in team, with the tokens and endpoints that are here.
+fn runner(dir: &Path, engine: &Arc<Engine>) -> Result<Arc<Runner>, Failure> {
+    let runner = Runner::new(Arc::clone(engine), seats(dir, engine)?);
+    Ok(Arc::new(runner.with_endpoints(crate::models::of(dir)?)))
 }
 
 /// The seats of agents whose tokens are here.
