@@ -547,6 +547,16 @@ pub(crate) enum ReleaseCommand {
         #[command(flatten)]
         form: Form,
     },
+    /// List the tools that the servers of `targets.toml` offer now, and how that differs from a release's pins; exit 1 where a
+    /// pinned tool changed.
+    Tools {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Write what a server says of its tools into a release's directory, as pins.
+    Pin(Pinning),
     /// Say who could ever hold two incompatible duties under a release, and through what; exit 1 where anybody could.
     Conflicts {
         /// A digest in the log, or a directory.
@@ -556,6 +566,24 @@ pub(crate) enum ReleaseCommand {
         #[command(flatten)]
         form: Form,
     },
+}
+
+/// What of which server is pinned where.
+#[derive(Debug, Args)]
+pub(crate) struct Pinning {
+    /// The directory with `team.toml`.
+    pub(crate) path: PathBuf,
+    /// The server, as `targets.toml` names it.
+    #[arg(long)]
+    pub(crate) server: String,
+    /// Also pin what `team.toml` does not name yet, and add a `[[tool]]` for it there; without it such entries are printed.
+    #[arg(long)]
+    pub(crate) add: bool,
+    /// Of what is not named yet, this tool alone; may be given several times.
+    #[arg(long, requires = "add")]
+    pub(crate) tool: Vec<String>,
+    #[command(flatten)]
+    pub(crate) dir: Dir,
 }
 
 /// A release: in the log, or a directory.

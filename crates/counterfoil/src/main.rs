@@ -13,6 +13,7 @@ mod serve;
 mod show;
 mod site;
 mod ssh;
+mod targets;
 
 use std::process::ExitCode;
 

@@ -31,6 +31,8 @@ use crate::{
     site::Site,
 };
 
+/// The token that reads `GET /metrics` and nothing else.
+const METRICS_TOKEN: &str = "keys/metrics.token";
 /// How long the loop sleeps at most: expiries are noticed within this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is looked for data subjects whose retention is over, and for what ends soon.
@@ -65,6 +67,7 @@ pub(crate) async fn serve(
     let url = url(&listener)?;
     let anchors = Arc::new(trail::anchors(dir, None)?);
     let local = keys::token(&dir.join(LOCAL_TOKEN))?;
+    let metrics = keys::token(&dir.join(METRICS_TOKEN))?;
     let console = console::router(console::Options {
         engine: Arc::clone(&site.engine),
         dir: dir.to_owned(),
@@ -78,6 +81,10 @@ pub(crate) async fn serve(
     let app = door
         .and_then(|door| Ok(door.merge(mcp?)))
         .map_err(Failure::unavailable)?
+        .merge(gateway::metrics::router(
+            Arc::clone(&site.engine),
+            [local.as_str(), metrics.as_str()],
+        ))
         .merge(console);
     let serving = serde_json::to_vec(&Serving { url, public_url }).map_err(Failure::unavailable)?;
     secret::write_secret(&dir.join(SERVING), &serving)?;

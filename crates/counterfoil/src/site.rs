@@ -1,10 +1,9 @@
 //! Opening a data directory: engine, target systems, seats of the built-in agents.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use agents::{Hold, RunError, Runner, Stop};
@@ -15,48 +14,21 @@ use duty::{
     release::Rules,
     state::Case,
 };
-use engine::{
-    Engine, Options, Seat,
-    target::{BoxFuture, Target},
-};
-use gateway::upstream::{Launch, Upstream};
+use engine::{Engine, Options, Seat, target::BoxFuture};
 use ledger::trust::Policy;
-use serde::Deserialize;
-use store::{Cosign, secret};
+use store::Cosign;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use witness::{Client, client::Health};
 
-use crate::fail::Failure;
+use crate::{fail::Failure, targets::targets};
 
-/// The file that names target systems.
-pub(crate) const TARGETS: &str = "targets.toml";
 /// Names the directory of guards.
 const GUARDS: &str = "COUNTERFOIL_GUARDS";
 /// The file with witnesses and their quorum, in the form of `c2sp.org/tlog-policy`.
 pub(crate) const WITNESS_POLICY: &str = "witness.policy";
 /// How many cases the built-in team works on at once.
 const AT_ONCE: usize = 16;
-
-/// One target system in `targets.toml`: an MCP server of its own process.
-///
-/// `{dir}` in an argument stands for the data directory, `{self}` as the program for this executable.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TargetConfig {
-    program: String,
-    #[serde(default)]
-    args: Vec<String>,
-    /// Environment variables whose values are in files below the data directory.
-    #[serde(default)]
-    secrets: BTreeMap<String, PathBuf>,
-    #[serde(default = "default_timeout")]
-    timeout_seconds: u64,
-}
-
-fn default_timeout() -> u64 {
-    30
-}
 
 /// An open data directory.
 pub(crate) struct Site {
@@ -320,48 +292,6 @@ pub(crate) fn witness_policy(dir: &Path) -> Result<Option<Policy>, Failure> {
     let policy = Policy::parse(&text);
     let policy = policy.map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
     Ok(Some(policy))
-}
-
-fn targets(dir: &Path) -> Result<HashMap<String, Arc<dyn Target>>, Failure> {
-    let file = dir.join(TARGETS);
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        Err(e) => return Err(Failure::unavailable(format!("`{}`: {e}", file.display()))),
-    };
-    let configs: BTreeMap<String, TargetConfig> =
-        toml::from_str(&text).map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
-    let mut targets: HashMap<String, Arc<dyn Target>> = HashMap::new();
-    for (name, config) in configs {
-        targets.insert(name, Arc::new(Upstream::new(launch(dir, config)?)));
-    }
-    Ok(targets)
-}
-
-fn launch(dir: &Path, config: TargetConfig) -> Result<Launch, Failure> {
-    let program = if config.program == "{self}" {
-        std::env::current_exe()
-            .map_err(|e| Failure::unavailable(format!("this program's own path: {e}")))?
-    } else {
-        PathBuf::from(config.program)
-    };
-    let home = dir.display().to_string();
-    let mut env = Vec::new();
-    for (name, file) in config.secrets {
-        let bytes = secret::read_secret(&dir.join(file))?;
-        let value = String::from_utf8_lossy(&bytes).trim().to_owned();
-        env.push((name, value));
-    }
-    Ok(Launch {
-        program,
-        args: config
-            .args
-            .iter()
-            .map(|a| a.replace("{dir}", &home))
-            .collect(),
-        env,
-        timeout: Duration::from_secs(config.timeout_seconds),
-    })
 }
 
 /// The built-in team, with the tokens and endpoints that are here.

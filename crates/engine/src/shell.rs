@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    time::Instant,
 };
 
 use duty::{
@@ -26,6 +27,7 @@ use crate::{
     clock::{Clock, SystemClock},
     fold::{self, Keeper, Tell},
     library::Library,
+    meter::Meter,
     seat::{Seat, new_services},
     target::Target,
 };
@@ -88,6 +90,7 @@ pub struct Engine {
     embedder: Option<Arc<dyn Embedder>>,
     size: watch::Sender<u64>,
     keeper: Keeper,
+    meter: Meter,
     dir: DataDir,
     /// Held while orders to stop are taken.
     pub(crate) stopping: tokio::sync::Mutex<()>,
@@ -168,6 +171,7 @@ impl Engine {
             embedder: options.embedder,
             size,
             keeper,
+            meter: Meter::default(),
             dir,
             stopping: tokio::sync::Mutex::default(),
             unerased: AtomicBool::new(false),
@@ -290,8 +294,10 @@ impl Engine {
             let most = LONGEST - ENVELOPE;
             return Err(EngineError::TooLong { bytes, most });
         }
+        let word = request.word();
         let (decision, ticket, size) = {
             let mut core = self.core();
+            let began = Instant::now();
             let core = &mut *core;
             let release = match release_for(&core.state, &request) {
                 Some(digest) => core.library.release(&core.state, digest)?,
@@ -320,9 +326,12 @@ impl Engine {
                 core.library.take(record);
                 core.state.apply(record)?;
             }
+            self.meter.decided(word, &decision, began.elapsed());
             (decision, ticket, core.state.size)
         };
+        let began = Instant::now();
         ticket.durable().await?;
+        self.meter.durable(began.elapsed());
         self.size.send_if_modified(|seen| {
             let newer = size > *seen;
             *seen = size.max(*seen);
@@ -379,6 +388,12 @@ impl Engine {
     #[must_use]
     pub fn now(&self) -> duty::time::Time {
         self.clock.now()
+    }
+
+    /// What it counts of itself.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// The journal: sizes, the last checkpoint, failures.

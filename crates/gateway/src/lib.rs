@@ -3,4 +3,5 @@
 mod feed;
 pub mod http;
 pub mod mcp;
+pub mod metrics;
 pub mod upstream;

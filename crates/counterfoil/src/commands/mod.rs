@@ -21,6 +21,7 @@ pub(crate) mod promote;
 mod rebuild;
 pub(crate) mod release;
 pub(crate) mod threshold;
+mod tools;
 pub(crate) mod trail;
 mod verify;
 pub(crate) mod witness;

@@ -14,7 +14,7 @@ use duty::{
 use policy::{Direction, Release};
 use serde_json::json;
 
-use super::promote;
+use super::{promote, tools};
 use crate::{
     cli::{Form, ReleaseCommand, Which},
     door::{As, Door},
@@ -115,6 +115,15 @@ pub(crate) async fn run(command: ReleaseCommand) -> Result<(), Failure> {
             diff(&from, &to, form);
             Ok(())
         }
+        ReleaseCommand::Tools { which: w, form } => {
+            // Before the first release there is nothing to compare with.
+            let env = named::<Environment>(&w.env)?;
+            let begun =
+                w.release.is_some() || super::state_of(&w.dir.dir)?.environments.contains_key(&env);
+            let release = begun.then(|| which(&w)).transpose()?;
+            tools::list(&w.dir.dir, release.as_deref(), form).await
+        }
+        ReleaseCommand::Pin(pinning) => tools::pin(&pinning).await,
         ReleaseCommand::Conflicts { release, dir, form } => {
             let release = named_release(&dir.dir, &release)?;
             let found = findings(&super::state_of(&dir.dir)?, release.team());

@@ -19,7 +19,8 @@ use crate::{
     door::{As, Door},
     fail::{Failure, named},
     keys::{self, Author},
-    site::{self, Site, TARGETS},
+    site::{self, Site},
+    targets::TARGETS,
 };
 
 /// The environment that the example runs in.

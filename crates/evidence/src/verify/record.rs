@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use duty::{
-    record::{Actor, Body, Record},
+    record::{Actor, Body, ExceptionSort, Record},
+    refusal::Code,
     request::{AddCredential, Request},
     state::State,
     statement::{Proven, Statement},
@@ -47,6 +48,9 @@ struct Head {
     time: Time,
     actor: Actor,
     refused: bool,
+    /// Whether it was refused because a tool changed, which a human is told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    tool_changed: bool,
 }
 
 impl Known {
@@ -143,6 +147,7 @@ impl Inspector {
                 time: record.time,
                 actor: record.actor.clone(),
                 refused: is_refusal(record),
+                tool_changed: is_refusal_of_a_changed_tool(record),
             });
             return Ok(());
         };
@@ -151,7 +156,7 @@ impl Inspector {
                 "it names record {cause} as its cause, and the request ahead of it is another"
             ));
         };
-        if head.refused {
+        if head.refused && !(head.tool_changed && tells_of_a_changed_tool(record)) {
             return Err(format!("it follows from record {cause}, which was refused"));
         }
         if record.time != head.time {
@@ -267,6 +272,15 @@ impl Inspector {
         self.known.report.signatures += 1;
         Ok(())
     }
+}
+
+fn is_refusal_of_a_changed_tool(record: &Record) -> bool {
+    matches!(&record.body, Body::RequestRefused(b) if b.refusal.code == Code::ToolChanged)
+}
+
+/// The one consequence that a refused request may have.
+fn tells_of_a_changed_tool(record: &Record) -> bool {
+    matches!(&record.body, Body::ExceptionRaised(b) if b.sort == ExceptionSort::ToolChanged)
 }
 
 pub(super) fn is_refusal(record: &Record) -> bool {

@@ -236,8 +236,7 @@ struct CaseView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<shape::Action>")]
     action: Option<Action>,
-    /// Calls so far, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Calls so far, in order; none of a case that has ended.
     calls: Vec<CallView>,
     /// What was recommended.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,136 @@
+//! A target system that is reached by streamable HTTP.
+
+use std::{collections::HashMap, error::Error};
+
+use axum::http::{HeaderName, HeaderValue};
+use engine::target::Answer;
+use reqwest::redirect::Policy;
+use rmcp::{
+    service::ClientInitializeError,
+    transport::{
+        StreamableHttpClientTransport,
+        streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError},
+    },
+};
+
+/// Where a server is, and what it is told on every request.
+#[derive(Clone)]
+pub struct Remote {
+    /// Its endpoint, `https://…`, or `http://…` on this machine.
+    pub url: String,
+    /// Headers, secrets as a rule.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Remote {
+    /// Says what a request would give away: a password in the address, or secrets over an open line.
+    ///
+    /// # Errors
+    /// What is wrong with it, without the secret.
+    pub fn check(&self) -> Result<(), String> {
+        let url = reqwest::Url::parse(&self.url).map_err(|e| format!("is no address: {e}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("is no address of http or https".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                "holds a password; put it into a file and name that in `headers`".to_owned(),
+            );
+        }
+        let local = url.host_str().is_some_and(|host| {
+            let host = host.trim_matches(['[', ']']);
+            let address = host.parse::<std::net::IpAddr>();
+            host == "localhost" || address.is_ok_and(|a| a.is_loopback())
+        });
+        if url.scheme() == "http" && !local && !self.headers.is_empty() {
+            return Err("would carry `headers` over an open line; use https".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A transport; nothing is sent yet.
+    pub(super) fn transport(
+        &self,
+    ) -> Result<StreamableHttpClientTransport<reqwest::Client>, String> {
+        self.check()
+            .map_err(|why| format!("`{}` {why}", self.url))?;
+        // Whoever came first has set it: there is one in this program.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            // A redirect would take the headers elsewhere.
+            .redirect(Policy::none())
+            // And nothing is sent twice by itself.
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|e| format!("no client for HTTP: {e}"))?;
+        let mut config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
+        config.max_concurrent_requests = AT_ONCE;
+        // A new session would take the call along, and nobody would have looked at what its server describes.
+        config.reinit_on_expired_session = false;
+        config.custom_headers = self.headers.iter().cloned().collect::<HashMap<_, _>>();
+        Ok(StreamableHttpClientTransport::with_client(client, config))
+    }
+}
+
+/// Why a greeting failed, in words.
+pub(super) fn why_not_greeted(error: &ClientInitializeError) -> String {
+    let known = match error {
+        ClientInitializeError::TransportError { error, .. } => known(&*error.error),
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => {
+            return why_not_greeted(fallback);
+        }
+        _ => None,
+    };
+    match known {
+        Some(Answer::NotSent(why) | Answer::Fail(why)) => why,
+        _ => format!("it did not greet as an MCP server: {error}"),
+    }
+}
+
+/// What is known after a request that ended in this error; none where it may have been carried out.
+pub(super) fn known(error: &(dyn Error + 'static)) -> Option<Answer> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(http) = error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+            return match http {
+                // No connection, no request.
+                StreamableHttpError::Client(e) if e.is_connect() || e.is_builder() => Some(
+                    Answer::NotSent(format!("the server cannot be reached: {}", chain(e))),
+                ),
+                StreamableHttpError::AuthRequired(_) => {
+                    Some(refused("401: it does not know who asks"))
+                }
+                StreamableHttpError::InsufficientScope(_) => {
+                    Some(refused("403: it lets this one not"))
+                }
+                // The protocol's word for a session that is over: what came in it was not looked at.
+                StreamableHttpError::SessionExpired => {
+                    Some(refused("404: it has ended the session"))
+                }
+                StreamableHttpError::HttpStatus(status) if status.status == 429 => {
+                    Some(refused("429: too many requests"))
+                }
+                _ => None,
+            };
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn refused(why: &str) -> Answer {
+    Answer::Fail(format!("the server refused the request with HTTP {why}"))
+}
+
+/// An error with its reasons, without the address: it may hold what is nobody's business.
+fn chain(error: &reqwest::Error) -> String {
+    let mut words = vec!["no connection".to_owned()];
+    let mut next = error.source();
+    while let Some(e) = next {
+        words.push(e.to_string());
+        next = e.source();
+    }
+    words.join(": ")
+}
+
+const AT_ONCE: usize = 256;
