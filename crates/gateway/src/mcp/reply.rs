@@ -6,7 +6,7 @@ use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
 use serde_json::{Value, json};
 
 /// After how many seconds what waits for people is worth another look.
-const LOOK_AGAIN: u64 = 5;
+pub(super) const LOOK_AGAIN: u64 = 5;
 
 /// What came of a call.
 #[derive(Clone, Debug)]
