@@ -10,7 +10,7 @@ use duty::{
     freeze,
     name::{CaseId, Environment, ItemId, PrincipalId},
     principal::Duty,
-    record::Record,
+    record::{ExceptionSort, Record},
     release::{ClauseRef, Rules},
     request::{OpenCase, Recommend, Request},
     state::{CallAnswer, Case},
@@ -36,7 +36,8 @@ pub enum Stop {
     Waits,
     /// The outcome is unknown; a human takes it up.
     Unknown,
-    /// A freeze stops it, or its grant is not at the level of durability that the release asks for; it can be taken up again.
+    /// A freeze stops it, its grant is not at the level of durability that the release asks for, or a tool is not what the
+    /// release pins, or cannot be seen; it can be taken up again.
     Held,
     /// Somebody else has it in hand.
     Busy,
@@ -195,7 +196,7 @@ impl Runner {
                 break Stop::Unknown;
             }
             // Trying would be refused, and each refusal is a record.
-            if self.frozen(&case)? {
+            if self.frozen(&case)? || self.has_changed_tool(id, &case) {
                 break Stop::Held;
             }
             // Whoever runs outside comes through a door by itself.
@@ -207,7 +208,17 @@ impl Runner {
                     break Stop::Unknown;
                 }
                 match self.execute(&case, &grant.id).await {
-                    Err(RunError::Engine(EngineError::Unreleased { .. })) => break Stop::Held,
+                    Err(RunError::Engine(
+                        EngineError::Unreleased { .. } | EngineError::Undescribed { .. },
+                    )) => break Stop::Held,
+                    // Its server describes the tool otherwise than the release: a human has been told.
+                    Err(RunError::Engine(EngineError::Refused(_)))
+                        if self
+                            .case(id)
+                            .is_some_and(|now| self.has_changed_tool(id, &now)) =>
+                    {
+                        break Stop::Held;
+                    }
                     // Somebody took their yes back in the meantime: the case waits again.
                     Err(RunError::Engine(EngineError::Refused(_)))
                         if self.case(id).is_some_and(|now| now.grant.is_none()) => {}
@@ -248,6 +259,12 @@ impl Runner {
             tool: tool.as_deref(),
         };
         Ok(self.engine.read(|s| s.frozen(step).is_some()))
+    }
+
+    /// Whether a human still has to look at a tool that is not what the release pins.
+    fn has_changed_tool(&self, id: &CaseId, case: &Case) -> bool {
+        let sort = ExceptionSort::ToolChanged;
+        self.engine.read(|state| state.is_raised(id, case, sort))
     }
 
     /// Whether the next step is that of an agent that runs outside, or an effect that its caller carries out.

@@ -57,6 +57,7 @@ impl From<EngineError> for Failure {
             | EngineError::Fold(_)
             | EngineError::Unauthenticated
             | EngineError::NoTarget(_)
+            | EngineError::Undescribed { .. }
             | EngineError::Embedder(_)
             | EngineError::Retrieval(_) => Self::unavailable(e),
         }

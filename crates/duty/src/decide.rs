@@ -320,7 +320,8 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Whatever was written before the refusal is dropped: a refused request has no consequence but its record.
+    /// Whatever was written before the refusal is dropped: a refused request has no consequence but its record, and, where a
+    /// tool is not what it was, that a human is told.
     fn refuse(&mut self, refusal: Refusal) {
         self.records.clear();
         let case_id = self.submission.request.case();
@@ -335,12 +336,19 @@ impl<'a> Desk<'a> {
         };
         let clauses = self.cited(&place, refusal.clause.as_deref());
         let behind = self.submission.clock < self.state.time;
+        let changed = (refusal.code == Code::ToolChanged).then(|| refusal.why.clone());
         let body = RequestRefused {
             request: self.request(),
             refusal,
             clock: behind.then_some(self.submission.clock),
         };
         self.write(place, None, clauses, body);
+        // Once in a case, until somebody has triaged it.
+        if let (Some(why), Some(id), Some(case)) = (changed, &case_id, case)
+            && !self.state.is_raised(id, case, ExceptionSort::ToolChanged)
+        {
+            self.raise_in(id, case, ExceptionSort::ToolChanged, why);
+        }
     }
 
     fn cited<'c>(

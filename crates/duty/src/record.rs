@@ -884,6 +884,8 @@ pub enum ExceptionSort {
     OutcomeFailed,
     /// No action could be formed.
     NoAction,
+    /// A server describes a tool otherwise than the release pins it.
+    ToolChanged,
     /// An action was let through in an emergency.
     BreakGlass,
     /// Nobody signed for long.
@@ -911,6 +913,7 @@ impl ExceptionSort {
             Self::OutcomeUnknown => "outcome-unknown",
             Self::OutcomeFailed => "outcome-failed",
             Self::NoAction => "no-action",
+            Self::ToolChanged => "tool-changed",
             Self::BreakGlass => "break-glass",
             Self::Escalated => "escalated",
             Self::HastyApproval => "hasty-approval",

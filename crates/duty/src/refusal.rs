@@ -133,6 +133,8 @@ codes! {
     SourcesMissing "sources-missing" None;
     /// The model or the prompt is not the one that the release pins.
     ModelDrifted "model-drifted" None;
+    /// Its server does not describe the tool as the release pins it.
+    ToolChanged "tool-changed" None;
     /// The clock stands before the last record.
     ClockBehind "clock-behind" Some("I11");
     /// Nobody signed the release as its author.

@@ -121,6 +121,8 @@ pub struct Tool {
     /// Whether whoever uses the grant carries the effect out, in its own process, and reports what came of it; else the
     /// engine calls a target.
     pub by_caller: bool,
+    /// Digest of the tool as its server described it when the release was made; none where the release pins nothing of it.
+    pub pinned: Option<Digest>,
 }
 
 impl Tool {

@@ -664,6 +664,10 @@ pub struct Call {
     pub case: CaseId,
     /// The tool and its arguments.
     pub action: Action,
+    /// Digest of the tool as its server describes it now, as the engine saw it; none where nobody looked, or where the
+    /// server does not offer it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Digest>,
 }
 
 /// What a tool answered.
@@ -788,6 +792,9 @@ pub struct UseGrant {
     pub grant: ItemId,
     /// The action, exactly as approved.
     pub action: Action,
+    /// As [`Call::described`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Digest>,
 }
 
 /// What is known of an effect.

@@ -9,7 +9,7 @@ use crate::{
     canonical::Digest,
     fold::proof_digest,
     freeze::Scope,
-    name::{CaseId, PrincipalId},
+    name::{CaseId, ItemId, PrincipalId},
     record::Basis,
     request::{Request, Submission},
     state::{Case, State},
@@ -249,6 +249,10 @@ impl State {
         if let Some((agent, n)) = agent.zip(waiting).and_then(|(a, w)| w.get_key_value(a)) {
             let own = slice.waiting.entry(case.env.clone()).or_default();
             own.insert(agent.clone(), *n);
+        }
+        for n in 1..=case.exceptions {
+            let exception = ItemId::of(id, 'x', n);
+            pick(&self.exceptions, &exception, &mut slice.exceptions);
         }
         if let Some(Basis::Threshold { threshold, .. }) = case.grant.as_ref().map(|g| &g.basis) {
             pick(&self.thresholds, threshold, &mut slice.thresholds);

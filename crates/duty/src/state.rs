@@ -528,6 +528,16 @@ pub struct Grant {
     pub report_by: Option<Time>,
 }
 
+impl State {
+    /// Whether an exception of this sort is raised in a case, and nobody has triaged it.
+    #[must_use]
+    pub fn is_raised(&self, id: &CaseId, case: &Case, sort: ExceptionSort) -> bool {
+        let mut raised =
+            (1..=case.exceptions).filter_map(|n| self.exceptions.get(&ItemId::of(id, 'x', n)));
+        raised.any(|e| e.sort == sort)
+    }
+}
+
 /// An exception that nobody has triaged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exception {

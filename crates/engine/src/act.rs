@@ -60,9 +60,16 @@ impl Engine {
         case: &CaseId,
         action: Action,
     ) -> Result<Called, EngineError> {
+        let release = self.read(|state| state.cases.get(case).map(|c| c.release));
+        let release = release.map(|digest| self.release(digest)).transpose()?;
+        let described = match release.flatten() {
+            Some(release) => self.described(&release, &action.tool).await?,
+            None => None,
+        };
         let request = Request::Call(Call {
             case: case.clone(),
             action,
+            described,
         });
         let records = self.submit(seat, request).await?;
         let call = records.iter().find_map(|r| match &r.body {
@@ -82,7 +89,8 @@ impl Engine {
         let (action, subject, release) = self.open_call(call)?;
         let tool = release.team().tools.get(&action.tool).cloned();
         let (target, name) = self.target(&action.tool)?;
-        let answer = match target.call(&name, action.arguments).await {
+        let pinned = tool.as_ref().and_then(|t| t.pinned);
+        let answer = match send(&*target, &name, pinned, action.arguments).await {
             target::Answer::Succeed(value) => Ok(value),
             target::Answer::Fail(why)
             | target::Answer::NotSent(why)
@@ -127,12 +135,19 @@ impl Engine {
         if self.simulated(grant)? {
             let (grant, action) = (grant.clone(), action);
             let used = grant.clone();
-            let request = Request::UseGrant(UseGrant { grant, action });
+            let request = Request::UseGrant(UseGrant {
+                grant,
+                action,
+                described: None,
+            });
             self.submit(seat, request).await?;
             return self.simulate(&used).await;
         }
         let (target, name) = self.target(&action.tool)?;
-        let idempotency = self.idempotency(grant, &action.tool)?;
+        let release = self.release_of(grant)?;
+        let tool = release.team().tools.get(&action.tool);
+        let idempotency = tool.and_then(|t| t.idempotency.clone());
+        let pinned = tool.and_then(|t| t.pinned);
         let level = self.level(grant)?;
         // What authorises it first, so that nothing is consumed while witnesses are away.
         self.reach(level, BEFORE)
@@ -141,6 +156,7 @@ impl Engine {
         let request = Request::UseGrant(UseGrant {
             grant: grant.clone(),
             action: action.clone(),
+            described: self.described(&release, &action.tool).await?,
         });
         self.submit(seat, request).await?;
         if let Err(why) = self.reach(level, AFTER).await {
@@ -164,7 +180,7 @@ impl Engine {
         if let Some(field) = idempotency {
             arguments.insert(field, Value::from(grant.as_str()));
         }
-        let (outcome, detail, value) = match target.call(&name, arguments).await {
+        let (outcome, detail, value) = match send(&*target, &name, pinned, arguments).await {
             target::Answer::Succeed(value) => (Outcome::Succeeded, "done".to_owned(), Some(value)),
             target::Answer::Fail(why) => (Outcome::Failed, why, None),
             target::Answer::NotSent(why) => (Outcome::Failed, format!("never sent: {why}"), None),
@@ -225,7 +241,8 @@ impl Engine {
         };
         let (target, name) = self.target(&lookup)?;
         let arguments = Map::from_iter([(field, Value::from(grant.as_str()))]);
-        match target.call(&name, arguments).await {
+        let pinned = release.team().tools.get(&lookup).and_then(|t| t.pinned);
+        match send(&*target, &name, pinned, arguments).await {
             target::Answer::Succeed(value) if value.get("found") == Some(&Value::Bool(true)) => {
                 let detail = "found at the target by the grant's id".to_owned();
                 let done = self
@@ -410,10 +427,22 @@ impl Engine {
         }
     }
 
-    fn idempotency(&self, grant: &ItemId, tool: &str) -> Result<Option<String>, EngineError> {
-        let release = self.release_of(grant)?;
-        let tool = release.team().tools.get(tool);
-        Ok(tool.and_then(|t| t.idempotency.clone()))
+    /// How a tool's server describes it now, where the release pins it: what the core compares.
+    async fn described(
+        &self,
+        release: &Release,
+        tool: &str,
+    ) -> Result<Option<Digest>, EngineError> {
+        let known = release.team().tools.get(tool);
+        if known.and_then(|t| t.pinned).is_none() {
+            return Ok(None);
+        }
+        let (target, name) = self.target(tool)?;
+        let described = target.describe(&name).await;
+        described.map_err(|why| EngineError::Undescribed {
+            tool: tool.to_owned(),
+            why,
+        })
     }
 
     pub(crate) fn release_of(&self, item: &ItemId) -> Result<Arc<Release>, EngineError> {
@@ -429,6 +458,20 @@ impl Engine {
     ) -> Result<T, EngineError> {
         self.read(|state| item.case().and_then(|id| state.cases.get(&id)).map(look))
             .ok_or_else(|| EngineError::Missing(item.clone()))
+    }
+}
+
+/// Calls a target; where the release pins the tool, only as it is pinned: the target may have been connected anew since the
+/// core was asked.
+async fn send(
+    target: &dyn target::Target,
+    name: &str,
+    pinned: Option<Digest>,
+    arguments: Map<String, Value>,
+) -> target::Answer {
+    match pinned {
+        Some(pinned) => target.call_described(name, pinned, arguments).await,
+        None => target.call(name, arguments).await,
     }
 }
 

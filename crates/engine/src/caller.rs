@@ -48,6 +48,7 @@ impl Engine {
         let request = Request::UseGrant(UseGrant {
             grant: grant.clone(),
             action,
+            described: None,
         });
         if simulated {
             self.submit(seat, request).await?;

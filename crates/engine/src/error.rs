@@ -43,6 +43,14 @@ pub enum EngineError {
         "the effect of `{0}` is its caller's: use the grant, carry it out, and report the outcome"
     )]
     ByCaller(String),
+    /// A tool is pinned, and nobody can say how its server describes it now. Nothing was recorded or consumed.
+    #[error("`{tool}` is pinned by the release, and cannot be compared with its server: {why}")]
+    Undescribed {
+        /// The tool.
+        tool: String,
+        /// What stands in the way.
+        why: String,
+    },
     /// There is no such call or grant to act on.
     #[error("`{0}` is not there to act on")]
     Missing(ItemId),

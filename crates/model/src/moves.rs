@@ -162,6 +162,7 @@ impl Moves<'_> {
         let call = Request::Call(Call {
             case: name(id),
             action: pay(cents),
+            described: None,
         });
         self.add("exe", call);
         self.add("exe", using(id, grant_of(case), cents));
@@ -491,6 +492,7 @@ fn using(id: &str, grant: u32, cents: i64) -> Request {
     Request::UseGrant(UseGrant {
         grant: name::<ItemId>(&format!("{id}.g{grant}")),
         action: pay(cents),
+        described: None,
     })
 }
 

@@ -219,6 +219,7 @@ impl World {
                         idempotency: Some("key".to_owned()),
                         lookup: None,
                         by_caller: false,
+                        pinned: None,
                     },
                 )]),
                 courses: Vec::new(),

@@ -153,6 +153,7 @@ fn deciding(size: usize) -> (Duration, Duration, Duration) {
                     tool: format!("t.r{tool}"),
                     arguments: arguments.as_object().unwrap().clone(),
                 },
+                described: None,
             });
             submission("ana", request, 100_000)
         })

@@ -20,10 +20,11 @@ use duty::{
     release::{Agent, Attention, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 use similar::TextDiff;
 
 use crate::{
-    Release,
+    Pin, Release,
     compare::{Fate, compare},
     team::TEAM,
 };
@@ -64,6 +65,7 @@ pub fn diff(from: &Release, to: &Release) -> Vec<Change> {
     diff.team(from, to);
     diff.agents(from, to);
     diff.tools(from, to);
+    diff.pins(from, to);
     diff.rules(from, to);
     diff.approval(from, to);
     diff.courses(from, to);
@@ -377,6 +379,64 @@ impl Diff {
             old.facts.join(", "),
             new.facts.join(", "),
         );
+    }
+
+    /// What servers say of their tools, as it was pinned.
+    fn pins(&mut self, from: &Release, to: &Release) {
+        for (name, old, new) in both(from.pins().clone(), to.pins().clone()) {
+            let about = format!("pin of tool {name}");
+            match (old, new) {
+                (Some(old), Some(new)) => self.pin(&about, &old, &new),
+                (None, Some(_)) => self.add(
+                    &about,
+                    "new: a call is refused where the server describes the tool otherwise",
+                    Direction::Tightens,
+                ),
+                (Some(_), None) => self.add(
+                    &about,
+                    "gone: its server may describe the tool as it likes",
+                    Direction::Loosens,
+                ),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn pin(&mut self, about: &str, old: &Pin, new: &Pin) {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let json = |value: Option<&Map<String, Value>>| {
+            let pretty = value.map(|v| serde_json::to_string_pretty(v).unwrap_or_default());
+            pretty.unwrap_or_default()
+        };
+        for (what, a, b) in [
+            (
+                "the server's title of it",
+                text(&old.title),
+                text(&new.title),
+            ),
+            (
+                "the server's description, which models read",
+                text(&old.description),
+                text(&new.description),
+            ),
+            (
+                "the schema of its arguments, which models read",
+                json(Some(&old.input_schema)),
+                json(Some(&new.input_schema)),
+            ),
+            (
+                "the schema of its answers",
+                json(old.output_schema.as_ref()),
+                json(new.output_schema.as_ref()),
+            ),
+            (
+                "the server's hints about it",
+                json(old.annotations.as_ref()),
+                json(new.annotations.as_ref()),
+            ),
+        ] {
+            self.text(about, what, &a, &b);
+        }
     }
 
     fn rules(&mut self, from: &Release, to: &Release) {

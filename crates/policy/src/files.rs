@@ -15,6 +15,7 @@ pub(crate) fn belongs(path: &str) -> bool {
         Some(("permissions" | "tables", name)) => name.ends_with(".cedar"),
         Some(("thresholds", name)) => name.ends_with(".toml"),
         Some(("policies" | "prompts" | "courses", name)) => name.ends_with(".md"),
+        Some(("tools", name)) => name.ends_with(".json"),
         Some(("vectors", name)) => name.ends_with(".txt"),
         Some(_) => false,
     }

@@ -17,6 +17,7 @@ mod header;
 mod index;
 mod lint;
 mod offer;
+mod pin;
 mod plain;
 mod problem;
 mod release;
@@ -33,6 +34,7 @@ pub use compare::{ClauseChange, Fate, clauses_of, compare};
 pub use diff::{Change, Direction, diff};
 pub use index::{Answer, Indexed};
 pub use lint::{Finding, lint};
+pub use pin::Pin;
 pub use problem::{Problem, ReleaseErrors};
 pub use release::{Release, ToEmbed};
 pub use retrieval::{

@@ -26,6 +26,7 @@ use crate::{
     clause::{self, Clause},
     edition, explain, files,
     index::{Answer, Indexed, Posed},
+    pin::{self, Pin},
     problem::{Problems, ReleaseErrors},
     retrieval::{Book, FOLDER, Found, Index, Matrix, Query, TermMatch, Vector, embedded_text},
     schema::{self, ToolTypes},
@@ -60,6 +61,7 @@ pub struct Release {
     /// Conditions of the team's human steps, in their order; none means always.
     steps: Vec<Option<Indexed>>,
     types: BTreeMap<String, ToolTypes>,
+    pins: BTreeMap<String, Pin>,
 }
 
 /// Texts whose vectors a release needs.
@@ -93,7 +95,7 @@ impl Release {
             if !files::belongs(path) {
                 problems.add(
                     path,
-                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md, courses/*.md, vectors/*.txt",
+                    "does not belong in a release: team.toml, risk.cedar, permissions/*.cedar, tables/*.cedar, thresholds/*.toml, policies/*.md, prompts/*.md, courses/*.md, tools/*.json, vectors/*.txt",
                 );
             }
             if text.len() > files::LONGEST {
@@ -119,6 +121,7 @@ impl Release {
             problems.finish()?;
             unreachable!("INVARIANT: a team that cannot be read is a problem");
         };
+        let pins = pin::read(&files, &mut team.team.tools, &mut problems);
         let parts = Parts::load(&files, &mut team, &has_clause, &mut problems);
         let embedder = team.retrieval.embedder.clone();
         let vectors = Book::read(&files, embedder.as_deref(), &mut problems);
@@ -152,6 +155,7 @@ impl Release {
             scopes: parts.scopes,
             steps: parts.steps,
             types: team.types,
+            pins,
         })
     }
 
@@ -206,6 +210,19 @@ impl Release {
     #[must_use]
     pub fn manifest(&self) -> BTreeMap<String, Digest> {
         manifest(&self.files)
+    }
+
+    /// What the server of a tool said of it when the release was made, where the release pins it; the name is
+    /// `<server>.<tool>`.
+    #[must_use]
+    pub fn pin(&self, tool: &str) -> Option<&Pin> {
+        self.pins.get(tool)
+    }
+
+    /// All that is pinned, by `<server>.<tool>`.
+    #[must_use]
+    pub fn pins(&self) -> &BTreeMap<String, Pin> {
+        &self.pins
     }
 
     /// Its clauses, in order of document and place.

@@ -176,9 +176,17 @@ struct WrittenTool {
     facts_as: Option<String>,
     #[serde(default)]
     facts: WrittenFacts,
-    idempotency: Option<String>,
+    idempotency: Option<WrittenKey>,
     lookup: Option<String>,
     effect_by: Option<EffectBy>,
+}
+
+/// The argument that takes the grant's id, or `false`: the target takes none, and what is unknown stays so until people look.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "the name of an argument, or `false`")]
+enum WrittenKey {
+    Argument(String),
+    Taken(bool),
 }
 
 /// Who carries the effect of a tool out.
@@ -669,6 +677,25 @@ impl Check<'_> {
                     "has no effect that anybody carries out; leave `effect_by` out".to_owned(),
                 );
             }
+            let key = match &t.idempotency {
+                Some(WrittenKey::Argument(name)) => Some(name.clone()),
+                Some(WrittenKey::Taken(true)) => {
+                    self.wrong(
+                        &place,
+                        "names no argument in `idempotency`: the name of one, or `false`"
+                            .to_owned(),
+                    );
+                    None
+                }
+                Some(WrittenKey::Taken(false)) | None => None,
+            };
+            if key.is_none() && t.effect && t.lookup.is_some() {
+                self.wrong(
+                    &place,
+                    "has a `lookup` by the grant's id and no `idempotency` that takes it"
+                        .to_owned(),
+                );
+            }
             if by_caller && t.idempotency.is_some() {
                 self.wrong(
                     &place,
@@ -679,7 +706,7 @@ impl Check<'_> {
             if !by_caller && t.effect != t.idempotency.is_some() {
                 self.wrong(
                     &place,
-                    "a tool with an effect needs `idempotency`, and only such a tool: without it a lost answer could not be looked up".to_owned(),
+                    "a tool with an effect needs `idempotency`, and only such a tool: the argument that takes the grant's id, by which a lost answer is looked up, or `false` where its server takes none".to_owned(),
                 );
             }
             if let Some(lookup) = &t.lookup
@@ -690,7 +717,7 @@ impl Check<'_> {
                     format!("`lookup` names `{lookup}`, which is no `[[tool]]` without effect"),
                 );
             }
-            if let (Some(field), Some(args)) = (&t.idempotency, &types.args)
+            if let (Some(field), Some(args)) = (&key, &types.args)
                 && args.contains_key(field)
             {
                 self.wrong(
@@ -705,9 +732,10 @@ impl Check<'_> {
                 effect: t.effect,
                 facts_as: t.facts_as,
                 facts,
-                idempotency: t.idempotency,
+                idempotency: key,
                 lookup: t.lookup,
                 by_caller,
+                pinned: None,
             };
             if tools.insert(t.name, tool).is_some() {
                 self.wrong(&place, "is there twice".to_owned());

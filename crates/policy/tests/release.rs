@@ -252,6 +252,14 @@ fn a_wrong_release_is_told_what_where_and_what_to_do() {
         &["policies/pay.md:11", "policies/pay.md:7 too"],
     );
     wrong("team.toml", "name = ", &["team.toml:1"]);
+    let keyless = TEAM.replace("idempotency = \"key\"", "idempotency = false");
+    assert!(changed("team.toml", &keyless).is_ok());
+    let lookup = "idempotency = false\nlookup = \"books.read\"";
+    wrong(
+        "team.toml",
+        &keyless.replace("idempotency = false", lookup),
+        &["`lookup`", "no `idempotency`"],
+    );
     wrong(
         "team.toml",
         &TEAM.replace("humans = 2", "human = 2"),

@@ -5,7 +5,7 @@ use super::{
     approve::quorum,
     gather::{ask, known_tool},
     keep::malformed,
-    permit::permitted,
+    permit::{as_pinned, permitted},
     report::reported_in_turn,
 };
 use crate::{
@@ -69,6 +69,9 @@ impl Desk<'_> {
         let clauses = self.cited(&place, rule.clause.as_deref());
         let simulated = case.env.simulated();
         let by_caller = tool.by_caller && !simulated;
+        if !simulated && !by_caller {
+            as_pinned(tool, request.described)?;
+        }
         let body = GrantUsed {
             request: self.request(),
             digest,

@@ -1,6 +1,11 @@
 //! Gathering: cases open, agents read through their permission sets, clauses are retrieved.
 
-use super::{Desk, Place, Ruled, cite::in_force, keep::malformed, permit::permitted};
+use super::{
+    Desk, Place, Ruled,
+    cite::in_force,
+    keep::malformed,
+    permit::{as_pinned, permitted},
+};
 use crate::{
     action::Action,
     fold::call_index,
@@ -112,6 +117,7 @@ impl Desk<'_> {
                 "prepare reads before it recommends, review after that, execute with a grant",
             ));
         }
+        as_pinned(tool, request.described)?;
         let clauses = self.cited(&Place::case(id, case), rule.clause.as_deref());
         let body = CallPermitted {
             request: self.request(),

@@ -2,8 +2,9 @@
 
 use super::Ruled;
 use crate::{
+    canonical::Digest,
     refusal::{Code, Refusal},
-    release::{Heard, Near, Permission, RuleHit},
+    release::{Heard, Near, Permission, RuleHit, Tool},
 };
 
 const OTHERWISE: &str = "ask only for what the permission set allows, or have the release changed";
@@ -16,6 +17,29 @@ pub(super) fn permitted(heard: &Heard<'_>) -> Ruled<RuleHit> {
         Permission::Fault(hit) => Err(unclear(heard, hit)),
         Permission::Silent => Err(unheard(heard)),
     }
+}
+
+/// The tool's server describes it as the release pins it, where it does.
+pub(super) fn as_pinned(tool: &Tool, described: Option<Digest>) -> Ruled {
+    let Some(pinned) = tool.pinned else {
+        return Ok(());
+    };
+    if described == Some(pinned) {
+        return Ok(());
+    }
+    let now = match described {
+        Some(now) => format!("describes it as {} now", now.short()),
+        None => "does not offer it now".to_owned(),
+    };
+    Err(Refusal::new(
+        Code::ToolChanged,
+        format!(
+            "the release pins `{}` as {}, and its server {now}",
+            tool.name,
+            pinned.short()
+        ),
+        "read what changed with `counterfoil release tools`; release it with new pins, or restore the server",
+    ))
 }
 
 fn forbidden(heard: &Heard<'_>, hit: RuleHit) -> Refusal {

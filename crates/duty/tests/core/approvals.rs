@@ -98,6 +98,7 @@ fn use_second(id: &str, cents: i64) -> Request {
     Request::UseGrant(UseGrant {
         grant: name(&format!("{id}.g2")),
         action: pay(cents, "v1"),
+        described: None,
     })
 }
 

@@ -62,6 +62,7 @@ fn no_agent_pays_approves_or_reviews_itself() {
         Request::Call(Call {
             case: name(case),
             action: pay(50, "v1"),
+            described: None,
         })
     };
     w.refused("ana", call("c1"), Code::NotPermitted);

@@ -17,6 +17,7 @@ mod glass;
 mod groups;
 mod keys;
 mod laws;
+mod pins;
 mod promotion;
 mod reading;
 mod thresholds;

@@ -101,6 +101,7 @@ impl TestRules {
             idempotency: effect.then(|| "key".to_owned()),
             lookup: effect.then(|| "bank.find".to_owned()),
             by_caller: false,
+            pinned: None,
         };
         let quorum = |humans| {
             let stage = Stage {
@@ -534,6 +535,7 @@ impl World {
                 tool: "books.vendor".to_owned(),
                 arguments: Map::new(),
             },
+            described: None,
         })
     }
 
@@ -679,6 +681,7 @@ impl World {
         Request::UseGrant(UseGrant {
             grant: name::<ItemId>(&format!("{id}.g1")),
             action: pay(cents, "v1"),
+            described: None,
         })
     }
 

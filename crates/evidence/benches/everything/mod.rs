@@ -236,6 +236,7 @@ fn using(world: &World, id: &str) -> UseGrant {
     UseGrant {
         grant: case.grant.clone().unwrap().id,
         action: case.action().cloned().unwrap(),
+        described: None,
     }
 }
 

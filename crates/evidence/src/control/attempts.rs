@@ -283,6 +283,7 @@ pub(super) fn tool_not_listed(release: &Release) -> Lead<Tried> {
                 tool: tool.to_owned(),
                 arguments: Map::new(),
             },
+            described: None,
         }))
     };
     let unknown = scene.refused(
@@ -967,6 +968,7 @@ pub(super) fn effect_without_record(release: &Release) -> Lead<Tried> {
     let call = Request::Call(Call {
         case: name(CASE)?,
         action: action.clone(),
+        described: None,
     });
     let called = scene.refused(&executor, call, &[Code::NeedsGrant])?;
     let using = scene.using(CASE, action)?;

@@ -722,8 +722,10 @@ impl<'r> Scene<'r> {
     }
 
     pub(super) fn using(&self, case: &str, action: Action) -> Lead<Request> {
+        let tool = self.release.team().tools.get(&action.tool);
         Ok(Request::UseGrant(UseGrant {
             grant: name::<ItemId>(&format!("{case}.g1"))?,
+            described: tool.and_then(|t| t.pinned),
             action,
         }))
     }

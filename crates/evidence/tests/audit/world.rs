@@ -444,6 +444,7 @@ impl World {
         let call = Call {
             case: name(id),
             action,
+            described: None,
         };
         let records = self.must(agent, Request::Call(call));
         let Body::CallPermitted(permitted) = &records[0].body else {
@@ -503,6 +504,7 @@ impl World {
         let using = UseGrant {
             grant: grant.clone(),
             action,
+            described: None,
         };
         self.must("executor", Request::UseGrant(using));
         let snapshot = Some(self.keep(&format!("R-{id}"), br#"{"transfer":"T-1"}"#));

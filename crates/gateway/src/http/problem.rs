@@ -133,7 +133,8 @@ impl From<EngineError> for Problem {
             | EngineError::Retrieval(_)
             | EngineError::Release { .. }
             | EngineError::Fold(_)
-            | EngineError::NoTarget(_) => Self::unavailable(detail),
+            | EngineError::NoTarget(_)
+            | EngineError::Undescribed { .. } => Self::unavailable(detail),
         }
     }
 }

@@ -148,7 +148,11 @@ async fn unknown(gate: &Arc<Gate>, caller: &Caller, params: CallToolRequestParam
         };
         if let Ok((case, _reading)) = gate.lanes.join(caller, &source).await {
             let action = action.clone();
-            let attempt = Request::Call(Call { case, action });
+            let attempt = Request::Call(Call {
+                case,
+                action,
+                described: None,
+            });
             if let Err(engine::EngineError::Refused(_)) =
                 gate.engine.submit(&caller.seat, attempt).await
             {

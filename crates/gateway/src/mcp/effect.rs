@@ -169,6 +169,7 @@ async fn prepare(
         let attempt = Request::Call(Call {
             case: case.clone(),
             action: asked.action.clone(),
+            described: None,
         });
         engine.submit(seat, attempt).await?;
         return Err(EngineError::NoTarget(asked.action.tool.clone()));
