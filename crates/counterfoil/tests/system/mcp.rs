@@ -173,6 +173,10 @@ fn a_call_under_a_threshold_is_done_and_one_above_waits_for_people() {
     assert_eq!(
         names,
         [
+            "cases_waiting",
+            "case_status",
+            "clauses_find",
+            "recommend",
             "books__invoice_read",
             "books__order_read",
             "books__receipt_read",
@@ -181,7 +185,7 @@ fn a_call_under_a_threshold_is_done_and_one_above_waits_for_people() {
             TRANSFER
         ]
     );
-    let transfer = &tools[5]["inputSchema"];
+    let transfer = &tools[9]["inputSchema"];
     assert_eq!(transfer["properties"]["amount_cents"]["type"], "integer");
     assert_eq!(transfer["required"].as_array().unwrap().len(), 6);
 
@@ -245,7 +249,7 @@ fn both_dates_of_the_protocol_are_spoken_to_those_who_are_known() {
             .as_array()
             .unwrap()
             .len(),
-        6
+        10
     );
     let row = &expected(&outside.example, "auto")[5];
     let result = client.call("books__invoice_read", row, &json!({"invoice_id": row}));
@@ -275,6 +279,10 @@ fn both_dates_of_the_protocol_are_spoken_to_those_who_are_known() {
     assert_eq!(
         names,
         [
+            "cases_waiting",
+            "case_status",
+            "clauses_find",
+            "review",
             "books__invoice_read",
             "books__related_read",
             "books__vendor_read"
