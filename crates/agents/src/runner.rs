@@ -13,6 +13,7 @@ use duty::{
     record::{ExceptionSort, Record},
     release::{ClauseRef, Rules},
     request::{OpenCase, Recommend, Request},
+    shared::Shared,
     state::{CallAnswer, Case},
 };
 use engine::{Engine, EngineError, Executed, Seat};
@@ -412,7 +413,7 @@ impl Runner {
         bytes.ok_or_else(|| RunError::NoSnapshot(digest.short()))
     }
 
-    fn case(&self, id: &CaseId) -> Option<Case> {
+    fn case(&self, id: &CaseId) -> Option<Shared<Case>> {
         self.engine.read(|state| state.cases.get(id).cloned())
     }
 

@@ -81,6 +81,17 @@ pub(crate) fn money(cents: i64, currency: &str) -> String {
         .to_owned()
 }
 
+/// A window's length, in the largest unit that it is a whole number of.
+pub(crate) fn window(minutes: u32) -> String {
+    let (n, unit) = match minutes {
+        m if m % 1440 == 0 => (m / 1440, "day"),
+        m if m % 60 == 0 => (m / 60, "hour"),
+        m => (m, "minute"),
+    };
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {unit}{plural}")
+}
+
 /// How long until `then`, or since, in words.
 pub(crate) fn span(from: Time, to: Time) -> String {
     let minutes = (to.millis() - from.millis()).abs() / 60_000;
@@ -249,6 +260,13 @@ mod tests {
         assert_eq!(money(123_456_789, "EUR"), "1,234,567.89 EUR");
         assert_eq!(money(5, "EUR"), "0.05 EUR");
         assert_eq!(money(-100_000, ""), "−1,000.00");
+    }
+
+    #[test]
+    fn a_window_is_said_in_its_largest_whole_unit() {
+        assert_eq!(window(1440), "1 day");
+        assert_eq!(window(180), "3 hours");
+        assert_eq!(window(90), "90 minutes");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Canonical JSON (RFC 8785) and digests over it.
 //!
 //! RFC 8785 prints numbers as IEEE 754 doubles, so an integer beyond 2^53 would silently become its neighbour and two
-//! different payloads would share a digest. Such numbers, and all fractions, are refused here, at the boundary.
+//! different payloads would share a digest. Such numbers are refused here, at the boundary; a whole number is an integer and
+//! nothing else, and a fraction is the double that it names (`number.rs`).
 
+mod number;
 mod numbers;
 pub(crate) mod reader;
 mod writer;
@@ -13,13 +15,18 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+pub use number::{
+    Fraction, check_text, from_ten_thousandths, normalise, normalise_fields, ten_thousandths,
+};
+
 /// The largest integer, either way from zero, that RFC 8785 keeps exact: 2^53 − 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Serialises `value` as canonical JSON.
 ///
 /// # Errors
-/// [`CanonicalError`] where the value holds a fraction or an integer beyond [`MAX_INTEGER`], or is not JSON at all.
+/// [`CanonicalError`] where the value holds an integer beyond [`MAX_INTEGER`] or a whole number as a double (see
+/// [`normalise`]), or is not JSON at all.
 pub fn to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
     let mut out = Vec::with_capacity(1024);
     if writer::write(value, &mut out).is_some() {
@@ -30,15 +37,21 @@ pub fn to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
 
 /// The slow way, which also says why a value has no canonical form.
 fn by_tree<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
-    let value = serde_json::to_value(value).map_err(|e| CanonicalError::NotJson(e.to_string()))?;
-    check(&value)?;
+    let tree = serde_json::to_value(value).map_err(|e| CanonicalError::NotJson(e.to_string()))?;
+    check(&tree)?;
+    if !numbers::are_exact(value) {
+        // A tree has null in its place.
+        return Err(CanonicalError::NotJson(
+            "it holds a number that JSON has not".to_owned(),
+        ));
+    }
     let mut out = Vec::with_capacity(1024);
-    write(&value, &mut out)?;
+    write(&tree, &mut out)?;
     Ok(out)
 }
 
-/// Writes a value that passed [`check`]. Without fractions, what RFC 8785 asks beyond plain JSON is the order of keys, by
-/// UTF-16 units; `serde_json` escapes strings as it asks.
+/// Writes a value that passed [`check`]. What RFC 8785 asks beyond plain JSON is the order of keys, by UTF-16 units, and its
+/// spelling of fractions; `serde_json` escapes strings as it asks.
 fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
     match value {
         Value::Array(items) => {
@@ -65,6 +78,7 @@ fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
             }
             out.push(b'}');
         }
+        Value::Number(n) if n.is_f64() => number::write(n.as_f64().unwrap_or(f64::NAN), out)?,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => plain(value, out)?,
     }
     Ok(())
@@ -115,13 +129,17 @@ fn check_at(value: &Value, at: &mut String) -> Result<(), CanonicalError> {
     match value {
         Value::Number(n) => {
             let exact = n.as_i64().map(i64::unsigned_abs).or_else(|| n.as_u64());
-            match exact {
-                Some(n) if n <= MAX_INTEGER => Ok(()),
-                _ => Err(CanonicalError::Number {
-                    at: at.clone(),
-                    number: n.to_string(),
-                }),
+            let exact = match exact {
+                Some(n) => n <= MAX_INTEGER,
+                None => n.as_f64().is_some_and(number::is_fraction),
+            };
+            if exact {
+                return Ok(());
             }
+            Err(CanonicalError::Number {
+                at: at.clone(),
+                number: n.to_string(),
+            })
         }
         Value::Array(items) => {
             for (i, item) in items.iter().enumerate() {
@@ -153,13 +171,25 @@ fn descend(value: &Value, step: &str, at: &mut String) -> Result<(), CanonicalEr
 pub enum CanonicalError {
     /// A number that would not survive RFC 8785 exactly.
     #[error(
-        "the number `{number}` at `{at}` is not an integer within ±(2^53 - 1); write it as a string or in smaller units"
+        "the number `{number}` at `{at}` is neither an integer within ±(2^53 - 1) nor a fraction; write it as a string or in larger units"
     )]
     Number {
         /// A JSON pointer.
         at: String,
         /// The number as it was written.
         number: String,
+    },
+    /// A number that would be rounded.
+    #[error(
+        "the number `{number}` at byte {at} has more digits than a double holds, and would become `{rounded}`; write it so, or as a string"
+    )]
+    Rounded {
+        /// Where it begins.
+        at: usize,
+        /// The number as it was written.
+        number: String,
+        /// What it would become.
+        rounded: String,
     },
     /// The bytes are not the JSON that was expected.
     #[error("{0}")]
@@ -289,8 +319,8 @@ mod tests {
         assert!(Digest::of(&json!(9_007_199_254_740_991_u64)).is_ok());
         assert!(Digest::of(&json!(-9_007_199_254_740_992_i64)).is_err());
         assert!(Digest::of(&json!(i64::MIN)).is_err());
-        assert!(Digest::of(&json!(1.5)).is_err());
         assert!(Digest::of(&json!(1.0)).is_err());
+        assert!(Digest::of(&json!(1e300)).is_err());
     }
 
     #[test]
@@ -299,8 +329,9 @@ mod tests {
         for wrong in [
             json!(beyond),
             json!(-(beyond as i64)),
-            json!(0.5),
+            json!(1e16),
             json!(1.0),
+            json!(-0.0),
             json!(u64::MAX),
         ] {
             for place in [
@@ -318,7 +349,9 @@ mod tests {
         assert!(numbers::are_exact(&json!([
             MAX_INTEGER,
             -(MAX_INTEGER as i64),
-            "9007199254740993"
+            "9007199254740993",
+            0.5,
+            -1e-300
         ])));
     }
 
@@ -358,12 +391,14 @@ mod tests {
             keys in prop::collection::vec(prop_oneof!["[a-z]{0,4}", ".{0,4}", "[\u{e000}-\u{ffff}\u{10000}-\u{10010}]{1,3}"], 0..8),
             text in any::<String>(),
             n in -(MAX_INTEGER as i64)..=MAX_INTEGER as i64,
+            f in number::tests::fraction(),
         ) {
             let mut fields = serde_json::Map::new();
             for (i, key) in keys.iter().enumerate() {
-                let value = match i % 4 {
+                let value = match i % 5 {
                     0 => Value::from(text.as_str()),
                     1 => Value::from(n),
+                    4 => serde_json::json!([f, {"f": -f}]),
                     2 => serde_json::json!([true, null, {key.as_str(): text.as_str()}]),
                     _ => serde_json::json!({"z": n, "a": {}, "é": []}),
                 };

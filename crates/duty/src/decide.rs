@@ -212,20 +212,18 @@ impl<'a> Desk<'a> {
     }
 
     fn principal(&self) -> Result<&'a Principal, Refusal> {
-        self.state
-            .principals
-            .get(&self.submission.principal)
-            .ok_or_else(|| {
-                Refusal::new(
-                    Code::UnknownPrincipal,
-                    format!("nobody here is called `{}`", self.submission.principal),
-                    "add the principal first",
-                )
-            })
+        let principal = self.state.principals.get(&self.submission.principal);
+        principal.map(|p| &**p).ok_or_else(|| {
+            Refusal::new(
+                Code::UnknownPrincipal,
+                format!("nobody here is called `{}`", self.submission.principal),
+                "add the principal first",
+            )
+        })
     }
 
     fn case(&self, id: &CaseId) -> Result<&'a Case, Refusal> {
-        self.state.cases.get(id).ok_or_else(|| {
+        self.state.cases.get(id).map(|c| &**c).ok_or_else(|| {
             let why = match self.state.closed.get(id) {
                 Some(outcome) => format!("case `{id}` has ended: {}", outcome.word()),
                 None => format!("there is no case `{id}`"),

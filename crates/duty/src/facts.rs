@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::canonical::{Fraction, MAX_INTEGER, normalise};
+
 /// Facts by namespace (`vendor`), then by field (`sanctioned`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -35,7 +37,7 @@ impl Facts {
 
     /// All facts of the scalar fields of `answer`, under `namespace`; `only` names the fields to take, all where `None`.
     ///
-    /// Lists, objects, nulls and fractions are not facts and are passed over.
+    /// Lists, objects, nulls, and numbers that are not exact are not facts and are passed over.
     #[must_use]
     pub fn of_answer(
         namespace: &str,
@@ -67,6 +69,8 @@ pub enum Scalar {
     Bool(bool),
     /// A whole number within ±(2^53 − 1).
     Int(i64),
+    /// A number that is not whole.
+    Fraction(Fraction),
     /// Text.
     Text(String),
 }
@@ -77,10 +81,13 @@ impl Scalar {
     pub fn of(value: &Value) -> Option<Self> {
         match value {
             Value::Bool(b) => Some(Self::Bool(*b)),
-            Value::Number(n) => n
-                .as_i64()
-                .filter(|n| n.unsigned_abs() <= crate::canonical::MAX_INTEGER)
-                .map(Self::Int),
+            Value::Number(_) => {
+                let mut value = value.clone();
+                normalise(&mut value);
+                let whole = value.as_i64().filter(|n| n.unsigned_abs() <= MAX_INTEGER);
+                let fraction = || Fraction::new(value.as_f64()?).map(Self::Fraction);
+                whole.map(Self::Int).or_else(fraction)
+            }
             Value::String(s) => Some(Self::Text(s.clone())),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
@@ -92,6 +99,7 @@ impl Scalar {
         match self {
             Self::Bool(b) => Value::Bool(*b),
             Self::Int(n) => Value::from(*n),
+            Self::Fraction(n) => Value::from(n.get()),
             Self::Text(s) => Value::from(s.as_str()),
         }
     }
@@ -102,6 +110,7 @@ impl fmt::Display for Scalar {
         match self {
             Self::Bool(b) => write!(f, "{b}"),
             Self::Int(n) => write!(f, "{n}"),
+            Self::Fraction(n) => write!(f, "{n}"),
             Self::Text(s) => f.write_str(s),
         }
     }

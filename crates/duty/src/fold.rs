@@ -12,6 +12,7 @@ use crate::{
     record::{Body, Record},
     release::Attention,
     request::{Outcome, Request},
+    shared::Shared,
     state::{
         Approval, Asked, CallAnswer, CallState, Case, Delegation, Ended, ErasureBasis, Exception,
         Freeze, Glass, Grant, Hold, Principal, Retrieval, State, Tested, Yes,
@@ -163,7 +164,7 @@ impl State {
                     return mismatch();
                 };
                 let case = new_case(record, &request.subject, request.snapshot)?;
-                self.cases.insert(request.case.clone(), case);
+                self.cases.insert(request.case.clone(), case.into());
                 let id = self.subject(&request.subject)?;
                 self.subjects.entry(id).or_default().open += 1;
                 Ok(())
@@ -207,7 +208,7 @@ impl State {
                 subject.ended += 1;
                 subject.last = Some(Ended {
                     time: record.time,
-                    env: case.env,
+                    env: case.env.clone(),
                 });
                 Ok(())
             }
@@ -469,7 +470,7 @@ impl State {
 
     fn case(&mut self, record: &Record) -> Result<&mut Case, String> {
         let id = case_id(record)?;
-        let case = self.cases.get_mut(id);
+        let case = self.cases.get_mut(id).map(|c| &mut **c);
         case.ok_or_else(|| format!("case `{id}` is not open"))
     }
 
@@ -483,7 +484,7 @@ impl State {
         }
         self.principals.insert(
             new.id.clone(),
-            Principal {
+            Shared::from(Principal {
                 kind: new.kind,
                 roles: new.roles.iter().copied().collect(),
                 owner: new.owner.clone(),
@@ -498,7 +499,7 @@ impl State {
                 own: None,
                 groups: Default::default(),
                 told: Default::default(),
-            },
+            }),
         );
     }
 }

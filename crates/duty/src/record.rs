@@ -16,7 +16,7 @@ use crate::{
     },
     principal::Role,
     refusal::Refusal,
-    release::{ClauseRef, Level, RuleHit, Tier},
+    release::{ClauseRef, Level, RuleHit, Tier, Unit},
     request::Request,
     statement::Choice,
     subject::SubjectId,
@@ -409,10 +409,15 @@ bodies! {
         digest: Digest,
         /// The grant that it stands behind.
         grant: ItemId,
-        /// The amount reserved.
-        amount: i64,
-        /// The key that it counts under.
-        key: String,
+        /// The amount reserved; none where nothing is summed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<i64>,
+        /// In what amounts are counted, where it is not in whole units.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit: Option<Unit>,
+        /// The key that it counts under, where there are keys.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
         /// The longest window of its caps; uses older than this can be forgotten.
         window_minutes: u32,
         /// What is used, this action included.
@@ -793,10 +798,12 @@ impl Route {
 pub struct Counted {
     /// Under which threshold.
     pub threshold: ThresholdId,
-    /// How much.
-    pub amount: i64,
-    /// Under which key.
-    pub key: String,
+    /// How much; none where nothing is summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Under which key, where there are keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// How far back actions are added up; what is older can be forgotten.
     pub window_minutes: u32,
 }
@@ -821,12 +828,15 @@ pub enum CapLine {
 pub struct Usage {
     /// Actions in all.
     pub all_count: u32,
-    /// Their sum.
-    pub all_sum: i64,
-    /// Actions of this key.
-    pub key_count: u32,
-    /// Their sum.
-    pub key_sum: i64,
+    /// Their sum, where it is capped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all_sum: Option<i64>,
+    /// Actions of this key, where there are keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_count: Option<u32>,
+    /// Their sum, where it is capped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_sum: Option<i64>,
 }
 
 /// What a grant stands on.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     action::Action,
-    canonical::Digest,
+    canonical::{Digest, from_ten_thousandths},
     conflict::ConflictMatrix,
     course::CourseRule,
     edition::Edition,
@@ -305,8 +305,9 @@ pub struct Cap {
     pub window_minutes: u32,
     /// How many actions.
     pub count: u32,
-    /// How much, in the unit of the threshold's `sum_field`.
-    pub sum: i64,
+    /// How much, in the unit of the threshold's sum; none where it sums nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<i64>,
 }
 
 /// Caps in all and per key.
@@ -315,8 +316,28 @@ pub struct Cap {
 pub struct Caps {
     /// Over all actions.
     pub all: Cap,
-    /// Over the actions of one key, for instance one vendor.
-    pub per_key: Cap,
+    /// Over the actions of one key, for instance one vendor; none where it has no `key_field`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_key: Option<Cap>,
+}
+
+/// In what amounts under a threshold are counted, where it is not in whole units of the argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Of an argument with a fraction: exactly, in whole numbers.
+    TenThousandths,
+}
+
+impl Unit {
+    /// An amount as people write it.
+    #[must_use]
+    pub fn say(unit: Option<Self>, amount: i64) -> String {
+        match unit {
+            Some(Self::TenThousandths) => from_ten_thousandths(amount),
+            None => amount.to_string(),
+        }
+    }
 }
 
 /// A documented, signed, narrow, expiring pre-approval with cumulative caps.
@@ -337,10 +358,15 @@ pub struct Threshold {
     pub tier: Tier,
     /// A Cedar condition over the action and the facts.
     pub scope: String,
-    /// The argument that is summed.
-    pub sum_field: String,
-    /// The argument whose value is the key of `per_key` caps.
-    pub key_field: String,
+    /// The argument that is summed; without it only the count is capped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum_field: Option<String>,
+    /// In what its amounts are counted; none is in whole units of `sum_field`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// The argument whose value is the key of `per_key` caps, and of splitting; without it all actions count together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_field: Option<String>,
     /// In force from here.
     pub starts: Time,
     /// In force before here.
@@ -349,8 +375,9 @@ pub struct Threshold {
     pub clause: String,
     /// How many distinct humans must have signed it.
     pub signatures: u32,
-    /// The most that one action may be, in the unit of `sum_field`.
-    pub single_limit: i64,
+    /// The most that one action may be, in the unit of its sum; there where `sum_field` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single_limit: Option<i64>,
     /// From this share of `single_limit` or of a cap on, in percent, an exception is raised.
     pub near_percent: u8,
     /// Cumulative caps.
@@ -371,6 +398,18 @@ impl Threshold {
         self.expires
             .minus_minutes(days.saturating_mul(MINUTES_OF_A_DAY))
     }
+
+    /// An amount as people write it.
+    #[must_use]
+    pub fn say(&self, amount: i64) -> String {
+        Unit::say(self.unit, amount)
+    }
+
+    /// The most that parts of one may come to; none where nothing is summed.
+    #[must_use]
+    pub fn most_of_parts(&self) -> Option<i64> {
+        self.split.and_then(|s| s.sum).or(self.single_limit)
+    }
 }
 
 /// Days before an end at which it is told, unless the release says otherwise.
@@ -384,7 +423,7 @@ pub(crate) const MINUTES_OF_A_DAY: u32 = 24 * 60;
 pub struct Split {
     /// How far back actions are added up.
     pub window_minutes: u32,
-    /// The most that they may come to, in the unit of `sum_field`; the `single_limit` where it is left out.
+    /// The most that they may come to, in the unit of the threshold's sum; the `single_limit` where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sum: Option<i64>,
     /// How many they may be; without it only their sum counts.

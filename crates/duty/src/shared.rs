@@ -11,6 +11,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shared<T>(Arc<T>);
 
+impl<T> Shared<T> {
+    /// Whether both are one value in memory, and so surely equal. Two that are not may be equal still.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl<T> Deref for Shared<T> {
     type Target = T;
 
@@ -65,5 +73,6 @@ mod tests {
         let mut other = one.clone();
         other.push(2);
         assert_eq!((&*one, &*other), (&vec![1], &vec![1, 2]));
+        assert!(one.is(&one.clone()) && !one.is(&other));
     }
 }

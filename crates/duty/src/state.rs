@@ -37,7 +37,7 @@ pub struct State {
     /// The log's verifier key, since the first record that tells of one.
     pub log_key: Option<String>,
     /// Principals by id.
-    pub principals: Shared<BTreeMap<PrincipalId, Principal>>,
+    pub principals: Shared<BTreeMap<PrincipalId, Shared<Principal>>>,
     /// Groups by id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<GroupId, Group>,
@@ -60,7 +60,7 @@ pub struct State {
     /// Thresholds by id.
     pub thresholds: BTreeMap<ThresholdId, ThresholdState>,
     /// Cases under way.
-    pub cases: BTreeMap<CaseId, Case>,
+    pub cases: BTreeMap<CaseId, Shared<Case>>,
     /// How many requests for approval wait, by the environment and by the agent that prepared them, or whom it acts for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub waiting: BTreeMap<Environment, BTreeMap<PrincipalId, u32>>,
@@ -339,10 +339,12 @@ pub struct ThresholdState {
 pub struct ThresholdAsk {
     /// When.
     pub time: Time,
-    /// How much.
-    pub amount: i64,
-    /// Under which key.
-    pub key: String,
+    /// How much; none where nothing is summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Under which key, where there are keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// In which case.
     pub case: CaseId,
     /// In which environment.
@@ -367,10 +369,12 @@ pub struct ThresholdTold {
 pub struct ThresholdUse {
     /// When.
     pub time: Time,
-    /// How much.
-    pub amount: i64,
-    /// Under which key.
-    pub key: String,
+    /// How much; none where nothing is summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Under which key, where there are keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// For which grant.
     pub grant: ItemId,
     /// In which environment: caps count each by itself.

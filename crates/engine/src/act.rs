@@ -456,7 +456,7 @@ impl Engine {
         item: &ItemId,
         look: impl FnOnce(&Case) -> T,
     ) -> Result<T, EngineError> {
-        self.read(|state| item.case().and_then(|id| state.cases.get(&id)).map(look))
+        self.read(|state| Some(look(state.cases.get(&item.case()?)?)))
             .ok_or_else(|| EngineError::Missing(item.clone()))
     }
 }

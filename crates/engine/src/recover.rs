@@ -54,7 +54,7 @@ impl Engine {
     pub async fn expire(&self) -> Result<usize, EngineError> {
         let now = self.now();
         let due: Vec<CaseId> = self.read(|state| {
-            let over = |case: &&duty::state::Case| match (&case.grant, &case.approval) {
+            let over = |case: &duty::state::Case| match (&case.grant, &case.approval) {
                 (Some(grant), _) => grant.used.is_none() && now >= grant.expires,
                 (None, Some(approval)) => now >= approval.expires,
                 (None, None) => false,

@@ -266,5 +266,5 @@ fn differs(recorded: &Recommend, again: Value, facts: &Facts) -> Rerun {
 
 /// The case of a request, in the state before it.
 pub(crate) fn case_of<'s>(state: &'s duty::state::State, id: &CaseId) -> Option<&'s Case> {
-    state.cases.get(id)
+    state.cases.get(id).map(|case| &**case)
 }

@@ -11,7 +11,7 @@ use duty::{
     name::{CaseId, CredentialId, ItemId, PrincipalId},
     principal::{Duty, Proof},
     record::{Basis, Body, Record},
-    release::RuleHit,
+    release::{RuleHit, Unit},
     request::{Request, Stance},
     statement::Choice,
     time::Time,
@@ -161,12 +161,18 @@ pub enum What {
         digest: Digest,
         /// Who had signed it by then, each signature verified.
         signed_by: Vec<Signature>,
-        /// The amount reserved.
-        amount: i64,
-        /// Under which key.
-        key: String,
-        /// Used in all, this action included.
-        used: i64,
+        /// The amount reserved, where the threshold sums.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        amount: Option<i64>,
+        /// In what amounts are counted, where it is not in whole units.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unit: Option<Unit>,
+        /// Under which key, where there are keys.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// Used in all, this action included, where the threshold sums.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        used: Option<i64>,
     },
     /// Humans must sign.
     Asked {

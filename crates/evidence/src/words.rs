@@ -6,6 +6,7 @@ use duty::{
     principal::Proof,
     quorum,
     record::{Basis, Body, Record},
+    release::Unit,
     request::{FoundBy, Request},
     statement::Choice,
 };
@@ -28,10 +29,26 @@ pub fn describe(record: &Record) -> String {
             let why: Vec<_> = b.reasons.iter().map(|r| r.why.as_str()).collect();
             format!("verdict: {} ({tier}): {}", b.route.word(), why.join("; "))
         }
-        Body::ThresholdApplied(b) => format!(
-            "threshold `{}` covers {}: {} of {} reserved, {} in all",
-            b.threshold, b.grant, b.amount, b.key, b.used.all_sum
-        ),
+        Body::ThresholdApplied(b) => {
+            let reserved = match b.amount.zip(b.used.all_sum) {
+                Some((amount, all)) => format!(
+                    "{} reserved{}, {} in all",
+                    Unit::say(b.unit, amount),
+                    b.key
+                        .as_ref()
+                        .map_or(String::new(), |k| format!(" for {k}")),
+                    Unit::say(b.unit, all)
+                ),
+                None => format!(
+                    "one more{}, {} in all",
+                    b.key
+                        .as_ref()
+                        .map_or(String::new(), |k| format!(" for {k}")),
+                    b.used.all_count
+                ),
+            };
+            format!("threshold `{}` covers {}: {reserved}", b.threshold, b.grant)
+        }
         Body::CertificationExpiring(b) => match &b.request {
             Request::NoteExpiring(r) => format!(
                 "the certification of `{}` in `{}` is over at {}",

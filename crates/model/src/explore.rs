@@ -6,7 +6,7 @@
 //! and none compares but with the record that they name, and what never changes after the beginning.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -15,11 +15,12 @@ use std::{
 };
 
 use duty::{
-    decide,
-    name::{CaseId, Environment, ItemId, PrincipalId, ThresholdId},
+    decide, decide_with,
+    name::{Environment, ItemId, PrincipalId, ThresholdId},
     record::CaseOutcome,
     release::Rules,
-    request::{Request, Submission},
+    request::Submission,
+    shared::Shared,
     state::{Case, Delegation, Exception, Glass, State, Subject, ThresholdState},
     subject::SubjectId,
     time::Time,
@@ -28,8 +29,8 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
-    history::{Broken, History},
-    moves::{Bound, Move, moves},
+    history::{Broken, History, Past},
+    moves::{Bound, CASES, Move, Moves, When, besides, on_case},
     world::{World, credential, moment, name},
 };
 
@@ -41,18 +42,19 @@ struct Node {
     moment: usize,
     path: Option<Arc<Step>>,
     depth: u32,
+    /// For each case what it comes to, with its past.
+    cases: [u128; CASES.len()],
 }
 
 struct Step {
     before: Option<Arc<Step>>,
     /// None where time went on.
-    made: Option<Move>,
+    made: Option<Arc<Move>>,
 }
 
 #[derive(Serialize)]
 struct Key<'s> {
-    cases: &'s BTreeMap<CaseId, Case>,
-    closed: &'s BTreeMap<CaseId, CaseOutcome>,
+    cases: [u128; CASES.len()],
     exceptions: &'s BTreeMap<ItemId, Exception>,
     thresholds: &'s BTreeMap<ThresholdId, ThresholdState>,
     environments: &'s BTreeMap<Environment, duty::canonical::Digest>,
@@ -68,13 +70,31 @@ struct Key<'s> {
 }
 
 impl Node {
+    /// Looks at its cases again; what none has changed since `before` comes to what it came to there.
+    fn look(&mut self, before: &Self, buffer: &mut Vec<u8>) {
+        for (n, id) in CASES.iter().enumerate() {
+            let (now, then) = (self.case(id), before.case(id));
+            if !now.is(&then) {
+                self.cases[n] = hash(buffer, &now);
+            }
+        }
+    }
+
+    fn case(&self, id: &str) -> OneCase<'_> {
+        let past = self.history.past_of(id);
+        let id = name(id);
+        OneCase {
+            case: self.state.cases.get(&id),
+            closed: self.state.closed.get(&id),
+            past,
+        }
+    }
+
     fn key(&self, buffer: &mut Vec<u8>) -> u128 {
-        buffer.clear();
         let state = &self.state;
         let revoked = state.principals.iter().filter(|(_, p)| p.revoked);
         let key = Key {
-            cases: &state.cases,
-            closed: &state.closed,
+            cases: self.cases,
             exceptions: &state.exceptions,
             thresholds: &state.thresholds,
             environments: &state.environments,
@@ -88,9 +108,35 @@ impl Node {
             moment: self.moment,
             history: &self.history,
         };
-        serde_json::to_writer(&mut *buffer, &key).expect("INVARIANT: a state can be written");
-        xxh3_128(buffer)
+        hash(buffer, &key)
     }
+}
+
+/// A case as it stands, or how it ended, and what came to pass in it; nothing before it opens.
+#[derive(Serialize)]
+struct OneCase<'n> {
+    case: Option<&'n Shared<Case>>,
+    closed: Option<&'n CaseOutcome>,
+    past: Option<&'n Shared<Past>>,
+}
+
+impl OneCase<'_> {
+    /// Whether nothing has changed between the two, as far as that is seen without looking inside.
+    fn is(&self, other: &OneCase<'_>) -> bool {
+        fn same<T>(a: Option<&Shared<T>>, b: Option<&Shared<T>>) -> bool {
+            match (a, b) {
+                (Some(a), Some(b)) => a.is(b),
+                (a, b) => a.is_none() && b.is_none(),
+            }
+        }
+        same(self.case, other.case) && self.closed == other.closed && same(self.past, other.past)
+    }
+}
+
+fn hash(buffer: &mut Vec<u8>, value: &impl Serialize) -> u128 {
+    buffer.clear();
+    serde_json::to_writer(&mut *buffer, value).expect("INVARIANT: a state can be written");
+    xxh3_128(buffer)
 }
 
 /// Without the records that hold them, and in an order of their own.
@@ -145,7 +191,7 @@ pub(crate) struct Explored {
     pub(crate) whole: bool,
 }
 
-struct Shared<'w> {
+struct Search<'w> {
     world: &'w World,
     bound: &'w Bound,
     most: u64,
@@ -167,7 +213,12 @@ pub(crate) fn explore(world: &World, bound: &Bound, most: u64, workers: usize) -
     if !bound.signatures {
         for who in ["carla", "dmitri"] {
             let request = crate::world::threshold_signature(world, who);
-            let submission = submission(&state, 0, who, request, false);
+            let submission = Submission {
+                clock: moment(0),
+                principal: name(who),
+                credential: credential(who),
+                request,
+            };
             let decision = decide(&state, None, &submission);
             for record in &decision.records {
                 state
@@ -182,8 +233,9 @@ pub(crate) fn explore(world: &World, bound: &Bound, most: u64, workers: usize) -
         moment: 0,
         path: None,
         depth: 0,
+        cases: [0; CASES.len()],
     };
-    let shared = Shared {
+    let shared = Search {
         world,
         bound,
         most,
@@ -219,19 +271,39 @@ pub(crate) fn explore(world: &World, bound: &Bound, most: u64, workers: usize) -
 }
 
 struct Worker<'s, 'w> {
-    shared: &'s Shared<'w>,
+    shared: &'s Search<'w>,
     stack: Vec<Node>,
     counts: Counts,
     buffer: Vec<u8>,
+    known: Known,
+}
+
+/// Requests that were made before: most states differ from others in one case alone.
+#[derive(Default)]
+struct Known {
+    on_case: HashMap<(&'static str, When, u128), Moves>,
+}
+
+impl Known {
+    /// How many are kept.
+    const MOST: usize = 20_000;
+
+    fn on_case(&mut self, key: (&'static str, When, u128), make: impl FnOnce() -> Moves) -> Moves {
+        if self.on_case.len() >= Self::MOST {
+            self.on_case.clear();
+        }
+        self.on_case.entry(key).or_insert_with(make).clone()
+    }
 }
 
 impl<'s, 'w> Worker<'s, 'w> {
-    fn new(shared: &'s Shared<'w>) -> Self {
+    fn new(shared: &'s Search<'w>) -> Self {
         Self {
             shared,
             stack: Vec::new(),
             counts: Counts::default(),
             buffer: Vec::new(),
+            known: Known::default(),
         }
     }
 
@@ -306,28 +378,35 @@ impl<'s, 'w> Worker<'s, 'w> {
             };
             self.keep(later);
         }
-        for made in moves(self.shared.world, &node.state, self.shared.bound) {
+        let Search { world, bound, .. } = *self.shared;
+        let state = &node.state;
+        let when = When {
+            clock: moment(node.moment).max(state.time),
+            last: state.time,
+        };
+        for (n, id) in CASES[..bound.cases].iter().enumerate() {
+            let make = || on_case(world, state, bound, when, id);
+            for made in self.known.on_case((id, when, node.cases[n]), make).iter() {
+                self.try_one(node, made)?;
+            }
+        }
+        for made in besides(world, state, bound, when).iter() {
             self.try_one(node, made)?;
         }
         Ok(())
     }
 
-    fn try_one(&mut self, node: &Node, made: Move) -> Result<(), Found> {
+    fn try_one(&mut self, node: &Node, made: &Arc<Move>) -> Result<(), Found> {
         let state = &node.state;
-        let submission = submission(
-            state,
-            node.moment,
-            made.who,
-            made.request.clone(),
-            made.behind,
-        );
+        let submission = &made.submission;
+        let checked = made.checked.as_deref();
         let rules = self.shared.world.rules(state, &submission.request);
         let rules = rules.as_ref().map(|r| r as &dyn Rules);
-        let decision = decide(state, rules, &submission);
+        let decision = decide_with(state, rules, submission, checked);
         self.counts.decisions += 1;
         let fail = |broken: Broken| Found {
             broken,
-            steps: way(node.path.as_ref(), Some(&made)),
+            steps: way(node.path.as_ref(), Some(made)),
         };
         let own = |what: &str| {
             fail(Broken {
@@ -337,7 +416,7 @@ impl<'s, 'w> Worker<'s, 'w> {
         };
         // The slice decides as the whole does, and deciding again comes to the same: always where something came of it.
         if decision.refusal.is_none() || self.counts.decisions.is_multiple_of(8) {
-            let again = decide(&state.slice(&submission), rules, &submission);
+            let again = decide_with(&state.slice(submission), rules, submission, checked);
             if again != decision {
                 return Err(own("the slice decides otherwise"));
             }
@@ -358,6 +437,7 @@ impl<'s, 'w> Worker<'s, 'w> {
             moment: node.moment,
             path: None,
             depth: node.depth + 1,
+            cases: node.cases,
         };
         for record in &decision.records {
             if let Err(e) = after.state.apply(record) {
@@ -373,8 +453,9 @@ impl<'s, 'w> Worker<'s, 'w> {
         self.counts.transitions += 1;
         after.path = Some(Arc::new(Step {
             before: node.path.clone(),
-            made: Some(made),
+            made: Some(Arc::clone(made)),
         }));
+        after.look(node, &mut self.buffer);
         self.keep(after);
         Ok(())
     }
@@ -393,20 +474,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn submission(state: &State, at: usize, who: &str, request: Request, behind: bool) -> Submission {
-    let now = moment(at).max(state.time);
-    Submission {
-        clock: if behind {
-            state.time.minus_minutes(1)
-        } else {
-            now
-        },
-        principal: name(who),
-        credential: credential(who),
-        request,
-    }
-}
-
 /// The way to a state, in words.
 fn way(path: Option<&Arc<Step>>, last: Option<&Move>) -> Vec<String> {
     let words = |made: &Move| {
@@ -415,15 +482,16 @@ fn way(path: Option<&Arc<Step>>, last: Option<&Move>) -> Vec<String> {
         } else {
             ""
         };
-        let request = serde_json::to_string(&made.request).unwrap_or_default();
-        format!("{}{behind}: {request}", made.who)
+        let asked = &made.submission;
+        let request = serde_json::to_string(&asked.request).unwrap_or_default();
+        format!("{}{behind}: {request}", asked.principal)
     };
     let mut steps: Vec<String> = last.map(words).into_iter().collect();
     let mut at = path;
     while let Some(step) = at {
         steps.push(
             step.made
-                .as_ref()
+                .as_deref()
                 .map_or_else(|| "time goes on".to_owned(), words),
         );
         at = step.before.as_ref();

@@ -8,6 +8,7 @@ use duty::{
     record::{Basis, Body, Record},
     release::Tier,
     request::{FoundBy, Outcome, Recommend, Request, Stance},
+    shared::Shared,
     statement::Choice,
     time::Time,
 };
@@ -34,7 +35,9 @@ fn broken(invariant: &'static str, what: impl Into<String>) -> Broken {
 /// What was let through so far.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct History {
-    cases: BTreeMap<String, Past>,
+    /// Left to whoever asks for [`History::past_of`]: a case's past changes with its case alone.
+    #[serde(skip)]
+    cases: BTreeMap<String, Shared<Past>>,
     /// Who has signed the threshold.
     signers: BTreeSet<String>,
     /// Room taken under the threshold: case, moment, cents.
@@ -53,7 +56,7 @@ pub(crate) struct History {
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
-struct Past {
+pub(crate) struct Past {
     edition: usize,
     looked: BTreeSet<String>,
     prepared: Option<(String, i64, bool)>,
@@ -129,6 +132,11 @@ impl History {
             self.consequence(record, now)?;
         }
         Ok(())
+    }
+
+    /// What came to pass in one case, where it was opened.
+    pub(crate) fn past_of(&self, case: &str) -> Option<&Shared<Past>> {
+        self.cases.get(case)
     }
 
     fn past(&mut self, case: impl ToString) -> &mut Past {

@@ -3,6 +3,8 @@
 //! It is bounded only in how often something that changes nothing of consequence may be repeated: an agent looks for clauses
 //! once in a case. Whatever else could be asked again is asked again, and must be refused.
 
+use std::sync::Arc;
+
 use duty::{
     canonical::Digest,
     freeze::Scope,
@@ -11,17 +13,19 @@ use duty::{
     release::Tier,
     request::{
         Call, Expire, FoundBy, Freeze, NoteOverdue, OpenCase, Outcome, Promote, Ranked, Recommend,
-        RecordOutcome, Request, Retrieve, RevokePrincipal, Stance, UseGrant,
+        RecordOutcome, Request, Retrieve, RevokePrincipal, Stance, Submission, UseGrant,
     },
+    signature::Checked,
     state::{Case, State},
     statement::{
         ApprovalStatement, Choice, DelegationEndStatement, DelegationStatement,
         GlassReviewStatement, GlassStatement, UnfreezeStatement, WithdrawalStatement,
     },
+    time::Time,
 };
 
 use crate::world::{
-    APPROVERS, ELEVATED, ENV, FORBIDDEN, HIGH, LOW, ORIGIN, SIGNERS, World, credential,
+    APPROVERS, ELEVATED, ENV, FORBIDDEN, HIGH, LOW, ORIGIN, SIGNERS, World, checked, credential,
     delegated_until, moment, name, pay, promotion, sign, tested, threshold_signature, tier,
 };
 
@@ -65,49 +69,88 @@ impl Bound {
     }
 }
 
-/// One request, and who makes it.
-#[derive(Clone, Debug)]
+/// One request as it is made, whole.
+#[derive(Debug)]
 pub(crate) struct Move {
-    pub(crate) who: &'static str,
-    pub(crate) request: Request,
+    pub(crate) submission: Submission,
+    /// Its signature, verified once for all that it is made again.
+    pub(crate) checked: Option<Arc<Checked>>,
     /// Whether the clock stands before the log.
     pub(crate) behind: bool,
 }
 
-const CASES: [&str; 3] = ["c1", "c2", "c3"];
+/// What is tried, in order.
+pub(crate) type Moves = Arc<[Arc<Move>]>;
 
-/// All that is tried at a state.
-pub(crate) fn moves(world: &World, state: &State, bound: &Bound) -> Vec<Move> {
-    let mut moves = Moves {
-        world,
-        state,
-        list: Vec::with_capacity(64),
-    };
-    for id in &CASES[..bound.cases] {
-        let case_id: CaseId = name(id);
-        match state.cases.get(&case_id) {
-            Some(case) => moves.case(id, case, bound),
-            None if state.closed.contains_key(&case_id) => moves.ended(id),
-            None => moves.opening(id),
-        }
-    }
-    moves.others(bound);
-    moves.list
+/// Cases that may open.
+pub(crate) const CASES: [&str; 3] = ["c1", "c2", "c3"];
+
+/// When moves are made: the clock's reading, and the time of the log's last record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct When {
+    pub(crate) clock: Time,
+    pub(crate) last: Time,
 }
 
-struct Moves<'w> {
+/// All that is tried on one case. Nothing of the state says which but the case itself, or that it has ended.
+pub(crate) fn on_case(
+    world: &World,
+    state: &State,
+    bound: &Bound,
+    when: When,
+    id: &'static str,
+) -> Moves {
+    let mut making = Making::new(world, state, when);
+    let case_id: CaseId = name(id);
+    match state.cases.get(&case_id) {
+        Some(case) => making.case(id, case, bound),
+        None if state.closed.contains_key(&case_id) => making.ended(id),
+        None => making.opening(id),
+    }
+    making.list.into()
+}
+
+/// All else that is tried at a state.
+pub(crate) fn besides(world: &World, state: &State, bound: &Bound, when: When) -> Moves {
+    let mut making = Making::new(world, state, when);
+    making.others(bound);
+    making.list.into()
+}
+
+struct Making<'w> {
     world: &'w World,
     state: &'w State,
-    list: Vec<Move>,
+    when: When,
+    list: Vec<Arc<Move>>,
 }
 
-impl Moves<'_> {
+impl<'w> Making<'w> {
+    fn new(world: &'w World, state: &'w State, when: When) -> Self {
+        Self {
+            world,
+            state,
+            when,
+            list: Vec::with_capacity(32),
+        }
+    }
+}
+
+impl Making<'_> {
     fn add(&mut self, who: &'static str, request: Request) {
-        self.list.push(Move {
-            who,
-            request,
-            behind: false,
-        });
+        self.add_at(self.when.clock, who, request);
+    }
+
+    fn add_at(&mut self, clock: Time, who: &'static str, request: Request) {
+        self.list.push(Arc::new(Move {
+            checked: checked(&request),
+            behind: clock < self.when.last,
+            submission: Submission {
+                clock,
+                principal: name(who),
+                credential: credential(who),
+                request,
+            },
+        }));
     }
 
     fn opening(&mut self, id: &str) {
@@ -171,11 +214,8 @@ impl Moves<'_> {
             for who in ["ana", "sub", "bob"] {
                 self.add(who, using(id, grant_of(case), cents));
             }
-            self.list.push(Move {
-                who: "exe",
-                request: using(id, grant_of(case), cents),
-                behind: true,
-            });
+            let behind = self.when.last.minus_minutes(1);
+            self.add_at(behind, "exe", using(id, grant_of(case), cents));
         }
         if case.grant.as_ref().is_some_and(|g| g.used.is_some()) {
             for found_by in [FoundBy::Answer, FoundBy::Lookup, FoundBy::Recovery] {

@@ -4,6 +4,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -23,7 +24,7 @@ use duty::{
         BuildRelease, Certify, ControlTestResult, OpenLog, RecordControlTests, RecordFile, Request,
         Submission,
     },
-    signature::Signature,
+    signature::{Checked, Signature},
     state::State,
     statement::{PromotionStatement, ReleaseStatement, Signed, ThresholdStatement},
     time::Time,
@@ -102,9 +103,35 @@ fn key(who: &str) -> SigningKey {
     SigningKey::from_bytes(Digest::of_bytes(who.as_bytes()).as_bytes())
 }
 
+/// What came of verifying; none where the statement has no canonical form.
+type Verified = Option<Arc<Checked>>;
+
 thread_local! {
     /// Signatures by what was signed: the same statements come again and again.
     static SIGNED: RefCell<HashMap<(Vec<u8>, String), String>> = RefCell::default();
+    /// Signatures that were verified, by whose each is said to be: what is stated over and over is verified once.
+    static CHECKED: RefCell<HashMap<(PrincipalId, String), Verified>> = RefCell::default();
+}
+
+/// What verifying a request's signature comes to, under the key of whoever the statement names. It answers for that
+/// signature, statement and key alone: for whatever else the core verifies by itself.
+pub(crate) fn checked(request: &Request) -> Verified {
+    let signed = request.signed()?;
+    let Signature::Text(text) = signed.signature() else {
+        return None;
+    };
+    CHECKED.with_borrow_mut(|checked| {
+        let known = checked.entry((signed.signer().clone(), text.clone()));
+        let verify = || signed.check(&proof(signed.signer().as_str())).map(Arc::new);
+        known.or_insert_with(verify).clone()
+    })
+}
+
+fn proof(human: &str) -> Proof {
+    let public = PublicKey::from_bytes(key(human).verifying_key().as_bytes());
+    Proof::Ed25519 {
+        public: public.expect("INVARIANT: a key that was made is one"),
+    }
 }
 
 pub(crate) fn sign<T: Serialize>(statement: T, who: &str) -> Signed<T> {
@@ -174,7 +201,7 @@ impl World {
         let cap = Cap {
             window_minutes: 60,
             count: 1,
-            sum: 60,
+            sum: Some(60),
         };
         let threshold = Threshold {
             id: name("small"),
@@ -183,18 +210,19 @@ impl World {
             tool: "bank.pay".to_owned(),
             tier: Tier::Low,
             scope: "any".to_owned(),
-            sum_field: "cents".to_owned(),
-            key_field: "to".to_owned(),
+            sum_field: Some("cents".to_owned()),
+            unit: None,
+            key_field: Some("to".to_owned()),
             starts: Time::EPOCH,
             expires: Time::from_millis(START).plus_minutes(IN_FORCE),
             clause: "P-1".to_owned(),
             signatures: 2,
-            single_limit: 100,
+            single_limit: Some(100),
             // Out of reach: what is told of caps changes no decision, and would be so many states more.
             near_percent: 101,
             caps: Caps {
                 all: cap,
-                per_key: cap,
+                per_key: Some(cap),
             },
             split: None,
             warn_days: None,
@@ -491,7 +519,6 @@ pub(crate) fn threshold_signature(world: &World, who: &str) -> Request {
 }
 
 fn human(id: &str, roles: &[Role]) -> NewPrincipal {
-    let public = PublicKey::from_bytes(key(id).verifying_key().as_bytes());
     let roles: BTreeSet<Role> = roles.iter().copied().collect();
     NewPrincipal {
         id: name(id),
@@ -502,9 +529,7 @@ fn human(id: &str, roles: &[Role]) -> NewPrincipal {
         attributes: Default::default(),
         credentials: vec![Credential {
             id: credential(id),
-            proof: Proof::Ed25519 {
-                public: public.expect("INVARIANT: a key that was made is one"),
-            },
+            proof: proof(id),
         }],
     }
 }

@@ -1,10 +1,10 @@
 //! A question put to Cedar: a request built once, asked of as many sets of rules as need be.
 //!
 //! Asked with principal `Agent::"<id>"`, action `Action::"<server>.<tool>"`, resource `Case::"<id>"` and a context of
-//! `args`, `env`, `facts`, `subject`. No schema yet: an attribute that is absent is an evaluation error, and every caller
-//! takes an error for the careful side.
+//! `args`, `env`, `facts`, `subject`. An attribute that is absent is an evaluation error, and every caller takes an error for
+//! the careful side.
 
-use std::{str::FromStr, sync::LazyLock};
+use std::{collections::BTreeMap, str::FromStr, sync::LazyLock};
 
 use cedar_policy_core::{
     ast::{
@@ -12,10 +12,13 @@ use cedar_policy_core::{
     },
     entities::Entities,
 };
-use duty::facts::{Facts, Scalar};
+use duty::facts::Facts;
 use serde_json::{Map, Value};
 
-use crate::index::Posed;
+use crate::{
+    index::Posed,
+    types::{self, Fields},
+};
 
 /// The entity type of principals.
 pub(crate) const AGENT: &str = "Agent";
@@ -36,20 +39,42 @@ pub(crate) struct Question<'a> {
     pub(crate) env: &'a str,
     pub(crate) args: &'a Map<String, Value>,
     pub(crate) facts: &'a Facts,
+    pub(crate) types: Types<'a>,
+}
+
+/// What is declared of what a question holds.
+#[derive(Clone, Copy)]
+pub(crate) struct Types<'a> {
+    /// Of the action's arguments; none where its tool declares none.
+    pub(crate) args: Option<&'a Fields>,
+    /// Of facts, by namespace.
+    pub(crate) facts: &'a BTreeMap<String, Fields>,
 }
 
 impl Question<'_> {
     /// The question as Cedar takes it, its values made once for however many rules.
     ///
     /// # Errors
-    /// Where it cannot be put: an argument that is no Cedar value.
+    /// Where it cannot be put: an argument that is not as declared, or has no value for rules.
     pub(crate) fn pose(&self) -> Result<Posed<'static>, String> {
         let namespaces = self.facts.iter().map(|(name, fields)| {
-            let fields = fields.iter().map(|(f, value)| (f.as_str(), scalar(value)));
-            (name.as_str(), Cedar::record(fields, None))
+            let declared = self.types.facts.get(name);
+            let mut seen = Vec::with_capacity(fields.len());
+            for (field, value) in fields {
+                let declared = declared.and_then(|d| d.get(field));
+                let value = types::fact(&format!("{name}.{field}"), declared, value)?;
+                seen.extend(value.map(|value| (field.as_str(), value)));
+            }
+            Ok((name.as_str(), Cedar::record(seen, None)))
         });
+        let namespaces = namespaces.collect::<Result<Vec<_>, String>>()?;
+        // One by one, and not through Cedar's own JSON form, in which an agent's `__entity` would mean something.
+        let args = match self.types.args {
+            Some(declared) => types::arguments(self.action, declared, self.args)?,
+            None => types::undeclared_record(self.args)?,
+        };
         let values = [
-            record(self.args)?,
+            args,
             Cedar::from(self.env),
             Cedar::record(namespaces, None),
             Cedar::from(self.subject),
@@ -85,44 +110,10 @@ fn entity(kind: &EntityType, id: &str) -> EntityUIDEntry {
     )
 }
 
-/// JSON to Cedar values one by one, and not through Cedar's own JSON form, in which an agent's `__entity` would mean
-/// something.
-fn value(value: &Value) -> Result<Cedar, String> {
-    match value {
-        Value::Bool(b) => Ok(Cedar::from(*b)),
-        Value::String(s) => Ok(Cedar::from(s.as_str())),
-        Value::Number(n) => n
-            .as_i64()
-            .map(Cedar::from)
-            .ok_or_else(|| format!("`{n}` is no whole number of 64 bits")),
-        Value::Array(items) => {
-            let items = items.iter().map(self::value);
-            Ok(Cedar::set(items.collect::<Result<Vec<_>, _>>()?, None))
-        }
-        Value::Object(fields) => record(fields),
-        Value::Null => Err("null is no value for rules; leave the argument out".to_owned()),
-    }
-}
-
-fn record(fields: &Map<String, Value>) -> Result<Cedar, String> {
-    let fields = fields
-        .iter()
-        .map(|(name, v)| Ok((name.as_str(), value(v)?)));
-    let fields = fields.collect::<Result<Vec<_>, String>>()?;
-    Ok(Cedar::record(fields, None))
-}
-
-fn scalar(scalar: &Scalar) -> Cedar {
-    match scalar {
-        Scalar::Bool(b) => Cedar::from(*b),
-        Scalar::Int(n) => Cedar::from(*n),
-        Scalar::Text(s) => Cedar::from(s.as_str()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use cedar_policy::RestrictedExpression as Written;
+    use duty::facts::Scalar;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -158,6 +149,57 @@ mod tests {
         }
     }
 
+    #[test]
+    fn declared_values_are_what_cedar_would_make_of_them() {
+        let declared = |text: &[(&str, &str)]| -> Fields {
+            let fields = text.iter();
+            fields
+                .map(|(name, t)| ((*name).to_owned(), t.parse().unwrap()))
+                .collect()
+        };
+        let args = declared(&[
+            ("d", "Decimal"),
+            ("whole", "Decimal?"),
+            ("gone", "Long?"),
+            ("hidden", "Any"),
+            ("rows", "Set<{k: String, n: Decimal?}>"),
+        ]);
+        let given = json!({
+            "d": -0.25, "whole": 3, "gone": null, "hidden": [{"__entity": 1.5}],
+            "rows": [{"k": "a", "n": 1e-4}, {"k": "b", "n": null}],
+        });
+        let mut known = Facts::default();
+        known.insert("acc", "balance", Scalar::of(&json!(12.5)).unwrap());
+        known.insert("acc", "limit", Scalar::of(&json!(100.0)).unwrap());
+        known.insert("acc", "undeclared", Scalar::of(&json!(0.5)).unwrap());
+        let facts = declared(&[("balance", "Decimal"), ("limit", "Decimal")]);
+        let facts = BTreeMap::from([("acc".to_owned(), facts)]);
+        let posed = Question {
+            principal: "ana",
+            action: "t.x",
+            case: "c1",
+            subject: "s",
+            env: "dev",
+            args: given.as_object().unwrap(),
+            facts: &known,
+            types: Types {
+                args: Some(&args),
+                facts: &facts,
+            },
+        }
+        .pose()
+        .unwrap();
+        let text = r#"{args: {d: decimal("-0.25"), whole: decimal("3.0"), rows: [{k: "a", n: decimal("0.0001")}, {k: "b"}]},
+            env: "dev", facts: {acc: {balance: decimal("12.5"), limit: decimal("100.0")}}, subject: "s"}"#;
+        let same = format!("context == {text}").parse().unwrap();
+        assert_eq!(
+            posed.truth(&same),
+            crate::index::Verdict::Yes,
+            "{:?}",
+            posed.context()
+        );
+    }
+
     proptest! {
         #[test]
         fn the_context_is_what_cedar_would_make_of_it(
@@ -171,7 +213,7 @@ mod tests {
             }
             let question = Question {
                 principal: "ana", action: "t.x", case: "c1", subject: "s", env: "dev",
-                args: &args, facts: &known,
+                args: &args, facts: &known, types: Types { args: None, facts: &BTreeMap::new() },
             };
             let facts = if facts.is_empty() { json!({}) } else { json!({ "inv": facts }) };
             let whole = json!({"args": args, "env": "dev", "facts": facts, "subject": "s"});

@@ -153,6 +153,28 @@ impl Diff {
         self.add(about, format!("{what}: {before} → {after}"), direction);
     }
 
+    /// An amount under a threshold, where more of it loosens and none is no bound.
+    fn amount(
+        &mut self,
+        about: &str,
+        what: &str,
+        (old, before): (&Threshold, Option<i64>),
+        (new, after): (&Threshold, Option<i64>),
+    ) {
+        let size = |t: &Threshold, n: Option<i64>| {
+            let scale = if t.unit.is_none() { 10_000 } else { 1 };
+            n.map_or(i128::MAX, |n| i128::from(n) * scale)
+        };
+        let direction = match size(new, after).cmp(&size(old, before)) {
+            std::cmp::Ordering::Equal => return,
+            std::cmp::Ordering::Less => Direction::Tightens,
+            std::cmp::Ordering::Greater => Direction::Loosens,
+        };
+        let words = |t: &Threshold, n: Option<i64>| n.map_or("none".to_owned(), |n| t.say(n));
+        let (before, after) = (words(old, before), words(new, after));
+        self.add(about, format!("{what}: {before} → {after}"), direction);
+    }
+
     fn word<T: PartialEq + std::fmt::Display>(
         &mut self,
         about: &str,
@@ -553,8 +575,11 @@ impl Diff {
                 (None, Some(new)) => self.add(
                     &about,
                     format!(
-                        "new: {} up to {} each without a human, once {} people have signed it",
-                        new.tool, new.single_limit, new.signatures
+                        "new: {}{} without a human, once {} people have signed it",
+                        new.tool,
+                        new.single_limit
+                            .map_or(String::new(), |n| format!(" up to {} each", new.say(n))),
+                        new.signatures
                     ),
                     Direction::Loosens,
                 ),
@@ -573,11 +598,11 @@ impl Diff {
             );
         }
         use Direction::{Loosens, Tightens};
-        self.number(
+        self.amount(
             about,
             "limit of one action",
-            (old.single_limit, new.single_limit),
-            Loosens,
+            (old, old.single_limit),
+            (new, new.single_limit),
         );
         self.number(
             about,
@@ -592,16 +617,29 @@ impl Diff {
             Loosens,
         );
         for (whose, a, b) in [
-            ("in all", old.caps.all, new.caps.all),
+            ("in all", Some(old.caps.all), Some(new.caps.all)),
             ("per key", old.caps.per_key, new.caps.per_key),
         ] {
+            let (a, b) = match (a, b) {
+                (Some(a), Some(b)) => (a, b),
+                (None, None) => continue,
+                (None, Some(_)) => {
+                    self.add(about, format!("new: a cap {whose}"), Tightens);
+                    continue;
+                }
+                (Some(_), None) => {
+                    self.add(about, format!("gone: the cap {whose}"), Loosens);
+                    continue;
+                }
+            };
             self.number(
                 about,
                 &format!("cap {whose}, actions"),
                 (a.count, b.count),
                 Loosens,
             );
-            self.number(about, &format!("cap {whose}, sum"), (a.sum, b.sum), Loosens);
+            let what = format!("cap {whose}, sum");
+            self.amount(about, &what, (old, a.sum), (new, b.sum));
             self.number(
                 about,
                 &format!("window of the cap {whose}, minutes"),

@@ -28,6 +28,7 @@ mod team;
 mod template;
 mod threshold;
 mod touches;
+mod types;
 
 pub use clause::Clause;
 pub use compare::{ClauseChange, Fate, clauses_of, compare};

@@ -4,7 +4,7 @@
 use duty::name::PrincipalId;
 use serde_json::{Map, Value, json};
 
-use crate::{Release, cedar::Rule};
+use crate::{Release, cedar::Rule, types::object_schema};
 
 impl Release {
     /// Whether some call of this tool could be permitted to this agent: a rule of its permission set permits some, and none
@@ -39,22 +39,6 @@ impl Release {
         };
         let own = duty::release::Rules::team(self).tools.get(tool);
         let own = own.and_then(|tool| tool.idempotency.as_deref());
-        let theirs = declared
-            .iter()
-            .filter(|(name, _)| Some(name.as_str()) != own);
-        let properties: Map<_, _> = theirs
-            .clone()
-            .map(|(name, t)| (name.clone(), t.json_schema()))
-            .collect();
-        let required: Vec<_> = theirs
-            .filter(|(_, t)| !t.is_optional())
-            .map(|(name, _)| Value::from(name.as_str()))
-            .collect();
-        Map::from_iter([
-            ("type".to_owned(), json!("object")),
-            ("properties".to_owned(), Value::Object(properties)),
-            ("required".to_owned(), Value::Array(required)),
-            ("additionalProperties".to_owned(), json!(false)),
-        ])
+        object_schema(declared, own)
     }
 }

@@ -20,7 +20,7 @@ use duty::{
 use serde_json::Map;
 
 use crate::{
-    ask::Question,
+    ask::{Question, Types},
     bind::Bind,
     cedar::{Known, RuleBook, condition},
     clause::{self, Clause},
@@ -33,6 +33,7 @@ use crate::{
     table::{self, Table, TableVerdict},
     team::{self, AgentPlan, TeamFile},
     threshold::threshold,
+    types::Fields,
 };
 
 const RISK: &str = "risk.cedar";
@@ -61,6 +62,8 @@ pub struct Release {
     /// Conditions of the team's human steps, in their order; none means always.
     steps: Vec<Option<Indexed>>,
     types: BTreeMap<String, ToolTypes>,
+    /// Declared types of facts by namespace.
+    fact_types: BTreeMap<String, Fields>,
     pins: BTreeMap<String, Pin>,
 }
 
@@ -154,6 +157,7 @@ impl Release {
             thresholds: parts.thresholds,
             scopes: parts.scopes,
             steps: parts.steps,
+            fact_types: schema::fact_types(&team.types),
             types: team.types,
             pins,
         })
@@ -347,6 +351,10 @@ impl Release {
             env: env.as_str(),
             args: &Map::new(),
             facts,
+            types: Types {
+                args: None,
+                facts: &self.fact_types,
+            },
         };
         Some(self.tables.get(agent)?.decide(&question))
     }
@@ -356,12 +364,24 @@ impl Release {
         schema::untyped(&self.types)
     }
 
-    /// The question with arguments as their tool declares them.
+    /// The question, with arguments and facts as tools declare them.
     fn pose(&self, wanted: &Ask<'_>) -> Result<Posed<'static>, String> {
-        if let Some(types) = self.types.get(&wanted.action.tool) {
-            types.takes(&wanted.action.tool, &wanted.action.arguments)?;
+        let action = wanted.action;
+        let types = self.types.get(&action.tool);
+        Question {
+            principal: wanted.principal.as_str(),
+            action: &action.tool,
+            case: wanted.case,
+            subject: wanted.subject,
+            env: wanted.environment.as_str(),
+            args: &action.arguments,
+            facts: wanted.facts,
+            types: Types {
+                args: types.and_then(|t| t.args.as_ref()),
+                facts: &self.fact_types,
+            },
         }
-        question(wanted).pose()
+        .pose()
     }
 
     /// Whether a file of rules is an agent's, as permission set or as table.
@@ -566,18 +586,6 @@ impl Hearing for Posing<'_> {
     }
 }
 
-fn question<'a>(wanted: &Ask<'a>) -> Question<'a> {
-    Question {
-        principal: wanted.principal.as_str(),
-        action: &wanted.action.tool,
-        case: wanted.case,
-        subject: wanted.subject,
-        env: wanted.environment.as_str(),
-        args: &wanted.action.arguments,
-        facts: wanted.facts,
-    }
-}
-
 fn tier_of(rule: &crate::cedar::Rule) -> Option<Tier> {
     match rule.notes.get("tier").map(String::as_str) {
         Some("low") => Some(Tier::Low),
@@ -679,7 +687,9 @@ impl Parts {
             .iter()
             .filter(|(path, _)| path.starts_with("thresholds/"))
         {
-            let Some(threshold) = threshold(path, text, &team.team, has_clause, problems) else {
+            let types = |tool: &str| team.types.get(tool);
+            let read = threshold(path, text, &team.team, &types, has_clause, problems);
+            let Some(threshold) = read else {
                 continue;
             };
             match condition(path, &threshold.tool, &threshold.scope, &known(&[], &tools)) {

@@ -5,31 +5,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::{self, Write as _},
+    fmt::Write as _,
 };
 
 use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
-use serde_json::{Map, Value, json};
 
-use crate::problem::{Problems, line_at};
-
-/// A type of an argument or a fact.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Type {
-    plain: Plain,
-    /// Written with `?`: it may be absent.
-    optional: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Plain {
-    Text,
-    Long,
-    Bool,
-    Set(Box<Plain>),
-}
-
-pub(crate) type Fields = BTreeMap<String, Type>;
+use crate::{
+    problem::{Problems, line_at},
+    types::{Fields, record_in_schema},
+};
 
 /// What a tool takes and what its answers bring.
 #[derive(Clone, Debug, Default)]
@@ -37,112 +21,6 @@ pub(crate) struct ToolTypes {
     pub(crate) args: Option<Fields>,
     /// Under which namespace its facts are, and their types where they are declared.
     pub(crate) facts: Option<(String, Option<Fields>)>,
-}
-
-impl Type {
-    /// As JSON Schema says it.
-    pub(crate) fn json_schema(&self) -> Value {
-        self.plain.json_schema()
-    }
-
-    /// Whether it may be absent.
-    pub(crate) fn is_optional(&self) -> bool {
-        self.optional
-    }
-}
-
-impl std::str::FromStr for Type {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (plain, optional) = match text.strip_suffix('?') {
-            Some(plain) => (plain, true),
-            None => (text, false),
-        };
-        let plain = plain_of(plain).ok_or_else(|| {
-            format!(
-                "`{text}` is no type; write String, Long, Bool or Set<…> of one, with `?` where it may be absent"
-            )
-        })?;
-        Ok(Self { plain, optional })
-    }
-}
-
-fn plain_of(text: &str) -> Option<Plain> {
-    match text {
-        "String" => Some(Plain::Text),
-        "Long" => Some(Plain::Long),
-        "Bool" => Some(Plain::Bool),
-        _ => {
-            let inner = text.strip_prefix("Set<")?.strip_suffix('>')?;
-            Some(Plain::Set(Box::new(plain_of(inner)?)))
-        }
-    }
-}
-
-impl fmt::Display for Plain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text => f.write_str("String"),
-            Self::Long => f.write_str("Long"),
-            Self::Bool => f.write_str("Bool"),
-            Self::Set(of) => write!(f, "Set<{of}>"),
-        }
-    }
-}
-
-impl Plain {
-    fn json_schema(&self) -> Value {
-        match self {
-            Self::Text => json!({"type": "string"}),
-            Self::Long => json!({"type": "integer"}),
-            Self::Bool => json!({"type": "boolean"}),
-            Self::Set(of) => json!({"type": "array", "items": of.json_schema()}),
-        }
-    }
-
-    fn is_of(&self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Text, Value::String(_)) | (Self::Bool, Value::Bool(_)) => true,
-            (Self::Long, Value::Number(n)) => n.as_i64().is_some(),
-            (Self::Set(of), Value::Array(items)) => items.iter().all(|i| of.is_of(i)),
-            _ => false,
-        }
-    }
-}
-
-impl ToolTypes {
-    /// Whether arguments are as they are declared; nothing is asked of a tool that declares none.
-    pub(crate) fn takes(&self, tool: &str, given: &Map<String, Value>) -> Result<(), String> {
-        let Some(args) = &self.args else {
-            return Ok(());
-        };
-        for (name, value) in given {
-            let Some(declared) = args.get(name) else {
-                let names: Vec<_> = args.keys().map(|n| format!("`{n}`")).collect();
-                return Err(format!(
-                    "`{tool}` takes no argument `{name}`; it takes {}",
-                    names.join(", ")
-                ));
-            };
-            if !declared.plain.is_of(value) {
-                return Err(format!(
-                    "argument `{name}` of `{tool}` is no {}",
-                    declared.plain
-                ));
-            }
-        }
-        let absent = args
-            .iter()
-            .find(|(name, t)| !t.optional && !given.contains_key(*name));
-        match absent {
-            Some((name, t)) => Err(format!(
-                "argument `{name}` ({}) of `{tool}` is not given",
-                t.plain
-            )),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The schema of all tools; none where one does not declare its types.
@@ -193,12 +71,12 @@ fn written(tools: &BTreeMap<String, ToolTypes>, namespaces: &BTreeMap<&str, Fiel
     let mut text = "entity Agent;\nentity Case;\ntype Facts = {\n".to_owned();
     for (namespace, fields) in namespaces {
         // Until the tool was called there is none of them.
-        let _ = writeln!(text, "  {namespace:?}?: {{{}}},", record(fields));
+        let _ = writeln!(text, "  {namespace:?}?: {{{}}},", record_in_schema(fields));
     }
     text.push_str("};\n");
     for (tool, types) in tools {
         let none = Fields::new();
-        let args = record(types.args.as_ref().unwrap_or(&none));
+        let args = record_in_schema(types.args.as_ref().unwrap_or(&none));
         let _ = writeln!(
             text,
             "action {tool:?} appliesTo {{ principal: [Agent], resource: [Case], context: {{ args: {{{args}}}, env: String, facts: Facts, subject: String }} }};"
@@ -207,15 +85,16 @@ fn written(tools: &BTreeMap<String, ToolTypes>, namespaces: &BTreeMap<&str, Fiel
     text
 }
 
-fn record(fields: &Fields) -> String {
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|(name, t)| {
-            let mark = if t.optional { "?" } else { "" };
-            format!("{name:?}{mark}: {}", t.plain)
-        })
-        .collect();
-    fields.join(", ")
+/// The declared types of facts by namespace: of two tools that bring one namespace, both.
+pub(crate) fn fact_types(tools: &BTreeMap<String, ToolTypes>) -> BTreeMap<String, Fields> {
+    let mut namespaces: BTreeMap<String, Fields> = BTreeMap::new();
+    for types in tools.values() {
+        if let Some((namespace, Some(fields))) = &types.facts {
+            let known = namespaces.entry(namespace.clone()).or_default();
+            known.extend(fields.clone());
+        }
+    }
+    namespaces
 }
 
 /// Validates policies that are named `<file>#<id>`; `text` is what they were read from, where places in it mean something.

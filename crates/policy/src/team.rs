@@ -21,8 +21,9 @@ use crate::{
     course::{WrittenCourse, courses},
     problem::{Problems, read_toml},
     retrieval::Settings,
-    schema::{Fields, ToolTypes},
+    schema::ToolTypes,
     template::Template,
+    types::Fields,
 };
 
 /// What the runner needs to know of an agent.

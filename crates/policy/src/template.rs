@@ -53,10 +53,7 @@ impl Template {
             };
             arguments.insert(name.clone(), value);
         }
-        Some(Action {
-            tool: self.tool.clone(),
-            arguments,
-        })
+        Some(Action::new(self.tool.clone(), arguments))
     }
 }
 

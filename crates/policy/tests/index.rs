@@ -71,6 +71,11 @@ const CONDITIONS: &[&str] = &[
     "when { context.n * 9223372036854775807 > 0 }",
     "when { context.s like \"1*\" }",
     "when { ip(context.s).isLoopback() }",
+    "when { context.d.lessThan(decimal(\"1.5\")) }",
+    "when { context has d && context.d == decimal(\"1.5000\") }",
+    "when { context.rec.a == {n: 3, t: \"127.0.0.1\"} }",
+    "when { context.rows.contains({k: \"x\", n: 1}) }",
+    "when { context.rows.containsAny([{k: \"y\"}, {k: \"x\", n: 2}]) } unless { context.rows.isEmpty() }",
     "when { if context.n > 4 then context.missing else true }",
     "when { principal in context.n }",
     "",
@@ -170,6 +175,7 @@ fn condition() -> impl Strategy<Value = String> {
         2 => select(vec!["context.flag", "true", "false", "context.rec.yes"]),
         2 => select(vec!["context.args.to", "context.s", "\"x\"", "context.rec.a.t"]),
         1 => select(vec!["context.list", "context.rec", "context.rec.a", "context.missing", "context"]),
+        1 => select(vec!["context.d", "context.rows", "context.rec.d", "{k: \"x\", n: 1}", "{k: \"y\"}"]),
         1 => select(vec!["principal", "principal.level", "[1, 2]", "[\"x\", 3, true]", "{n: 1}"]),
         3 => select(vec![
             "context has flag", "context has rec.a.n", "context has rec.a.x.y", "context.rec has a",
@@ -187,6 +193,9 @@ fn condition() -> impl Strategy<Value = String> {
             1 => inner.clone().prop_map(|a| format!("(!({a}))")),
             1 => inner.clone().prop_map(|a| format!("(({a}) like \"x*\")")),
             2 => two.clone().prop_map(|(a, b)| format!("(({a}).contains({b}))")),
+            1 => select(vec!["context.d", "context.rec.d", "decimal(\"2.0\")", "context.n"])
+                .prop_map(|a| format!("(({a}).lessThanOrEqual(decimal(\"2.0\")))")),
+            1 => inner.clone().prop_map(|a| format!("(({a}) == decimal(\"3.5\"))")),
             1 => inner.clone().prop_map(|a| format!("([1, 3, \"x\", true].contains({a}))")),
             1 => (two, inner).prop_map(|((a, b), c)| format!("(if ({a}) then ({b}) else ({c}))")),
         ]
@@ -318,7 +327,19 @@ impl Asked {
             ("t", text(self.s.to_owned())),
         ]);
         let yes = RestrictedExpression::new_bool(self.n % 2 == 0);
-        pairs.push(("rec".to_owned(), record(vec![("a", a), ("yes", yes)])));
+        let decimal = |n: i64| RestrictedExpression::new_decimal(format!("{n}.5"));
+        let rec = vec![("a", a), ("yes", yes), ("d", decimal(self.n))];
+        pairs.push(("rec".to_owned(), record(rec)));
+        if self.flag.is_some() {
+            pairs.push(("d".to_owned(), decimal(self.n - 1)));
+        }
+        let row = |k: &str, n: Option<i64>| {
+            let n = n.map(|n| ("n", long(n)));
+            record([("k", text(k.to_owned()))].into_iter().chain(n).collect())
+        };
+        let rows = [row("x", Some(self.n % 3)), row("y", None)];
+        let rows = rows.into_iter().take(self.n.unsigned_abs() as usize % 3);
+        pairs.push(("rows".to_owned(), RestrictedExpression::new_set(rows)));
         let to = self
             .to
             .map(|to| RestrictedExpression::new_string(to.to_owned()));

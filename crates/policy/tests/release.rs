@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use duty::{
     action::Action,
+    canonical::Digest,
     facts::{Facts, Scalar},
     name::{Environment, PrincipalId},
-    release::{Ask, Permission, Rules, Tier},
+    release::{Ask, Permission, Rules, Tier, Unit},
     request::Stance,
 };
-use policy::Release;
+use policy::{Release, ReleaseErrors};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -430,6 +431,272 @@ sum = 150
     assert!(changed(path, &split("sum = 100\ncount = 2")).is_ok());
     wrong(path, &split("count = 0"), &["`[split]` of zero or less"]);
     wrong(path, &split("sum = 99"), &["under its `single_limit`"]);
+
+    // By count alone, and without keys.
+    let per_key = "[caps.per_key]\nwindow_minutes = 60\ncount = 2\nsum = 150\n";
+    let counting = good
+        .replace("sum_field = \"cents\"\n", "")
+        .replace("single_limit = 100\n", "")
+        .replace("sum = 250\n", "")
+        .replace("sum = 150\n", "");
+    let alone = good
+        .replace(per_key, "")
+        .replace("key_field = \"to\"\n", "");
+    for fine in [&counting, &alone] {
+        let release = changed(path, fine).unwrap();
+        let (threshold, digest) = &release.thresholds()[0];
+        assert_eq!(*digest, Digest::of(threshold).unwrap());
+        assert_eq!(threshold.unit, None);
+    }
+    wrong(
+        path,
+        &format!("{counting}sum = 5\n"),
+        &["and no `sum_field`"],
+    );
+    wrong(
+        path,
+        &counting.replace("near_percent", "single_limit = 5\nnear_percent"),
+        &["and no `sum_field`"],
+    );
+    wrong(
+        path,
+        &good.replace("single_limit = 100\n", ""),
+        &["no `single_limit`"],
+    );
+    wrong(
+        path,
+        &good.replace("sum = 150\n", ""),
+        &["a cap without `sum`"],
+    );
+    wrong(
+        path,
+        &good.replace(per_key, ""),
+        &["without `[caps.per_key]`"],
+    );
+    wrong(
+        path,
+        &good.replace("key_field = \"to\"\n", ""),
+        &["without a `key_field`"],
+    );
+    wrong(
+        path,
+        &format!("{counting}[split]\nwindow_minutes = 5\n"),
+        &["needs `count`"],
+    );
+    wrong(
+        path,
+        &good.replace("single_limit = 100", "single_limit = 100.5"),
+        &["`100.5` is no whole number"],
+    );
+}
+
+#[test]
+fn a_threshold_sums_what_its_tool_declares() {
+    let written = |declared: &str, limit: &str| {
+        let mut files = taking_files(&format!("cents = \"{declared}\", to = \"String?\""), "true");
+        let document = format!(
+            r#"
+id = "small"
+title = "Small"
+owner = "carla"
+tool = "bank.pay"
+tier = "low"
+scope = "true"
+sum_field = "cents"
+starts = "2026-01-01T00:00:00.000Z"
+expires = "2027-01-01T00:00:00.000Z"
+clause = "PAY-1.1"
+signatures = 2
+single_limit = {limit}
+near_percent = 95
+caps.all = {{ window_minutes = 60, count = 3, sum = 250 }}
+"#
+        );
+        files.insert("thresholds/small.toml".to_owned(), document);
+        Release::from_files(files).map(|r| r.thresholds()[0].clone())
+    };
+    let (whole, digest) = written("Long", "100").unwrap();
+    assert_eq!((whole.unit, whole.single_limit), (None, Some(100)));
+    let (fraction, other) = written("Decimal", "100.25").unwrap();
+    assert_eq!(fraction.unit, Some(Unit::TenThousandths));
+    assert_eq!(fraction.single_limit, Some(1_002_500));
+    assert_eq!(fraction.caps.all.sum, Some(2_500_000));
+    assert_eq!(fraction.say(1_002_500), "100.25");
+    assert_ne!(digest, other);
+    for (declared, limit, says) in [
+        ("Decimal", "100.00001", "more than four fractional digits"),
+        ("Long", "100.5", "no whole number"),
+        ("String", "100", "what is summed is a Long or a Decimal"),
+        ("Set<Long>", "100", "what is summed is a Long or a Decimal"),
+    ] {
+        let message = written(declared, limit).unwrap_err().to_string();
+        assert!(message.contains(says), "{message}");
+    }
+}
+
+/// The tool with arguments of this type, and one rule that permits it.
+fn taking(args: &str, rule: &str) -> Result<Release, ReleaseErrors> {
+    Release::from_files(taking_files(args, rule))
+}
+
+fn taking_files(args: &str, rule: &str) -> BTreeMap<String, String> {
+    let mut files = typed();
+    let team = files["team.toml"].replace(
+        "args = { cents = \"Long\" }",
+        &format!("args = {{ {args} }}"),
+    );
+    files.insert("team.toml".to_owned(), team);
+    let scope =
+        "@clause(\"PAY-1.1\")\npermit (principal, action == Action::\"bank.pay\", resource)";
+    let only = format!("@id(\"pay\") {scope} when {{ {rule} }};\n");
+    files.insert("permissions/exe.cedar".to_owned(), only);
+    let risk = format!("@id(\"small\") @tier(\"low\") {scope};\n");
+    files.insert("risk.cedar".to_owned(), risk);
+    files
+}
+
+fn permitted(release: &Release, arguments: &str) -> Result<bool, String> {
+    let text = format!(r#"{{"tool":"bank.pay","arguments":{arguments}}}"#);
+    let action: Action = serde_json::from_str(&text).unwrap();
+    match asked("exe", &action, &facts(5), |ask| release.permission(ask)) {
+        Permission::Allow(_) => Ok(true),
+        Permission::Silent => Ok(false),
+        Permission::Fault(hit) => Err(hit.why),
+        Permission::Forbid(hit) => panic!("{hit:?}"),
+    }
+}
+
+#[test]
+fn decimals_are_exact_or_refused() {
+    let rule = "context.args.amount.lessThanOrEqual(decimal(\"100.25\")) && context.args.amount.greaterThan(decimal(\"0.0\"))";
+    let release = taking("amount = \"Decimal\"", rule).unwrap();
+    for (amount, allowed) in [
+        ("100.25", true),
+        ("100.2501", false),
+        ("1", true),
+        ("1.0", true),
+        ("0.0001", true),
+        ("0", false),
+        ("-0.0", false),
+        ("-5.5", false),
+        ("1e2", true),
+        ("100.3", false),
+    ] {
+        let got = permitted(&release, &format!(r#"{{"amount":{amount}}}"#));
+        assert_eq!(got, Ok(allowed), "{amount}");
+    }
+    for (amount, says) in [
+        ("1.00001", "`1.00001` has more than four fractional digits"),
+        ("1e-5", "`0.00001` has more than four fractional digits"),
+        ("9007199254740991", "too large"),
+        ("\"1.5\"", "is no Decimal"),
+        ("null", "is no Decimal"),
+    ] {
+        let why = permitted(&release, &format!(r#"{{"amount":{amount}}}"#)).unwrap_err();
+        assert!(
+            why.contains(says) && why.contains("argument `amount` of `bank.pay`"),
+            "{why}"
+        );
+    }
+    // Types are held strictly: a decimal is no number to Cedar.
+    for wrong in [
+        "context.args.amount < 5",
+        "context.args.amount == 5",
+        "context.args.amount.lessThan(5)",
+    ] {
+        assert!(taking("amount = \"Decimal\"", wrong).is_err(), "{wrong}");
+    }
+    // A fraction is no Long, and nothing to rules where no type is declared.
+    let whole = taking("amount = \"Long\"", "context.args.amount > 0").unwrap();
+    assert_eq!(permitted(&whole, r#"{"amount":1.0}"#), Ok(true));
+    assert!(
+        permitted(&whole, r#"{"amount":1.5}"#)
+            .unwrap_err()
+            .contains("is no Long")
+    );
+    let undeclared = Release::from_files(files()).unwrap();
+    let why = permitted(&undeclared, r#"{"cents":1.5}"#).unwrap_err();
+    assert!(why.contains("declare its argument as Decimal"), "{why}");
+}
+
+#[test]
+fn objects_sets_of_objects_and_null_are_seen_as_declared() {
+    let args = "to = \"{name: String, age: Long?, home: {town: String}?}\", tags = \"Set<{k: String, v: Decimal}>?\", note = \"Any?\"";
+    let rule = "context.args.to.name == \"x\" && (if context.args.to has age then context.args.to.age > 17 else true) && (if context.args has tags then context.args.tags.contains({k: \"ok\", v: decimal(\"0.5\")}) else true)";
+    let release = taking(args, rule).unwrap();
+    for (arguments, answer) in [
+        (r#"{"to":{"name":"x"}}"#, Ok(true)),
+        (
+            r#"{"to":{"name":"x","age":null},"tags":null,"note":{"any":[1.5,null]}}"#,
+            Ok(true),
+        ),
+        (
+            r#"{"to":{"name":"x","age":18,"home":{"town":"y"}}}"#,
+            Ok(true),
+        ),
+        (r#"{"to":{"name":"x","age":17}}"#, Ok(false)),
+        (
+            r#"{"to":{"name":"x"},"tags":[{"k":"no","v":1},{"k":"ok","v":0.50}]}"#,
+            Ok(true),
+        ),
+        (
+            r#"{"to":{"name":"x"},"tags":[{"k":"ok","v":1}]}"#,
+            Ok(false),
+        ),
+        (r#"{"to":{"name":"x"},"tags":[]}"#, Ok(false)),
+        (
+            r#"{"to":{"name":"x"},"tags":[{"k":"ok","v":0.5},null]}"#,
+            Err("argument `tags` of `bank.pay` is no {k: String, v: Decimal}"),
+        ),
+        (
+            r#"{"to":{"age":18}}"#,
+            Err("argument `to` of `bank.pay` lacks `name` (String)"),
+        ),
+        (r#"{"to":null}"#, Err("argument `to` of `bank.pay` is no {")),
+        (
+            r#"{"to":{"name":"x","more":1}}"#,
+            Err("has no field `more`"),
+        ),
+        (
+            r#"{"to":{"name":"x","home":{}}}"#,
+            Err("`home` in argument `to` of `bank.pay` lacks `town`"),
+        ),
+        (
+            r#"{"to":{"name":"x","age":1.5}}"#,
+            Err("`age` in argument `to` of `bank.pay` is no Long"),
+        ),
+        (r#"{"to":["x"]}"#, Err("is no {")),
+    ] {
+        match (permitted(&release, arguments), answer) {
+            (Err(why), Err(says)) => assert!(why.contains(says), "{why}"),
+            (got, answer) => assert_eq!(got, answer.map_err(str::to_owned), "{arguments}"),
+        }
+    }
+    for wrong in [
+        "context.args.to.age > 17",
+        "context.args has tags && context.args.tags.contains({k: \"ok\"})",
+        "context.args.to.name > 17",
+        "context.args.to.nam == \"x\"",
+        "context.args has note",
+        "context.args.tags.contains(\"ok\")",
+    ] {
+        assert!(taking(args, wrong).is_err(), "{wrong}");
+    }
+    for wrong in [
+        "Set<Any>",
+        "Set<{a: Any}>",
+        "{a: String",
+        "{a String}",
+        "{a: String, a: Long}",
+        "Set<Long?>",
+        "Decimal??",
+        "{}x",
+    ] {
+        let message = taking(&format!("x = \"{wrong}\""), "true")
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("is no type"), "{wrong}: {message}");
+    }
 }
 
 #[test]

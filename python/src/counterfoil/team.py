@@ -227,7 +227,7 @@ def _failed(error: BaseException) -> tuple[str, str]:
 
 
 def _plain(result: object) -> object:
-    """The result, where it is plain JSON without fractions of its own making; else nothing is kept of it."""
+    """The result, where it is plain JSON; else nothing is kept of it."""
     try:
         json.dumps(result)
     except (TypeError, ValueError):

@@ -2,7 +2,10 @@
 
 use askama::Template;
 use axum::{Extension, extract::State, response::Response};
-use duty::{Headroom, Line, headroom, release::Rules};
+use duty::{
+    Headroom, Line, Share, headroom,
+    release::{Rules, Threshold, Unit},
+};
 
 use super::{Chrome, failed, render};
 use crate::{
@@ -23,8 +26,10 @@ struct Shown {
     id: String,
     title: String,
     env: String,
-    limit: i64,
-    unit: String,
+    /// The most that one action may be, and of what.
+    limit: Option<String>,
+    /// Whether any amount is summed.
+    sums: bool,
     /// Why it covers nothing now.
     why_not: Option<Vec<Bit>>,
     signed: Vec<Signed>,
@@ -32,7 +37,12 @@ struct Shown {
     expires: String,
     ends_soon: bool,
     rows: Vec<Row>,
+    /// How many keys with more room than these are not shown.
+    roomier: usize,
 }
+
+/// How many keys a page shows, the fullest first.
+const MOST_KEYS: usize = 50;
 
 struct Signed {
     who: String,
@@ -42,32 +52,66 @@ struct Signed {
 /// A cap with its use.
 struct Row {
     whose: String,
+    window: String,
     line: Line,
+    /// Used, reserved, and left of the cap, as people write amounts.
+    sum: Option<[String; 4]>,
+}
+
+impl Row {
+    fn new(whose: String, say: impl Fn(i64) -> String, line: Line) -> Self {
+        let amounts = |s: Share| [s.used, s.reserved, s.left, s.cap].map(&say);
+        Self {
+            whose,
+            window: view::window(line.window_minutes),
+            sum: line.sum.map(amounts),
+            line,
+        }
+    }
+}
+
+/// How much of it is gone, in thousandths: of its count or of its sum, whichever is more.
+fn fullness(line: &Line) -> i64 {
+    let gone = |s: &Share| (s.cap - s.left).saturating_mul(1_000) / s.cap.max(1);
+    let shares = std::iter::once(&line.count).chain(&line.sum);
+    shares.map(gone).max().unwrap_or_default()
 }
 
 impl Shown {
-    fn new(title: &str, limit: i64, unit: &str, h: Headroom) -> Self {
-        let whole = Row {
-            whose: "all".to_owned(),
-            line: h.all,
+    fn new(threshold: &Threshold, h: Headroom) -> Self {
+        let sums = threshold.sum_field.as_deref();
+        // Money beside its name, by the convention of names that the other pages follow too.
+        let say = |n: i64| match sums {
+            Some(field) if field.ends_with("_cents") => view::money(n, ""),
+            _ => Unit::say(h.unit, n),
         };
-        let keys = h.keys.into_iter().map(|(whose, line)| Row { whose, line });
+        let whole = Row::new("all".to_owned(), say, h.all);
+        let mut keys: Vec<_> = h.keys.into_iter().collect();
+        keys.sort_by_key(|(_, line)| std::cmp::Reverse(fullness(line)));
+        let roomier = keys.len().saturating_sub(MOST_KEYS);
+        let keys = keys.into_iter().take(MOST_KEYS);
+        let keys = keys.map(|(whose, line)| Row::new(whose, say, line));
+        let limit = sums.zip(threshold.single_limit).map(|(field, limit)| {
+            let what = field.strip_suffix("_cents").unwrap_or(field);
+            format!("{} {what}", say(limit))
+        });
         let signed = h.signatures.into_iter().map(|s| Signed {
             who: s.signer.to_string(),
             lapsed: s.lapsed.as_deref().map(view::bits),
         });
         Self {
             id: h.threshold.to_string(),
-            title: title.to_owned(),
+            title: threshold.title.clone(),
             env: h.env.to_string(),
             limit,
-            unit: unit.to_owned(),
+            sums: sums.is_some(),
             why_not: h.why_not.as_deref().map(view::bits),
             signed: signed.collect(),
             need: h.need,
             expires: view::moment(h.expires),
             ends_soon: h.ends_soon,
             rows: std::iter::once(whole).chain(keys).collect(),
+            roomier,
         }
     }
 }
@@ -89,8 +133,7 @@ pub(crate) async fn page(
             let h = desk
                 .engine
                 .read(|state| headroom(state, &*release, (threshold, *signed), &env, now));
-            let (title, unit) = (&threshold.title, &threshold.sum_field);
-            thresholds.push(Shown::new(title, threshold.single_limit, unit, h));
+            thresholds.push(Shown::new(threshold, h));
         }
     }
     render(&Page {

@@ -5,11 +5,12 @@ use std::{path::Path, sync::Arc};
 use duty::{
     Foresight, Outlook,
     action::Action,
+    canonical,
     facts::Facts,
     foresee,
     name::{CaseId, Environment, PrincipalId},
     refusal::Refusal,
-    release::{Ask, RuleHit, Rules},
+    release::{Ask, RuleHit, Rules, Unit},
     state::State,
 };
 use engine::clock::{Clock, SystemClock};
@@ -26,10 +27,7 @@ use crate::{
 
 /// Asks, prints, and fails with the code of a refusal where it would be refused.
 pub(crate) fn run(check: &PolicyCheck) -> Result<(), Failure> {
-    let action = Action {
-        tool: check.tool.clone(),
-        arguments: given("--args", &check.args)?,
-    };
+    let action = Action::new(check.tool.clone(), given("--args", &check.args)?);
     let principal: PrincipalId = named(&check.agent)?;
     let place = Place::of(check)?;
     if place.release.team().agent(&principal).is_none() {
@@ -176,11 +174,13 @@ fn given<T: DeserializeOwned>(option: &str, text: &str) -> Result<T, Failure> {
         }
         None => text,
     };
-    serde_json::from_str(text).map_err(|e| {
+    let read = serde_json::from_str(text).map_err(|e| {
         Failure::usage(format!(
             "{option}: {e}; give a JSON object, or `@` and a file that holds one"
         ))
-    })
+    })?;
+    canonical::check_text(text.as_bytes()).map_err(|e| Failure::usage(format!("{option}: {e}")))?;
+    Ok(read)
 }
 
 fn must_sign(foresight: &Foresight) -> bool {
@@ -242,10 +242,22 @@ fn said(action: &Action, refusal: Option<&Refusal>, foresight: Option<&Foresight
 fn threshold(outlook: &Outlook) -> String {
     let clause = clause(Some(&outlook.clause));
     match (&outlook.room, &outlook.why_not) {
-        (Some(room), _) => format!(
-            "threshold `{}`{clause} covers it; after it there is room for {} more in all ({} in sum), {} for the same key ({} in sum)",
-            outlook.threshold, room.count, room.sum, room.key_count, room.key_sum
-        ),
+        (Some(room), _) => {
+            let sum = |left: Option<i64>| {
+                left.map_or(String::new(), |n| {
+                    format!(" ({} in sum)", Unit::say(room.unit, n))
+                })
+            };
+            let of_key = room.key_count.map_or(String::new(), |count| {
+                format!(", {count} for the same key{}", sum(room.key_sum))
+            });
+            format!(
+                "threshold `{}`{clause} covers it; after it there is room for {} more in all{}{of_key}",
+                outlook.threshold,
+                room.count,
+                sum(room.sum)
+            )
+        }
         (None, why) => format!(
             "threshold `{}`{clause} does not cover it: {}",
             outlook.threshold,

@@ -1,9 +1,9 @@
 //! `threshold`: what is approved in advance, who signed it, what of it is used and what is left.
 
 use duty::{
-    Headroom, Line, headroom,
+    Headroom, Line, Share, headroom,
     name::{CredentialId, Environment, PrincipalId},
-    release::Rules,
+    release::{Rules, Unit},
     request::Request,
     state::State,
     statement::ThresholdStatement,
@@ -82,13 +82,16 @@ fn list(w: &Which, as_json: bool) -> Result<(), Failure> {
             .thresholds()
             .iter()
             .find(|(t, _)| t.id == h.threshold);
-        let limit = limit.map_or(0, |(t, _)| t.single_limit);
+        let limit = limit.and_then(|(t, _)| Some(t.say(t.single_limit?)));
         let covers = match &h.why_not {
-            None => format!("up to {limit} each"),
+            None => limit.map_or("each".to_owned(), |limit| format!("up to {limit} each")),
             Some(why) => format!("nothing: {why}"),
         };
-        let part = |count: i64, sum: i64| format!("{count}, {sum}");
-        let (count, sum) = (h.all.count, h.all.sum);
+        let part = |of: fn(Share) -> i64| {
+            let sum = h.all.sum.map(|sum| Unit::say(h.unit, of(sum)));
+            let sum = sum.map_or(String::new(), |sum| format!(", {sum}"));
+            format!("{}{sum}", of(h.all.count))
+        };
         listing.row(
             &h,
             vec![
@@ -96,11 +99,11 @@ fn list(w: &Which, as_json: bool) -> Result<(), Failure> {
                 h.env.to_string(),
                 covers,
                 signed(&h),
-                part(count.used, sum.used),
-                part(count.reserved, sum.reserved),
+                part(|share| share.used),
+                part(|share| share.reserved),
                 format!(
                     "{}{}",
-                    part(count.left, sum.left),
+                    part(|share| share.left),
                     if h.all.near { " NEAR" } else { "" }
                 ),
                 format!("{} min", h.all.window_minutes),
@@ -140,10 +143,13 @@ fn show(id: &str, w: &Which, as_json: bool) -> Result<(), Failure> {
     show::line(&format!("  digest        {digest}"));
     show::line(&format!("  owner         {}", threshold.owner));
     show::line(&format!(
-        "  covers        {} at {} risk at most, up to {} each (clause {})",
+        "  covers        {} at {} risk at most{} (clause {})",
         threshold.tool,
         threshold.tier.word(),
-        threshold.single_limit,
+        threshold.single_limit.map_or(String::new(), |n| format!(
+            ", up to {} each",
+            threshold.say(n)
+        )),
         threshold.clause
     ));
     show::line(&format!("  where         {}", threshold.scope));
@@ -156,13 +162,14 @@ fn show(id: &str, w: &Which, as_json: bool) -> Result<(), Failure> {
         threshold.near_percent
     ));
     if let Some(split) = &threshold.split {
-        let many = split
-            .count
-            .map_or(String::new(), |n| format!(", or {n} actions"));
+        let most = threshold.most_of_parts().map(|n| threshold.say(n));
+        let many = split.count.map(|n| format!("{n} actions"));
+        let most: Vec<_> = most.into_iter().chain(many).collect();
+        let key = threshold.key_field.as_ref();
         show::line(&format!(
-            "  splitting     over {} for one {} within {} minutes{many}",
-            split.sum.unwrap_or(threshold.single_limit),
-            threshold.key_field,
+            "  splitting     over {}{} within {} minutes",
+            most.join(" or "),
+            key.map_or(String::new(), |key| format!(" for one {key}")),
             split.window_minutes
         ));
     }
@@ -183,27 +190,33 @@ fn show(id: &str, w: &Which, as_json: bool) -> Result<(), Failure> {
             h.expires,
             if h.ends_soon { ", SOON" } else { "" }
         ));
-        usage("in all", &h.all);
+        usage("in all", h.unit, &h.all);
         for (key, line) in &h.keys {
-            usage(&format!("for `{key}`"), line);
+            usage(&format!("for `{key}`"), h.unit, line);
         }
     }
     Ok(())
 }
 
-fn usage(whose: &str, line: &Line) {
-    let (count, sum) = (line.count, line.sum);
+fn usage(whose: &str, unit: Option<Unit>, line: &Line) {
+    let count = line.count;
+    let sum = line.sum.map_or(String::new(), |sum| {
+        let say = |amount| Unit::say(unit, amount);
+        format!(
+            "; sum {} used, {} reserved, {} left of {}",
+            say(sum.used),
+            say(sum.reserved),
+            say(sum.left),
+            say(sum.cap)
+        )
+    });
     show::line(&format!(
-        "  {whose}, within {} minutes: {} actions used, {} reserved, {} left of {}; sum {} used, {} reserved, {} left of {}{}",
+        "  {whose}, within {} minutes: {} actions used, {} reserved, {} left of {}{sum}{}",
         line.window_minutes,
         count.used,
         count.reserved,
         count.left,
         count.cap,
-        sum.used,
-        sum.reserved,
-        sum.left,
-        sum.cap,
         if line.near { "; NEAR" } else { "" }
     ));
 }

@@ -156,9 +156,14 @@ impl Server {
 
     /// `POST /v1/requests` with a body that is sent as it is.
     pub(crate) fn post_text(&self, token: &str, body: &str) -> (u16, Value) {
-        let agent = agent();
-        let mut answer = agent
-            .post(format!("{}/v1/requests", self.url))
+        self.post_text_to("/v1/requests", token, body)
+    }
+
+    /// As [`Server::post_text`], to another path.
+    pub(crate) fn post_text_to(&self, path: &str, token: &str, body: &str) -> (u16, Value) {
+        let mut answer = agent()
+            .post(format!("{}{path}", self.url))
+            .header("accept", "application/json, text/event-stream")
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
             .send(body)

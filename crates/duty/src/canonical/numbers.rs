@@ -2,9 +2,9 @@
 
 use serde::ser::{self, Serialize};
 
-use super::{MAX_INTEGER, writer::Stop};
+use super::{MAX_INTEGER, number, writer::Stop};
 
-/// Whether there is no fraction and no integer beyond [`MAX_INTEGER`] in `value`. What cannot be told so counts as no.
+/// Whether every number in `value` is an integer within [`MAX_INTEGER`] or a fraction. What cannot be told so counts as no.
 pub(super) fn are_exact<T: Serialize + ?Sized>(value: &T) -> bool {
     value.serialize(Numbers).is_ok()
 }
@@ -66,8 +66,12 @@ impl ser::Serializer for Numbers {
         Err(Stop)
     }
 
-    fn serialize_f64(self, _: f64) -> Result<(), Stop> {
-        Err(Stop)
+    fn serialize_f64(self, v: f64) -> Result<(), Stop> {
+        if number::is_fraction(v) {
+            Ok(())
+        } else {
+            Err(Stop)
+        }
     }
 
     fn serialize_bytes(self, _: &[u8]) -> Result<(), Stop> {

@@ -1,7 +1,7 @@
 //! Reading a value from canonical JSON in one pass, without writing it again to compare.
 //!
 //! What this reader takes is the canonical form of what it gives: no space, keys in order and each once, every string and
-//! integer in its one spelling. It takes less than all canonical JSON: where a value's type could read two spellings as one
+//! number in its one spelling. It takes less than all canonical JSON: where a value's type could read two spellings as one
 //! (`null` for an absent field, a list or object whose type is told by what is in it), and where a spelling is rare, it
 //! stops. Whoever calls then reads in the slow way, which decides, and says what is wrong.
 
@@ -14,7 +14,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::MAX_INTEGER;
+use super::{MAX_INTEGER, number};
 use crate::tagged::{self, TAG};
 
 /// That the reader does not take this; the slow way knows why.
@@ -178,6 +178,19 @@ impl<'de> Reader<'de> {
         Ok((magnitude, negative))
     }
 
+    /// The fraction that begins here; none where it is an integer.
+    fn fraction(&mut self) -> Result<Option<f64>, Stop> {
+        let part = |b: &u8| matches!(b, b'-' | b'+' | b'.' | b'e' | b'0'..=b'9');
+        let length = self.rest().iter().take_while(|b| part(b)).count();
+        let text = &self.text[self.at..self.at + length];
+        if !text.bytes().any(|b| b == b'.' || b == b'e') {
+            return Ok(None);
+        }
+        let fraction = number::read(text).ok_or(Stop)?;
+        self.at += length;
+        Ok(Some(fraction))
+    }
+
     /// The tag of the object that begins here: its own field `type`.
     fn tag_ahead(&self) -> Result<&'de str, Stop> {
         let mut ahead = Reader::new(self.text, None);
@@ -255,7 +268,10 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
         match self.rest().first() {
             Some(b'"') => self.deserialize_str(visitor),
             Some(b't' | b'f') => self.deserialize_bool(visitor),
-            Some(b'-' | b'0'..=b'9') => self.deserialize_i64(visitor),
+            Some(b'-' | b'0'..=b'9') => match self.fraction()? {
+                Some(fraction) => visitor.visit_f64(fraction),
+                None => self.deserialize_i64(visitor),
+            },
             _ => Err(Stop),
         }
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::ser::{self, Impossible, Serialize};
 
-use super::{MAX_INTEGER, by_utf_16, plain};
+use super::{MAX_INTEGER, by_utf_16, number, plain};
 
 /// Appends the canonical form of `value`; `None` where it has none.
 pub(super) fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Option<()> {
@@ -131,8 +131,8 @@ impl<'w, 'a> ser::Serializer for &'w mut Writer<'a> {
         Err(Stop)
     }
 
-    fn serialize_f64(self, _: f64) -> Result<(), Stop> {
-        Err(Stop)
+    fn serialize_f64(self, v: f64) -> Result<(), Stop> {
+        number::write(v, self.out).map_err(|_| Stop)
     }
 
     fn serialize_char(self, v: char) -> Result<(), Stop> {

@@ -189,7 +189,7 @@ impl Desk<'_> {
     }
 
     fn human(&self, signer: &PrincipalId) -> Result<&Principal, Refusal> {
-        let principal = self.state.principals.get(signer);
+        let principal = self.state.principals.get(signer).map(|p| &**p);
         let in_force = |p: &&Principal| p.kind == PrincipalKind::Human && !p.revoked;
         principal.filter(in_force).ok_or_else(|| {
             Refusal::new(

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     name::ThresholdId,
     refusal::{Code, Refusal},
-    release::{Ask, Heard, Level, RiskFinding, RuleHit, Rules, Stage, Tier},
+    release::{Ask, Heard, Level, RiskFinding, RuleHit, Rules, Stage, Tier, Unit},
     state::State,
     time::Time,
 };
@@ -55,12 +55,18 @@ pub struct Outlook {
 pub struct Room {
     /// Actions in all.
     pub count: u32,
-    /// In the unit of the threshold's sum, in all.
-    pub sum: i64,
-    /// Actions for the same key.
-    pub key_count: u32,
+    /// In the unit of the threshold's sum, in all; none where it sums nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sum: Option<i64>,
+    /// In what sums are counted, where it is not in whole units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// Actions for the same key; none where there are no keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_count: Option<u32>,
     /// For the same key.
-    pub key_sum: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_sum: Option<i64>,
 }
 
 /// Who signs an action.
@@ -168,11 +174,18 @@ impl Standing<'_> {
                 match self.covers(rules, threshold, *digest, heard) {
                     Ok(Ok(room)) => {
                         let (caps, used) = (&threshold.caps, &room.used);
+                        let sum = |most: Option<i64>, used: Option<i64>| {
+                            Some(most?.saturating_sub(used?))
+                        };
                         let left = Room {
                             count: caps.all.count.saturating_sub(used.all_count),
-                            sum: caps.all.sum.saturating_sub(used.all_sum),
-                            key_count: caps.per_key.count.saturating_sub(used.key_count),
-                            key_sum: caps.per_key.sum.saturating_sub(used.key_sum),
+                            sum: sum(caps.all.sum, used.all_sum),
+                            unit: threshold.unit,
+                            key_count: caps
+                                .per_key
+                                .zip(used.key_count)
+                                .map(|(cap, used)| cap.count.saturating_sub(used)),
+                            key_sum: sum(caps.per_key.and_then(|cap| cap.sum), used.key_sum),
                         };
                         (None, Some(left))
                     }

@@ -8,7 +8,7 @@ use super::{near::is_near, threshold::Standing};
 use crate::{
     canonical::Digest,
     name::{Environment, PrincipalId, ThresholdId},
-    release::{Cap, Rules, Threshold},
+    release::{Cap, Rules, Threshold, Unit},
     state::{State, ThresholdUse},
     time::Time,
 };
@@ -34,6 +34,9 @@ pub struct Headroom {
     pub ends_soon: bool,
     /// Over all actions.
     pub all: Line,
+    /// In what its sums are counted, where it is not in whole units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
     /// By key, of those that are in use.
     pub keys: BTreeMap<String, Line>,
 }
@@ -54,8 +57,9 @@ pub struct Line {
     pub window_minutes: u32,
     /// In actions.
     pub count: Share,
-    /// In the unit of the threshold's sum.
-    pub sum: Share,
+    /// In the unit of the threshold's sum; none where it sums nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sum: Option<Share>,
     /// Whether either is near its end, by the threshold's `near_percent`.
     pub near: bool,
 }
@@ -89,15 +93,15 @@ pub fn headroom(
     let known = state.thresholds.get(&threshold.id);
     let uses = known.map_or(&[][..], |t| &t.uses);
     let uses: Vec<_> = uses.iter().filter(|u| u.env == *env).collect();
-    let keys: BTreeSet<_> = uses.iter().map(|u| &u.key).collect();
+    let keys: BTreeSet<_> = uses.iter().filter_map(|u| u.key.as_ref()).collect();
     let line = |cap: Cap, key: Option<&String>| {
         let since = standing.now.minus_minutes(cap.window_minutes);
         let of = uses
             .iter()
-            .filter(|u| u.time > since && key.is_none_or(|k| *k == u.key));
+            .filter(|u| u.time > since && key.is_none_or(|k| u.key.as_ref() == Some(k)));
         line(state, cap, of, threshold.near_percent)
     };
-    let per_key = |key: &String| (key.clone(), line(threshold.caps.per_key, Some(key)));
+    let per_key = |key: &String| Some((key.clone(), line(threshold.caps.per_key?, Some(key))));
     let signatures = standing.signatures(rules, threshold, digest).into_iter();
     Headroom {
         threshold: threshold.id.clone(),
@@ -110,10 +114,11 @@ pub fn headroom(
         need: threshold.signatures.max(1),
         expires: threshold.expires,
         ends_soon: standing.now >= threshold.warns(),
+        unit: threshold.unit,
         all: line(threshold.caps.all, None),
         keys: keys
             .into_iter()
-            .map(per_key)
+            .filter_map(per_key)
             .filter(|(_, line)| line.count.left < line.count.cap)
             .collect(),
     }
@@ -132,7 +137,7 @@ fn line<'u>(
         } else {
             &mut used
         };
-        *into = (into.0 + 1, into.1.saturating_add(one.amount));
+        *into = (into.0 + 1, into.1.saturating_add(one.amount.unwrap_or(0)));
     }
     let share = |used: i64, reserved: i64, cap: i64| Share {
         used,
@@ -141,7 +146,7 @@ fn line<'u>(
         cap,
     };
     let count = share(used.0, reserved.0, i64::from(cap.count));
-    let sum = share(used.1, reserved.1, cap.sum);
+    let sum = cap.sum.map(|most| share(used.1, reserved.1, most));
     let near = |s: Share| {
         let taken = i128::from(s.used) + i128::from(s.reserved);
         is_near(taken, s.cap.into(), near_percent)
@@ -150,7 +155,7 @@ fn line<'u>(
         window_minutes: cap.window_minutes,
         count,
         sum,
-        near: near(count) || near(sum),
+        near: near(count) || sum.is_some_and(near),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     },
     refusal::{Code, Refusal},
     request::{BuildRelease, OpenLog, RecordFile, RevokePrincipal, RotateLogKey, SetAttributes},
+    shared::Shared,
     statement::{Signed, ThresholdStatement},
 };
 
@@ -35,7 +36,7 @@ impl Desk<'_> {
             }
             seen.principals.insert(
                 principal.id.clone(),
-                crate::state::Principal {
+                Shared::from(crate::state::Principal {
                     kind: principal.kind,
                     roles: Default::default(),
                     owner: None,
@@ -50,7 +51,7 @@ impl Desk<'_> {
                     own: None,
                     groups: Default::default(),
                     told: Default::default(),
-                },
+                }),
             );
         }
         let body = LogOpened {
@@ -349,7 +350,8 @@ fn below(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
     let (id, Some(above)) = (&new.id, &new.acts_for) else {
         return Ok(());
     };
-    let in_force = |p: &&crate::state::Principal| p.kind == PrincipalKind::Agent && !p.revoked;
+    let in_force =
+        |p: &&Shared<crate::state::Principal>| p.kind == PrincipalKind::Agent && !p.revoked;
     let Some(parent) = state.principals.get(above).filter(in_force) else {
         return Err(malformed(format!(
             "`{id}` would act for `{above}`, which is no agent in force; add that one first"

@@ -22,16 +22,20 @@ impl Desk<'_> {
     /// Whether the action comes close under a threshold's single limit, as split payments do.
     pub(super) fn near(&self, rules: &dyn Rules, action: &Action) -> Option<String> {
         rules.thresholds().iter().find_map(|(threshold, _)| {
-            let amount = action.integer(&threshold.sum_field)?;
-            let limit = threshold.single_limit;
+            if threshold.tool != action.tool {
+                return None;
+            }
+            let measured = threshold.measure(action).ok()?;
+            let (amount, limit) = measured.amount.zip(threshold.single_limit)?;
             let line = i128::from(limit) * i128::from(threshold.near_percent);
-            let near = threshold.tool == action.tool
-                && amount <= limit
-                && i128::from(amount) * 100 >= line;
+            let near = amount <= limit && i128::from(amount) * 100 >= line;
             near.then(|| {
                 format!(
-                    "{amount} is at or over {} % of the single limit {limit} of threshold `{}`",
-                    threshold.near_percent, threshold.id
+                    "{} is at or over {} % of the single limit {} of threshold `{}`",
+                    threshold.say(amount),
+                    threshold.near_percent,
+                    threshold.say(limit),
+                    threshold.id
                 )
             })
         })
@@ -45,7 +49,7 @@ impl Standing<'_> {
         let known = self.state.thresholds.get(&threshold.id);
         let told = |line: CapLine, window: u32| {
             let since = self.now.minus_minutes(window);
-            let key = line.key(&room.key);
+            let key = line.key(room.measured.key.as_deref());
             known.is_some_and(|t| {
                 t.told
                     .iter()
@@ -54,33 +58,44 @@ impl Standing<'_> {
         };
         let lines = lines(threshold, &room.used).into_iter();
         lines
-            .filter(|(_, used, most, _)| is_near(*used, *most, threshold.near_percent))
-            .filter(|(line, .., window)| !told(*line, *window))
-            .map(|(line, ..)| line)
+            .filter(|l| is_near(l.used, l.most, threshold.near_percent))
+            .filter(|l| !told(l.line, l.window))
+            .map(|l| l.line)
             .collect()
     }
 }
 
-/// Each line of the caps with what is used of it, its most, and its window in minutes.
-fn lines(threshold: &Threshold, used: &Usage) -> [(CapLine, i128, i128, u32); 4] {
-    let (all, key) = (threshold.caps.all, threshold.caps.per_key);
-    let line = |line, used: i128, most: i128, cap: Cap| (line, used, most, cap.window_minutes);
-    [
-        line(
-            CapLine::AllCount,
-            used.all_count.into(),
-            all.count.into(),
-            all,
-        ),
-        line(CapLine::AllSum, used.all_sum.into(), all.sum.into(), all),
-        line(
-            CapLine::KeyCount,
-            used.key_count.into(),
-            key.count.into(),
-            key,
-        ),
-        line(CapLine::KeySum, used.key_sum.into(), key.sum.into(), key),
-    ]
+/// A line of the caps.
+struct Lined {
+    line: CapLine,
+    used: i128,
+    most: i128,
+    /// In minutes.
+    window: u32,
+}
+
+/// Each line that a threshold has.
+fn lines(threshold: &Threshold, used: &Usage) -> Vec<Lined> {
+    let (all, key) = (Some(threshold.caps.all), threshold.caps.per_key);
+    let line = |line, used: Option<i128>, cap: Option<Cap>, most: Option<i128>| {
+        Some(Lined {
+            line,
+            used: used?,
+            most: most?,
+            window: cap?.window_minutes,
+        })
+    };
+    let count = |cap: Option<Cap>| cap.map(|cap| i128::from(cap.count));
+    let sum = |cap: Option<Cap>| cap?.sum.map(i128::from);
+    let all_count = Some(i128::from(used.all_count));
+    let key_count = used.key_count.map(i128::from);
+    let lines = [
+        line(CapLine::AllCount, all_count, all, count(all)),
+        line(CapLine::AllSum, used.all_sum.map(i128::from), all, sum(all)),
+        line(CapLine::KeyCount, key_count, key, count(key)),
+        line(CapLine::KeySum, used.key_sum.map(i128::from), key, sum(key)),
+    ];
+    lines.into_iter().flatten().collect()
 }
 
 pub(super) fn is_near(used: i128, most: i128, percent: u8) -> bool {
@@ -91,15 +106,23 @@ pub(super) fn is_near(used: i128, most: i128, percent: u8) -> bool {
 pub(super) fn near_text(room: &Room<'_>, near: &[CapLine]) -> String {
     let said = lines(room.threshold, &room.used)
         .into_iter()
-        .filter(|(line, ..)| near.contains(line))
-        .map(|(line, used, most, window)| {
-            let what = match line {
+        .filter(|l| near.contains(&l.line))
+        .map(|l| {
+            let key = room.measured.key.as_deref().unwrap_or_default();
+            let say = |n: i128| match l.line {
+                CapLine::AllCount | CapLine::KeyCount => n.to_string(),
+                CapLine::AllSum | CapLine::KeySum => {
+                    i64::try_from(n).map_or_else(|_| n.to_string(), |n| room.threshold.say(n))
+                }
+            };
+            let what = match l.line {
                 CapLine::AllCount => "actions in all".to_owned(),
                 CapLine::AllSum => "in all".to_owned(),
-                CapLine::KeyCount => format!("actions for `{}`", room.key),
-                CapLine::KeySum => format!("for `{}`", room.key),
+                CapLine::KeyCount => format!("actions for `{key}`"),
+                CapLine::KeySum => format!("for `{key}`"),
             };
-            format!("{used} of {most} {what} within {window} minutes")
+            let (used, most) = (say(l.used), say(l.most));
+            format!("{used} of {most} {what} within {} minutes", l.window)
         });
     format!(
         "threshold `{}` is at or over {} % of its caps: {}",

@@ -3,7 +3,7 @@
 //! Over a threshold's window every action of one key that reached a verdict counts: executed, reserved, or waiting for
 //! humans. Where they come to more together than one may be, the threshold covers none of what follows.
 
-use super::threshold::{Standing, hit};
+use super::threshold::{Measured, Standing, hit};
 use crate::{
     name::Environment,
     record::Counted,
@@ -19,13 +19,13 @@ impl Standing<'_> {
     pub(super) fn counted(&self, rules: &dyn Rules, heard: &Heard<'_>) -> Vec<Counted> {
         let counted = rules.thresholds().iter().filter_map(|(threshold, _)| {
             let split = threshold.split?;
-            let (amount, key) = threshold.measure(heard.ask().action).ok()?;
+            let measured = threshold.measure(heard.ask().action).ok()?;
             let counts =
                 threshold.tool == heard.ask().action.tool && heard.in_scope(threshold) == Ok(true);
             counts.then(|| Counted {
                 threshold: threshold.id.clone(),
-                amount,
-                key: key.to_owned(),
+                amount: measured.amount,
+                key: measured.key.map(str::to_owned),
                 window_minutes: split.window_minutes,
             })
         });
@@ -36,13 +36,14 @@ impl Standing<'_> {
     pub(super) fn suspected(&self, rules: &dyn Rules, heard: &Heard<'_>) -> Vec<RuleHit> {
         let ask = heard.ask();
         let suspected = rules.thresholds().iter().filter_map(|(threshold, digest)| {
-            let (amount, key) = threshold.measure(ask.action).ok()?;
+            let measured = threshold.measure(ask.action).ok()?;
+            let single = measured.amount.zip(threshold.single_limit);
             let would = threshold.split.is_some()
                 && threshold.tool == ask.action.tool
-                && amount <= threshold.single_limit
+                && single.is_none_or(|(amount, limit)| amount <= limit)
                 && self.in_force(rules, threshold, *digest).is_ok()
                 && heard.in_scope(threshold) == Ok(true);
-            let why = self.whole(threshold, amount, key, ask.case, ask.environment);
+            let why = self.whole(threshold, measured, ask.case, ask.environment);
             would.then(|| why.err().map(|why| hit(threshold, why)))?
         });
         suspected.collect()
@@ -55,24 +56,27 @@ impl Standing<'_> {
     pub(super) fn whole(
         &self,
         threshold: &Threshold,
-        amount: i64,
-        key: &str,
+        measured: Measured<&str>,
         case: &str,
         env: &Environment,
     ) -> Result<(), String> {
         let Some(split) = &threshold.split else {
             return Ok(());
         };
-        let others = self.others(threshold, split, key, case, env);
+        let others = self.others(threshold, split, measured.key, case, env);
         let count = u32::try_from(others.len())
             .unwrap_or(u32::MAX)
             .saturating_add(1);
-        let sum = others
-            .iter()
-            .fold(amount, |sum, a| sum.saturating_add(a.amount));
-        let limit = split.sum.unwrap_or(threshold.single_limit);
-        let many = split.count.is_some_and(|most| count > most);
-        if others.is_empty() || (sum <= limit && !many) {
+        let sum = measured.amount.map(|amount| {
+            others
+                .iter()
+                .fold(amount, |sum, a| sum.saturating_add(a.amount.unwrap_or(0)))
+        });
+        let over = sum
+            .zip(threshold.most_of_parts())
+            .filter(|(sum, limit)| sum > limit);
+        let many = split.count.filter(|most| count > *most);
+        if others.is_empty() || (over.is_none() && many.is_none()) {
             return Ok(());
         }
         let names = others.iter().take(NAMED).map(|a| format!("`{}`", a.case));
@@ -83,15 +87,19 @@ impl Standing<'_> {
         } else {
             String::new()
         };
-        let over = if many {
-            format!("{} actions", split.count.unwrap_or_default())
-        } else {
-            limit.to_string()
+        let over = match (many, over) {
+            (Some(most), _) => format!("{most} actions"),
+            (None, Some((_, limit))) => threshold.say(limit),
+            (None, None) => return Ok(()),
         };
+        let key = measured.key.map(|key| format!(" for `{key}`"));
+        let sum = sum.map(|sum| format!(" and {}", threshold.say(sum)));
         Err(format!(
-            "it may be a part of a larger one: with {}{more}, for `{key}` within {} minutes, it comes to {count} actions and {sum}, over {over}",
+            "it may be a part of a larger one: with {}{more},{} within {} minutes, it comes to {count} actions{}, over {over}",
             names.join(", "),
-            split.window_minutes
+            key.unwrap_or_default(),
+            split.window_minutes,
+            sum.unwrap_or_default()
         ))
     }
 
@@ -99,7 +107,7 @@ impl Standing<'_> {
         &'a self,
         threshold: &Threshold,
         split: &Split,
-        key: &str,
+        key: Option<&str>,
         case: &str,
         env: &Environment,
     ) -> Vec<&'a ThresholdAsk> {
@@ -107,7 +115,7 @@ impl Standing<'_> {
         let known = self.state.thresholds.get(&threshold.id);
         let asked = known.map_or(&[][..], |t| &t.asked);
         let other = |a: &&ThresholdAsk| {
-            a.time > since && a.key == key && a.env == *env && a.case.as_str() != case
+            a.time > since && a.key.as_deref() == key && a.env == *env && a.case.as_str() != case
         };
         asked.iter().filter(other).collect()
     }

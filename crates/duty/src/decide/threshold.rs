@@ -3,15 +3,16 @@
 use super::Desk;
 use crate::{
     action::Action,
-    canonical::Digest,
+    canonical::{Digest, ten_thousandths},
     course,
     name::{CredentialId, Environment, PrincipalId},
     principal::{PrincipalKind, Role},
     record::Usage,
-    release::{Cap, Heard, RuleHit, Rules, Threshold, Tier},
+    release::{Cap, Heard, RuleHit, Rules, Threshold, Tier, Unit},
     state::{State, ThresholdUse},
     time::Time,
 };
+use serde_json::Value;
 
 /// What the release's thresholds say of an action.
 pub(super) enum Cover<'a> {
@@ -23,12 +24,20 @@ pub(super) enum Cover<'a> {
     Out(Vec<RuleHit>),
 }
 
+/// What of an action counts under a threshold: where there is no amount, that it is one action.
+#[derive(Clone, Copy)]
+pub(super) struct Measured<K> {
+    /// There where the threshold sums.
+    pub(super) amount: Option<i64>,
+    /// There where the threshold has keys.
+    pub(super) key: Option<K>,
+}
+
 /// Room under a threshold, about to be reserved.
 pub(super) struct Room<'a> {
     pub(super) threshold: &'a Threshold,
     pub(super) digest: Digest,
-    pub(super) amount: i64,
-    pub(super) key: String,
+    pub(super) measured: Measured<String>,
     /// This action included.
     pub(super) used: Usage,
 }
@@ -93,11 +102,14 @@ impl Standing<'_> {
         heard: &Heard<'_>,
     ) -> Result<Result<Room<'a>, String>, String> {
         self.in_force(rules, threshold, digest)?;
-        let (amount, key) = threshold.measure(heard.ask().action)?;
-        if amount > threshold.single_limit {
+        let measured = threshold.measure(heard.ask().action)?;
+        if let Some((amount, limit)) = measured.amount.zip(threshold.single_limit)
+            && amount > limit
+        {
             return Err(format!(
-                "{amount} is over its single limit {}",
-                threshold.single_limit
+                "{} is over its single limit {}",
+                threshold.say(amount),
+                threshold.say(limit)
             ));
         }
         match heard.in_scope(threshold) {
@@ -106,22 +118,23 @@ impl Standing<'_> {
             Err(why) => return Err(format!("its scope cannot be evaluated: {why}")),
         }
         let (case, env) = (heard.ask().case, heard.ask().environment);
-        self.whole(threshold, amount, key, case, env)?;
-        let used = self.usage(threshold, amount, key, env);
+        self.whole(threshold, measured, case, env)?;
+        let used = self.usage(threshold, measured, env);
         let caps = &threshold.caps;
-        let room = fits("in all", caps.all, used.all_count, used.all_sum).and_then(|()| {
-            fits(
-                &format!("for `{key}`"),
-                caps.per_key,
-                used.key_count,
-                used.key_sum,
-            )
+        let all = Some(caps.all);
+        let room = fits(threshold, "in all", all, Some(used.all_count), used.all_sum);
+        let room = room.and_then(|()| {
+            let whose = format!("for `{}`", measured.key.unwrap_or_default());
+            let (count, sum) = (used.key_count, used.key_sum);
+            fits(threshold, &whose, caps.per_key, count, sum)
         });
         Ok(room.map(|()| Room {
             threshold,
             digest,
-            amount,
-            key: key.to_owned(),
+            measured: Measured {
+                amount: measured.amount,
+                key: measured.key.map(str::to_owned),
+            },
             used,
         }))
     }
@@ -203,48 +216,105 @@ impl Standing<'_> {
     }
 
     /// What would be used in the windows, in this environment, this action included.
-    fn usage(&self, threshold: &Threshold, amount: i64, key: &str, env: &Environment) -> Usage {
+    fn usage(&self, threshold: &Threshold, measured: Measured<&str>, env: &Environment) -> Usage {
         let uses = self.state.thresholds.get(&threshold.id);
         let uses = uses.map_or(&[][..], |t| &t.uses);
-        let sum = |cap: Cap, wanted: &dyn Fn(&ThresholdUse) -> bool| {
+        let used = |cap: Cap, wanted: &dyn Fn(&ThresholdUse) -> bool| {
             let since = self.now.minus_minutes(cap.window_minutes);
-            uses.iter()
-                .filter(|u| u.time > since && u.env == *env && wanted(u))
-                .fold((1_u32, amount), |(count, sum), u| {
-                    (count.saturating_add(1), sum.saturating_add(u.amount))
-                })
+            let within = uses
+                .iter()
+                .filter(|u| u.time > since && u.env == *env && wanted(u));
+            within.fold((1_u32, measured.amount), |(count, sum), u| {
+                // What was covered before the threshold summed counts for nothing.
+                let sum = sum.map(|sum| sum.saturating_add(u.amount.unwrap_or(0)));
+                (count.saturating_add(1), sum)
+            })
         };
-        let (all_count, all_sum) = sum(threshold.caps.all, &|_| true);
-        let (key_count, key_sum) = sum(threshold.caps.per_key, &|u| u.key == key);
+        let (all_count, all_sum) = used(threshold.caps.all, &|_| true);
+        let of_key = threshold
+            .caps
+            .per_key
+            .map(|cap| used(cap, &|u| u.key.as_deref() == measured.key));
         Usage {
             all_count,
             all_sum,
-            key_count,
-            key_sum,
+            key_count: of_key.map(|(count, _)| count),
+            key_sum: of_key.and_then(|(_, sum)| sum),
         }
     }
 }
 
 impl Threshold {
-    /// The amount and the key of an action.
+    /// What of an action counts.
     ///
     /// # Errors
-    /// Which of them it has not, in words.
-    pub(crate) fn measure<'a>(&self, action: &'a Action) -> Result<(i64, &'a str), String> {
-        let amount = action.integer(&self.sum_field).filter(|n| *n > 0);
-        let amount =
-            amount.ok_or_else(|| format!("`{}` is no positive whole number", self.sum_field))?;
-        let key = action.text(&self.key_field);
-        let key = key.ok_or_else(|| format!("`{}` is no text", self.key_field))?;
-        Ok((amount, key))
+    /// What the action has not, or the threshold does not say, in words.
+    pub(super) fn measure<'a>(&self, action: &'a Action) -> Result<Measured<&'a str>, String> {
+        let caps = &self.caps;
+        let sums = [
+            Some(self.single_limit.is_some()),
+            Some(caps.all.sum.is_some()),
+            caps.per_key.map(|cap| cap.sum.is_some()),
+        ];
+        if sums
+            .iter()
+            .flatten()
+            .any(|has| *has != self.sum_field.is_some())
+        {
+            return Err(
+                "it sums without a limit, or has a limit of what it does not sum".to_owned(),
+            );
+        }
+        let amount = match &self.sum_field {
+            Some(field) => Some(self.amount(field, action)?),
+            None => None,
+        };
+        let key = match (&self.key_field, caps.per_key) {
+            (Some(field), Some(_)) => {
+                let key = action.text(field);
+                Some(key.ok_or_else(|| format!("`{field}` is no text"))?)
+            }
+            (None, None) => None,
+            _ => return Err("it has a key without a cap, or a cap without a key".to_owned()),
+        };
+        Ok(Measured { amount, key })
+    }
+
+    fn amount(&self, field: &str, action: &Action) -> Result<i64, String> {
+        let (amount, what) = match self.unit {
+            None => (action.integer(field), "positive whole number"),
+            Some(Unit::TenThousandths) => {
+                let number = action.arguments.get(field).and_then(Value::as_number);
+                let amount = number.and_then(|n| ten_thousandths(n).ok());
+                (amount, "positive number of four fractional digits at most")
+            }
+        };
+        let amount = amount.filter(|n| *n > 0);
+        amount.ok_or_else(|| format!("`{field}` is no {what}"))
     }
 }
 
-fn fits(whose: &str, cap: Cap, count: u32, sum: i64) -> Result<(), String> {
-    if count > cap.count || sum > cap.sum {
+/// Where there is a cap there is something to hold against it.
+fn fits(
+    threshold: &Threshold,
+    whose: &str,
+    cap: Option<Cap>,
+    count: Option<u32>,
+    sum: Option<i64>,
+) -> Result<(), String> {
+    let Some((cap, count)) = cap.zip(count) else {
+        return Ok(());
+    };
+    let over = sum.zip(cap.sum).is_some_and(|(sum, most)| sum > most);
+    if count > cap.count || over {
+        let sums =
+            |n: Option<i64>| n.map_or(String::new(), |n| format!(" and {}", threshold.say(n)));
         return Err(format!(
-            "its cap {whose} of {} actions and {} within {} minutes has no room: this would make {count} and {sum}",
-            cap.count, cap.sum, cap.window_minutes
+            "its cap {whose} of {} actions{} within {} minutes has no room: this would make {count}{}",
+            cap.count,
+            sums(cap.sum),
+            cap.window_minutes,
+            sums(sum)
         ));
     }
     Ok(())

@@ -209,9 +209,13 @@ impl<'a> Desk<'a> {
             threshold: room.threshold.id.clone(),
             digest: room.digest,
             grant,
-            amount: room.amount,
-            key: room.key,
-            window_minutes: caps.all.window_minutes.max(caps.per_key.window_minutes),
+            amount: room.measured.amount,
+            unit: room.threshold.unit,
+            key: room.measured.key,
+            window_minutes: caps
+                .per_key
+                .map_or(0, |cap| cap.window_minutes)
+                .max(caps.all.window_minutes),
             used: room.used,
             near,
         };

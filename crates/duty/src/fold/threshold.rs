@@ -31,7 +31,7 @@ impl State {
                     .extend(b.near.iter().map(|line| ThresholdTold {
                         time: record.time,
                         line: *line,
-                        key: line.key(&b.key),
+                        key: line.key(b.key.as_deref()),
                         env: env.clone(),
                     }));
                 threshold.uses.push(ThresholdUse {
@@ -95,10 +95,10 @@ impl State {
 
 impl CapLine {
     /// The key that it is about, where it is about one.
-    pub(crate) fn key(self, key: &str) -> Option<String> {
+    pub(crate) fn key(self, key: Option<&str>) -> Option<String> {
         match self {
             Self::AllCount | Self::AllSum => None,
-            Self::KeyCount | Self::KeySum => Some(key.to_owned()),
+            Self::KeyCount | Self::KeySum => key.map(str::to_owned),
         }
     }
 }

@@ -56,9 +56,10 @@ fn room_is_what_is_left_after_the_action() {
     let room = |w: &World| foreseen(w, "exe", &pay(50, "v1")).unwrap().thresholds[0].room;
     let left = |count, sum, key_count, key_sum| Room {
         count,
-        sum,
-        key_count,
-        key_sum,
+        sum: Some(sum),
+        unit: None,
+        key_count: Some(key_count),
+        key_sum: Some(key_sum),
     };
     assert_eq!(room(&w), Some(left(2, 200, 1, 100)));
     assert_eq!(went(&mut w, "c1", 80), "threshold");

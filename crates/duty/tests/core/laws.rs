@@ -279,8 +279,8 @@ fn invariants(w: &World) {
                 assert_eq!(request.action.digest().unwrap(), b.digest);
             }
             Body::ThresholdApplied(b) => {
-                assert!(b.used.all_count <= 3 && b.used.all_sum <= 250);
-                assert!(b.used.key_count <= 2 && b.used.key_sum <= 150);
+                assert!(b.used.all_count <= 3 && b.used.all_sum.unwrap() <= 250);
+                assert!(b.used.key_count.unwrap() <= 2 && b.used.key_sum.unwrap() <= 150);
             }
             _ => {}
         }
@@ -316,9 +316,9 @@ fn never_split(w: &World) {
                 let within = counted
                     .iter()
                     .filter(|(t, _, case)| *t > since && !gone.contains(case));
-                let parts: Vec<_> = within.map(|(_, amount, _)| *amount).collect();
+                let parts: Vec<_> = within.map(|(_, amount, _)| amount.unwrap()).collect();
                 let whole: i64 = parts.iter().sum();
-                let limit = split.sum.unwrap_or(threshold.single_limit);
+                let limit = threshold.most_of_parts().unwrap();
                 assert!(
                     parts.len() == 1 || whole <= limit,
                     "{parts:?} are over {limit}"

@@ -117,7 +117,7 @@ impl TestRules {
         let cap = |count, sum| Cap {
             window_minutes: 60,
             count,
-            sum,
+            sum: Some(sum),
         };
         let threshold = Threshold {
             id: name("small"),
@@ -126,17 +126,18 @@ impl TestRules {
             tool: "bank.pay".to_owned(),
             tier: Tier::Low,
             scope: "small".to_owned(),
-            sum_field: "cents".to_owned(),
-            key_field: "to".to_owned(),
+            sum_field: Some("cents".to_owned()),
+            unit: None,
+            key_field: Some("to".to_owned()),
             starts: Time::EPOCH,
             expires: Time::from_millis(1_000_000_000),
             clause: "P-1".to_owned(),
             signatures: 2,
-            single_limit: 100,
+            single_limit: Some(100),
             near_percent: 95,
             caps: Caps {
                 all: cap(3, 250),
-                per_key: cap(2, 150),
+                per_key: Some(cap(2, 150)),
             },
             split: None,
             warn_days: None,
@@ -264,9 +265,10 @@ impl Rules for TestRules {
         }
     }
     fn risk(&self, ask: &Ask<'_>) -> RiskFinding {
-        let tier = match ask.action.integer("cents") {
-            Some(0..=100) => Tier::Low,
-            Some(101..=1_000) => Tier::Elevated,
+        let cents = ask.action.arguments.get("cents");
+        let tier = match cents.and_then(serde_json::Value::as_f64) {
+            Some(0.0..=100.0) => Tier::Low,
+            Some(100.0..=1_000.0) => Tier::Elevated,
             _ => Tier::High,
         };
         RiskFinding {

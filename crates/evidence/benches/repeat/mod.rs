@@ -55,8 +55,12 @@ fn case(world: &mut World, n: usize) {
     };
     world.judged(&id, &Invoice::of(amount, &format!("V-{n}")));
     for person in ["bob", "gus"] {
-        let waits = |c: &duty::state::Case| c.grant.is_none();
-        if world.state.cases.get(&name(&id)).is_some_and(waits) {
+        if world
+            .state
+            .cases
+            .get(&name(&id))
+            .is_some_and(|c| c.grant.is_none())
+        {
             world.approve(&id, person, Choice::Approve);
         }
     }

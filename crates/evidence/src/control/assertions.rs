@@ -356,7 +356,7 @@ impl Assertions {
         }
         let certified = self.release(record).is_ok_and(|release| {
             let tier = self.state.cases.get(&s.case).and_then(|c| c.tier);
-            let who = person.map(|p| (&s.signer, p));
+            let who = person.map(|p| (&s.signer, &**p));
             certified(who, &release, tier, stage, record.time)
         });
         self.note(
@@ -433,8 +433,9 @@ impl Assertions {
                 let uses = uses
                     .iter()
                     .filter(|u| Some(&u.env) == record.env.as_ref() && u.time > since);
-                let (count, sum) = uses.fold((1_u32, i128::from(body.amount)), |(n, sum), u| {
-                    (n + 1, sum + i128::from(u.amount))
+                let amount = |n: Option<i64>| i128::from(n.unwrap_or(0));
+                let (count, sum) = uses.fold((1_u32, amount(body.amount)), |(n, sum), u| {
+                    (n + 1, sum + amount(u.amount))
                 });
                 let parts = t.split.map(|split| {
                     let since = record.time.minus_minutes(split.window_minutes);
@@ -442,8 +443,8 @@ impl Assertions {
                     let of = asked.iter().filter(|a| {
                         a.key == body.key && Some(&a.env) == record.env.as_ref() && a.time > since
                     });
-                    let amounts: Vec<_> = of.map(|a| i128::from(a.amount)).collect();
-                    let limit = i128::from(split.sum.unwrap_or(t.single_limit));
+                    let amounts: Vec<_> = of.map(|a| amount(a.amount)).collect();
+                    let limit = t.most_of_parts().map_or(i128::MAX, i128::from);
                     let many = split
                         .count
                         .is_some_and(|most| amounts.len() > most as usize);
@@ -458,13 +459,17 @@ impl Assertions {
                     Some(format!("only {good} people in force have signed it"))
                 } else if record.time < t.starts || record.time >= t.expires {
                     Some("it was not in force".to_owned())
-                } else if body.amount > t.single_limit
+                } else if body.amount.is_some() != t.sum_field.is_some()
+                    || body
+                        .amount
+                        .zip(t.single_limit)
+                        .is_some_and(|(n, most)| n > most)
                     || count > t.caps.all.count
-                    || sum > i128::from(t.caps.all.sum)
+                    || t.caps.all.sum.is_some_and(|most| sum > i128::from(most))
                 {
                     Some(format!(
                         "over its limits: {} now, {count} actions and {sum} in the window",
-                        body.amount
+                        amount(body.amount)
                     ))
                 } else {
                     None
@@ -639,7 +644,7 @@ impl Assertions {
                 let person = self.state.principals.get(*who);
                 person.is_none_or(|p| p.revoked)
                     || !certified(
-                        person.map(|p| (*who, p)),
+                        person.map(|p| (*who, &**p)),
                         &release,
                         case.tier,
                         stage_of(who),

@@ -2,12 +2,12 @@
 
 use duty::{
     action::Action,
-    canonical::Digest,
+    canonical::{self, Digest},
     freeze::Scope,
     name::CaseId,
     principal::{Duty, Role},
     refusal::Code,
-    release::{Rules, Tier},
+    release::{Rules, Threshold, Tier, Unit},
     request::{
         Call, FoundBy, Freeze, NoteOverdue, OpenCase, Outcome, Promote, Quote, Recommend,
         RecordOutcome, Request, RevokePrincipal,
@@ -489,28 +489,46 @@ pub(super) fn over_the_limit(release: &Release) -> Lead<Tried> {
     let Some((threshold, _)) = release.thresholds().first() else {
         return no_threshold();
     };
+    let Some((field, limit)) = threshold.sum_field.as_ref().zip(threshold.single_limit) else {
+        return Ok(Tried::NotApplicable(
+            "the first threshold sums nothing".to_owned(),
+        ));
+    };
     let mut scene = Scene::new(release)?;
     scene.sign_thresholds()?;
     let mut seen = Vec::new();
     for (case, amount) in [
-        ("over", threshold.single_limit.saturating_add(1)),
+        ("over", limit.saturating_add(1)),
         ("minus", -1),
         ("none", 0),
     ] {
         let mut action = scene.action()?;
         action
             .arguments
-            .insert(threshold.sum_field.clone(), Value::from(amount));
+            .insert(field.clone(), in_its_unit(threshold, amount));
         let records = scene.judged(case, action, threshold.tier)?;
         if Scene::automatic(&records) {
             return Err(format!(
-                "{amount} went through under a limit of {}",
-                threshold.single_limit
+                "{} went through under a limit of {}",
+                threshold.say(amount),
+                threshold.say(limit)
             ));
         }
-        seen.push(format!("{amount}: humans were asked"));
+        seen.push(format!("{}: humans were asked", threshold.say(amount)));
     }
     held(seen.join("; "))
+}
+
+/// An amount as the argument that a threshold sums has it.
+fn in_its_unit(threshold: &Threshold, amount: i64) -> Value {
+    match threshold.unit {
+        None => Value::from(amount),
+        Some(Unit::TenThousandths) => {
+            let mut value = Value::from(amount as f64 / 10_000.0);
+            canonical::normalise(&mut value);
+            value
+        }
+    }
 }
 
 /// The most cases that an attempt on a cap opens.
@@ -524,15 +542,20 @@ pub(super) fn split_under_the_cap(release: &Release) -> Lead<Tried> {
     scene.sign_thresholds()?;
     let caps = threshold.caps;
     let (mut count, mut sum) = (0_u32, 0_i64);
+    let most = caps.per_key.map_or(u32::MAX, |cap| cap.count);
+    let most = most.min(caps.all.count);
+    let sums = [caps.all.sum, caps.per_key.and_then(|cap| cap.sum)];
+    let most_sum = sums.into_iter().flatten().min().unwrap_or(i64::MAX);
     for n in 0..MOST {
-        let amount = threshold.single_limit;
+        let amount = threshold.single_limit.unwrap_or(0);
         let mut action = scene.action()?;
-        action
-            .arguments
-            .insert(threshold.sum_field.clone(), Value::from(amount));
+        if let Some(field) = &threshold.sum_field {
+            action
+                .arguments
+                .insert(field.clone(), in_its_unit(threshold, amount));
+        }
         let records = scene.judged(&format!("split-{n}"), action, threshold.tier)?;
-        let room = count < caps.all.count.min(caps.per_key.count)
-            && sum.saturating_add(amount) <= caps.all.sum.min(caps.per_key.sum);
+        let room = count < most && sum.saturating_add(amount) <= most_sum;
         match (Scene::automatic(&records), room) {
             (true, true) => (count, sum) = (count + 1, sum.saturating_add(amount)),
             (false, false) => {
@@ -575,15 +598,20 @@ pub(super) fn parts_of_one(release: &Release) -> Lead<Tried> {
     };
     let mut scene = Scene::new(release)?;
     scene.sign_thresholds()?;
-    let limit = split.sum.unwrap_or(threshold.single_limit);
+    let limit = threshold.most_of_parts().unwrap_or(i64::MAX);
     let most = split.count.unwrap_or(u32::MAX);
     let (mut count, mut sum) = (0_u32, 0_i64);
     for n in 0..MOST {
-        let amount = threshold.single_limit.min(limit / 2 + 1).max(1);
+        let part = limit / 2 + 1;
+        let amount = threshold
+            .single_limit
+            .map_or(0, |most| most.min(part).max(1));
         let mut action = scene.action()?;
-        action
-            .arguments
-            .insert(threshold.sum_field.clone(), Value::from(amount));
+        if let Some(field) = &threshold.sum_field {
+            action
+                .arguments
+                .insert(field.clone(), in_its_unit(threshold, amount));
+        }
         let records = scene.judged(&format!("part-{n}"), action, threshold.tier)?;
         (count, sum) = (count + 1, sum.saturating_add(amount));
         let over = count > 1 && (sum > limit || count > most);

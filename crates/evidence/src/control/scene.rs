@@ -539,13 +539,12 @@ impl<'r> Scene<'r> {
     pub(super) fn action(&self) -> Lead<Action> {
         let team = self.release.team();
         if let Some((t, _)) = self.release.thresholds().first() {
-            let arguments = [
-                (t.sum_field.clone(), Value::from(1)),
-                (t.key_field.clone(), Value::from("control-test")),
-            ];
+            let sum = t.sum_field.clone().map(|field| (field, Value::from(1)));
+            let key = t.key_field.clone();
+            let key = key.map(|field| (field, Value::from("control-test")));
             return Ok(Action {
                 tool: t.tool.clone(),
-                arguments: Map::from_iter(arguments),
+                arguments: sum.into_iter().chain(key).collect(),
             });
         }
         let tool = team.tools.values().find(|t| t.effect);

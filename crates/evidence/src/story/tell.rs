@@ -64,6 +64,7 @@ impl Teller<'_> {
                     .cloned()
                     .collect(),
                 amount: b.amount,
+                unit: b.unit,
                 key: b.key.clone(),
                 used: b.used.all_sum,
             },

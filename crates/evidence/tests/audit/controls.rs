@@ -161,7 +161,7 @@ fn a_log_that_violates_a_control_is_told() {
     });
     told("THR-01", |r| {
         if let Body::ThresholdApplied(b) = &mut r.body {
-            b.amount = 1 << 50;
+            b.amount = Some(1 << 50);
         }
     });
     told("SOD-05", |r| {

@@ -9,7 +9,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::IntoResponse,
 };
-use duty::{canonical::Digest, request::Request};
+use duty::{
+    canonical::{self, Digest},
+    request::Request,
+};
 use engine::{Engine, EngineError, Seat};
 use serde::de::DeserializeOwned;
 
@@ -190,8 +193,12 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 pub(super) struct Body(pub(super) Bytes);
 
 impl Body {
+    /// What is in it, where no number of it is rounded on the way.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.0).map_err(|e| Problem::malformed(format!("the body: {e}")))
+        let wrong = |e: &dyn std::fmt::Display| Problem::malformed(format!("the body: {e}"));
+        let read = serde_json::from_slice(&self.0).map_err(|e| wrong(&e))?;
+        canonical::check_text(&self.0).map_err(|e| wrong(&e))?;
+        Ok(read)
     }
 }
 

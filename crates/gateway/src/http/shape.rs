@@ -45,7 +45,7 @@ shapes! {
     /// A tool call with exact arguments.
     Action false json_schema!({
         "type": "object",
-        "description": "A tool call with exact arguments. Numbers are whole, and at most 2^53 - 1 either way.",
+        "description": "A tool call with exact arguments. A whole number is at most 2^53 - 1 either way, however it is spelt; another one is a double, and has no more digits than one holds.",
         "required": ["tool", "arguments"],
         "additionalProperties": false,
         "properties": {

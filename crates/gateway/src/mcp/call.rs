@@ -89,10 +89,7 @@ pub(super) async fn call(
     let Some(tool) = tools::named(caller, &params.name) else {
         return Err(unknown(gate, caller, params).await);
     };
-    let action = Action {
-        tool: tool.name.clone(),
-        arguments: params.arguments.unwrap_or_default(),
-    };
+    let action = Action::new(tool.name.clone(), params.arguments.unwrap_or_default());
     let asked = Asked::new(action, meta)?;
     let answered = if tool.effect {
         effect::through(gate, caller, asked).await
@@ -138,10 +135,7 @@ async fn unknown(gate: &Arc<Gate>, caller: &Caller, params: CallToolRequestParam
         .values()
         .find(|tool| tool.name == params.name || tools::plain(&tool.name) == params.name);
     if let (Some(hidden), Some(_)) = (hidden, caller.duty) {
-        let action = Action {
-            tool: hidden.name.clone(),
-            arguments: params.arguments.unwrap_or_default(),
-        };
+        let action = Action::new(hidden.name.clone(), params.arguments.unwrap_or_default());
         let source = Source {
             subject: None,
             action: &action,

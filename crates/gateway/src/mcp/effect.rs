@@ -295,7 +295,7 @@ pub(super) async fn resume(gate: &Gate, begun: &Begun) -> Option<Reply> {
     let case = &begun.case;
     let stage = gate
         .engine
-        .read(|state| state.cases.get(case).map(Case::stage));
+        .read(|state| state.cases.get(case).map(|case| case.stage()));
     match stage {
         Some("open") => None,
         Some("prepared" | "granted") => {

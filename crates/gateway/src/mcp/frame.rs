@@ -13,7 +13,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use duty::name::CredentialId;
+use duty::{canonical, name::CredentialId};
 use rmcp::model::{ErrorCode, RequestId};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -71,9 +71,13 @@ async fn read(parts: &Parts, body: Body) -> Result<Message, Response> {
     }
     let message = serde_json::from_slice::<Value>(&bytes)
         .map_err(|e| wrong(ErrorCode::PARSE_ERROR, None, &e.to_string()))?;
+    // What is read further on cannot tell any more whether a number was rounded.
+    if let Err(e) = canonical::check_text(&bytes) {
+        return Err(Problem::malformed(format!("the message: {e}")).into_response());
+    }
     let cancelled = check(&message)?;
     Ok(Message {
-        bytes: Body::from(bytes),
+        bytes: bytes.into(),
         cancelled,
     })
 }

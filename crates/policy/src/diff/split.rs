@@ -31,14 +31,11 @@ impl Diff {
             (a.window_minutes, b.window_minutes),
             Tightens,
         );
-        self.number(
+        self.amount(
             about,
             "sum that parts may come to",
-            (
-                a.sum.unwrap_or(old.single_limit),
-                b.sum.unwrap_or(new.single_limit),
-            ),
-            Loosens,
+            (old, old.most_of_parts()),
+            (new, new.most_of_parts()),
         );
         let most = |count: Option<u32>| count.unwrap_or(u32::MAX);
         if most(a.count) == u32::MAX || most(b.count) == u32::MAX {

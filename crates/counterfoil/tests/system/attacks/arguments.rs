@@ -61,18 +61,26 @@ fn arguments_swapped_after_approval_pay_nothing_in_any_spelling() {
     for change in changes {
         server.refused(&executor, &swapped(change), "wrong-binding");
     }
-    // A number as text is another value; in another form, or too large to be exact, it is none that a record could hold.
+    // A number as text is another value, and so is one with a fraction; what would be rounded to the one that was approved
+    // is refused at the door.
     let as_text = swapped(&|a| a["arguments"]["amount_cents"] = json!(cents.to_string()));
     server.refused(&executor, &as_text, "wrong-binding");
+    for fraction in [cents as f64 + 0.5, cents as f64 + 1e-9] {
+        let more = swapped(&|a| a["arguments"]["amount_cents"] = json!(fraction));
+        server.refused(&executor, &more, "wrong-binding");
+    }
+    let null = swapped(&|a| a["arguments"]["note"] = Value::Null);
+    server.refused(&executor, &null, "wrong-binding");
     let plain = json!({"request": using(case, &one["action"])}).to_string();
     let number = format!("\"amount_cents\":{cents}");
     assert!(plain.contains(&number), "{plain}");
     for form in [
-        format!("{cents}.0"),
-        format!("{cents}e0"),
-        format!("0.{cents}e{}", cents.to_string().len()),
         "9007199254740993".to_owned(),
+        "9007199254740992".to_owned(),
         format!("{cents}.0000000000000001"),
+        format!("{cents}.00000000000000000000000000001"),
+        format!("{}9999999999999999999e-19", cents - 1),
+        format!("{cents}e400"),
     ] {
         let body = plain.replace(&number, &format!("\"amount_cents\":{form}"));
         let (status, answer) = server.post_text(&executor, &body);
@@ -82,18 +90,43 @@ fn arguments_swapped_after_approval_pay_nothing_in_any_spelling() {
             "{form}: {answer}"
         );
     }
+    // So it is at the door of MCP.
+    let message = |cents: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"treasury__transfer_create","arguments":{{"amount_cents":{cents}}}}}}}"#
+        )
+    };
+    let rounded = message(&format!("{cents}.0000000000000001"));
+    let (status, answer) = server.post_text_to("/mcp/dev", &executor, &rounded);
+    let said = answer["detail"].as_str().unwrap_or_default();
+    assert!(
+        status == 400 && said.contains("would become"),
+        "{status}: {answer}"
+    );
+    let (status, answer) = server.post_text_to("/mcp/dev", &executor, &message("0.5"));
+    assert_eq!(status, 200, "{answer}");
     // Twice the same name: whoever reads the first and whoever reads the last must not see two payments.
     let twice = plain.replace(&number, &format!("{number},\"amount_cents\":1"));
     let (status, answer) = server.post_text(&executor, &twice);
     assert!(status == 400 || status == 403, "{status}: {answer}");
     assert_eq!(paid(&dir), before);
 
-    // The order of keys and the space between them are no part of what is signed: this is what was approved.
+    // The order of keys, the space between them and how a whole number is spelt are no part of what is signed: this is what
+    // was approved.
+    let digits = cents.to_string().len();
+    let spelt = [
+        format!("{cents}.0"),
+        format!("{cents}e0"),
+        format!("0.{cents}E{digits}"),
+    ];
     let arguments = one["action"]["arguments"].as_object().unwrap();
     let turned: Vec<String> = arguments
         .iter()
         .rev()
-        .map(|(name, value)| format!("{} :\n {value}", json!(name)))
+        .map(|(name, value)| match name.as_str() {
+            "amount_cents" => format!("{} :\n {}", json!(name), spelt[2]),
+            _ => format!("{} :\n {value}", json!(name)),
+        })
         .collect();
     let body = format!(
         "{{\"request\": {{\"type\": \"use_grant\", \"grant\": \"{case}.g1\", \"action\": {{\"tool\": {},\n\"arguments\": {{{}}} }} }} }}",
@@ -107,9 +140,19 @@ fn arguments_swapped_after_approval_pay_nothing_in_any_spelling() {
         "{answer}"
     );
     assert_eq!(paid(&dir), before + 1);
-    // And that was all of it: the case has ended, and there is no such grant any more.
-    let (status, answer) = server.post(&executor, &using(case, &one["action"]));
-    assert_eq!(status, 404, "{answer}");
+    // And that was all of it: the case has ended, and there is no such grant any more, in no spelling.
+    let again = spelt.map(|form| plain.replace(&number, &format!("\"amount_cents\":{form}")));
+    for body in again.iter().chain([&plain]) {
+        let (status, answer) = server.post_text(&executor, body);
+        assert_eq!(status, 404, "{answer}");
+    }
+    // The record, and so the target, had the number in its one form.
+    let used = records(&dir)
+        .into_iter()
+        .find(|r| r["kind"] == "grant.used" && r["case"] == case);
+    let recorded =
+        used.unwrap()["body"]["request"]["action"]["arguments"]["amount_cents"].to_string();
+    assert_eq!(recorded, cents.to_string());
     assert_eq!(paid(&dir), before + 1);
     server.stop();
     sound(&dir);
