@@ -86,13 +86,21 @@ impl<'s> Client<'s> {
     }
 
     fn send(&self, message: &Value) -> (u16, Value) {
+        let name = message["params"]["name"].as_str().unwrap_or_default();
+        self.send_named(message, name)
+    }
+
+    fn send_named(&self, message: &Value, name: &str) -> (u16, Value) {
+        let method = message["method"].as_str().unwrap_or_default();
+        self.send_text(&message.to_string(), method, name)
+    }
+
+    fn send_text(&self, message: &str, method: &str, name: &str) -> (u16, Value) {
         let agent = ureq::Agent::new_with_config(
             ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .build(),
         );
-        let method = message["method"].as_str().unwrap_or_default();
-        let name = message["params"]["name"].as_str().unwrap_or_default();
         let mut request = agent
             .post(&self.url)
             .header("authorization", format!("Bearer {}", self.token))
@@ -105,7 +113,7 @@ impl<'s> Client<'s> {
                 request = request.header("mcp-name", name);
             }
         }
-        let mut answer = request.send(message.to_string()).unwrap();
+        let mut answer = request.send(message).unwrap();
         let status = answer.status().as_u16();
         let text = answer.body_mut().read_to_string().unwrap();
         let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
@@ -288,4 +296,106 @@ fn both_dates_of_the_protocol_are_spoken_to_those_who_are_known() {
             "books__vendor_read"
         ]
     );
+}
+
+#[test]
+fn what_waits_is_a_task_to_those_who_know_tasks_and_a_denial_is_told_after_a_restart() {
+    let outside = Outside::new();
+    let dir = outside.dir();
+    let ana = token(&dir, "analyst");
+    let row = &expected(&outside.example, "one_human")[2];
+    let before = paid(&dir);
+    let ask = |client: &Client<'_>, method: &str, name: &str, mut params: Value| {
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+            json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        client.send_named(&message, name).1
+    };
+    let (task, arguments) = {
+        let server = Server::start(&dir);
+        let mut client = Client::new(&server, &ana);
+        let arguments = client.work_out(row);
+        client.date = "2026-07-28";
+        let params = json!({
+            "name": TRANSFER, "arguments": arguments, "_meta": {"counterfoil/subject": row},
+        });
+        let made = ask(&client, "tools/call", TRANSFER, params);
+        assert_eq!(made["result"]["resultType"], "task", "{made}");
+        let task = made["result"]["taskId"].as_str().unwrap().to_owned();
+        let get = ask(&client, "tasks/get", &task, json!({"taskId": task}));
+        assert_eq!(get["result"]["status"], "working", "{get}");
+        let waiting = server.waiting();
+        let of_it = waiting.iter().find(|w| w["case"] == task.as_str()).unwrap();
+        let no = signed(&server, of_it, "amira", "reject");
+        assert_eq!(server.post(&ana, &no).0, 200);
+        server.stop();
+        (task, arguments)
+    };
+    let server = Server::start(&dir);
+    let mut client = Client::new(&server, &ana);
+    // The same call, from a client that knows no tasks.
+    let told = client.call(TRANSFER, row, &arguments);
+    assert_eq!(told["isError"], true, "{told}");
+    assert_eq!(told["structuredContent"]["error"], "rejected", "{told}");
+    assert!(
+        told["structuredContent"]["why"]
+            .as_str()
+            .unwrap()
+            .contains("amira")
+    );
+    client.date = "2026-07-28";
+    let get = ask(&client, "tasks/get", &task, json!({"taskId": task}));
+    assert_eq!(get["result"]["status"], "completed", "{get}");
+    assert_eq!(get["result"]["result"]["isError"], true, "{get}");
+    // A task is its agent's alone.
+    let rev = server.token("reviewer");
+    let mut other = Client::new(&server, &rev);
+    other.date = "2026-07-28";
+    let get = ask(&other, "tasks/get", &task, json!({"taskId": task}));
+    assert_eq!(get["error"]["code"], -32602, "{get}");
+    assert_eq!(paid(&dir), before);
+    server.stop();
+    sound(&dir);
+}
+
+#[test]
+fn what_is_no_message_is_told_so_and_stops_nothing() {
+    let outside = Outside::new();
+    let server = Server::start(&outside.dir());
+    let ana = server.token("analyst");
+    let client = Client::new(&server, &ana);
+    let send = |body: &str| client.send_text(body, "", "");
+    for (body, code) in [
+        ("", -32700),
+        ("{\"jsonrpc\":", -32700),
+        ("[]", -32600),
+        (
+            "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]",
+            -32600,
+        ),
+        (
+            "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"ping\"}",
+            -32600,
+        ),
+        ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":[]}", -32600),
+        ("\u{feff}", -32700),
+    ] {
+        let (status, answer) = send(body);
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (400, &json!(code)),
+            "{body}: {answer}"
+        );
+    }
+    let long = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{}\"}}",
+        "x".repeat(300_000)
+    );
+    assert_eq!(send(&long).0, 413);
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(send(&deep).0, 400);
+    let (_, answer) = send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"no/such\"}");
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    assert_eq!(client.ask("ping", json!({})), json!({}));
 }
