@@ -10,7 +10,7 @@ use duty::{canonical::Digest, release::Tool};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{files, problem::Problems};
+use crate::{files, problem::Problems, types::Type};
 
 /// Where pins are.
 pub(crate) const FOLDER: &str = "tools/";
@@ -95,61 +95,97 @@ impl Pin {
         lines.push(
             "idempotency = false # or the argument that takes the grant's id as a key, left out of `args`".to_owned(),
         );
-        match self.types() {
-            Ok(types) => {
-                let typed = types.iter().map(|(name, t)| {
-                    let name = toml::Value::String(name.clone());
-                    format!("{name} = \"{t}\"")
-                });
-                let typed: Vec<_> = typed.collect();
-                lines.push(format!("args = {{ {} }}", typed.join(", ")));
-            }
-            Err(why) => lines.push(format!(
-                "# no `args`, so that rules about it are not validated: {why}"
-            )),
-        }
+        let typed = self.types().into_iter().map(|(name, t)| {
+            let name = toml::Value::String(name);
+            format!("{name} = \"{t}\"")
+        });
+        let typed: Vec<_> = typed.collect();
+        lines.push(format!("args = {{ {} }}", typed.join(", ")));
         lines.join("\n") + "\n"
     }
 
-    /// The types of its arguments in the words of `team.toml`.
-    ///
-    /// # Errors
-    /// The first argument that has no such type, and why.
-    pub fn types(&self) -> Result<BTreeMap<String, String>, String> {
-        let none = Map::new();
-        let properties = self.input_schema.get("properties");
-        let properties = properties.and_then(Value::as_object).unwrap_or(&none);
-        let required = self.input_schema.get("required").and_then(Value::as_array);
-        let required: BTreeSet<_> = required
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        let typed = properties.iter().map(|(name, schema)| {
-            let plain = plain(schema).ok_or_else(|| {
-                format!("argument `{name}` is not a text, a whole number, a boolean or a list of one of them")
-            })?;
-            let optional = if required.contains(name.as_str()) { "" } else { "?" };
-            Ok((name.clone(), format!("{plain}{optional}")))
-        });
-        typed.collect()
+    /// The types of its arguments in the words of `team.toml`. What has no type that rules see is `Any`.
+    #[must_use]
+    pub fn types(&self) -> BTreeMap<String, String> {
+        typed_fields(&self.input_schema)
     }
 }
 
-/// A type of JSON Schema in the words of `team.toml`.
-fn plain(schema: &Value) -> Option<String> {
-    let sort = schema.get("type").and_then(Value::as_str);
-    let texts = schema.get("enum").and_then(Value::as_array);
-    match sort {
-        Some("string") => Some("String".to_owned()),
-        Some("integer") => Some("Long".to_owned()),
-        Some("boolean") => Some("Bool".to_owned()),
-        Some("array") => Some(format!("Set<{}>", plain(schema.get("items")?)?)),
-        None if texts.is_some_and(|t| !t.is_empty() && t.iter().all(Value::is_string)) => {
-            Some("String".to_owned())
-        }
-        _ => None,
+fn typed_fields(schema: &Map<String, Value>) -> BTreeMap<String, String> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let required = schema.get("required").and_then(Value::as_array);
+    let required: BTreeSet<_> = required
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let typed = properties.into_iter().flatten().map(|(name, schema)| {
+        let (plain, nullable) = typed(schema);
+        let optional = nullable || !required.contains(name.as_str());
+        (
+            name.clone(),
+            format!("{plain}{}", if optional { "?" } else { "" }),
+        )
+    });
+    typed.collect()
+}
+
+const ANY: &str = "Any";
+
+/// A type of JSON Schema in the words of `team.toml`, and whether it may be null.
+fn typed(schema: &Value) -> (String, bool) {
+    let is_null = |sort: &Value| sort.as_str() == Some("null");
+    let any = (ANY.to_owned(), false);
+    let ways = schema.get("anyOf").or_else(|| schema.get("oneOf"));
+    if let Some(ways) = ways.and_then(Value::as_array) {
+        let (nulls, others): (Vec<_>, Vec<_>) = ways
+            .iter()
+            .partition(|way| way.get("type").is_some_and(is_null));
+        return match others[..] {
+            [one] => (typed(one).0, !nulls.is_empty()),
+            _ => any,
+        };
     }
+    let (sort, nullable) = match schema.get("type") {
+        Some(Value::Array(sorts)) => {
+            match sorts.iter().filter(|s| !is_null(s)).collect::<Vec<_>>()[..] {
+                [one] => (one.as_str(), sorts.iter().any(is_null)),
+                _ => return any,
+            }
+        }
+        Some(sort) => (sort.as_str(), false),
+        None => (None, false),
+    };
+    let texts = schema.get("enum").and_then(Value::as_array);
+    let plain = match sort {
+        Some("string") => "String".to_owned(),
+        Some("integer") => "Long".to_owned(),
+        Some("boolean") => "Bool".to_owned(),
+        Some("number") => "Decimal".to_owned(),
+        Some("array") => match schema.get("items").map(typed) {
+            Some((of, false)) if !of.contains(ANY) => format!("Set<{of}>"),
+            _ => ANY.to_owned(),
+        },
+        Some("object") => record(schema).unwrap_or_else(|| ANY.to_owned()),
+        None if texts.is_some_and(|t| !t.is_empty() && t.iter().all(Value::is_string)) => {
+            "String".to_owned()
+        }
+        _ => ANY.to_owned(),
+    };
+    (plain, nullable)
+}
+
+/// An object of exactly these fields, where its schema allows no others.
+fn record(schema: &Value) -> Option<String> {
+    let schema = schema.as_object()?;
+    if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
+        return None;
+    }
+    let fields = typed_fields(schema).into_iter();
+    let fields: Vec<_> = fields.map(|(name, t)| format!("{name}: {t}")).collect();
+    let written = format!("{{{}}}", fields.join(", "));
+    // A name can be one that the words of `team.toml` do not hold.
+    written.parse::<Type>().ok().map(|_| written)
 }
 
 /// Puts its text in place of each number that canonical JSON does not hold, and says where.
@@ -295,7 +331,7 @@ mod tests {
             },
             "required": ["to", "times"],
         });
-        let types = pin(schema.clone()).types().unwrap();
+        let types = pin(schema.clone()).types();
         let types: Vec<_> = types.iter().map(|(n, t)| format!("{n} {t}")).collect();
         assert_eq!(
             types,
@@ -304,9 +340,44 @@ mod tests {
         let entry: toml::Value = toml::from_str(&pin(schema).entry("mail")).unwrap();
         assert_eq!(entry["tool"][0]["name"].as_str(), Some("mail.send"));
         assert_eq!(entry["tool"][0]["args"]["times"].as_str(), Some("Long"));
-        let loose = pin(json!({"properties": {"where": {"type": "object"}}}));
-        assert!(loose.types().unwrap_err().contains("`where`"));
-        assert!(toml::from_str::<toml::Value>(&loose.entry("mail")).is_ok());
+    }
+
+    #[test]
+    fn what_real_servers_say_has_a_type() {
+        let schema = json!({"properties": {
+            "amount": {"type": "number"},
+            "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            "when": {"type": ["string", "null"]},
+            "to": {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+                "required": ["name"], "additionalProperties": false},
+            "open": {"type": "object", "properties": {"name": {"type": "string"}}},
+            "odd": {"type": "object", "properties": {"a b": {"type": "string"}}, "additionalProperties": false},
+            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+            "rows": {"type": "array", "items": {"type": "object"}},
+            "points": {"type": "array", "items": {"type": "number"}},
+            "anything": {},
+        }, "required": ["amount", "note", "when", "to", "open", "odd", "either", "rows", "points", "anything"]});
+        let types = pin(schema.clone()).types();
+        let types: Vec<_> = types.iter().map(|(n, t)| format!("{n} {t}")).collect();
+        assert_eq!(
+            types,
+            [
+                "amount Decimal",
+                "anything Any",
+                "either Any",
+                "note String?",
+                "odd Any",
+                "open Any",
+                "points Set<Decimal>",
+                "rows Any",
+                "to {age: Long?, name: String}",
+                "when String?"
+            ]
+        );
+        for (_, t) in pin(schema.clone()).types() {
+            t.parse::<Type>().unwrap();
+        }
+        assert!(toml::from_str::<toml::Value>(&pin(schema).entry("mail")).is_ok());
     }
 
     #[test]

@@ -542,9 +542,12 @@ impl<'r> Scene<'r> {
             let sum = t.sum_field.clone().map(|field| (field, Value::from(1)));
             let key = t.key_field.clone();
             let key = key.map(|field| (field, Value::from("control-test")));
+            // One that counts alone says nothing of arguments, and attempts need one to change.
+            let none = sum.is_none() && key.is_none();
+            let other = none.then(|| ("control_test".to_owned(), Value::from(1)));
             return Ok(Action {
                 tool: t.tool.clone(),
-                arguments: sum.into_iter().chain(key).collect(),
+                arguments: sum.into_iter().chain(key).chain(other).collect(),
             });
         }
         let tool = team.tools.values().find(|t| t.effect);
