@@ -1,14 +1,16 @@
-//! The place where a model plugs in: it is shown what its agent may know, and says the next step.
+//! The place where a model plugs in: it is shown what its agent may know, and says the next steps.
 
 use duty::{
     action::Action,
     name::{CaseId, Environment},
     principal::Duty,
     release::ClauseRef,
-    request::Stance,
+    request::{Quote, Recommend, Stance},
 };
-use engine::target::BoxFuture;
+use engine::{EngineError, target::BoxFuture};
 use serde_json::Value;
+
+use crate::desk::Desk;
 
 /// What a model is shown. Everything in it is committed to in the log.
 #[derive(Clone, Debug)]
@@ -27,8 +29,14 @@ pub struct View {
     pub source: Vec<u8>,
     /// The agent's own calls in this case so far, with their answers, in order.
     pub answers: Vec<Answered>,
-    /// What its last retrieval looked for and found, best first.
-    pub found: Option<(String, Vec<ClauseRef>)>,
+    /// What its retrievals looked for and found, each best first, in order.
+    pub found: Vec<(String, Vec<ClauseRef>)>,
+    /// What was prepared, for a reviewer.
+    pub proposal: Option<Recommend>,
+    /// What the model said in this case that could not be used, with what was wrong with it, in order.
+    pub unusable: Vec<Unusable>,
+    /// The how manieth time the next question is sent, from 1.
+    pub attempt: u32,
 }
 
 /// A call and what came of it.
@@ -40,44 +48,71 @@ pub struct Answered {
     pub answer: Result<Value, String>,
 }
 
-/// What a model wants next.
+/// Something that a model said and that could not be used.
 #[derive(Clone, Debug)]
+pub struct Unusable {
+    /// The answer's bytes, as they came; none where they are not kept.
+    pub said: Vec<u8>,
+    /// What was wrong.
+    pub why: String,
+}
+
+/// What a model wants next.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// To call a tool without effect.
     Call(Action),
     /// To look for clauses.
     Retrieve(String),
     /// To recommend, which ends its part.
-    Recommend {
-        /// What should be done.
-        stance: Stance,
-        /// The exact action.
-        action: Option<Action>,
-        /// In whole percent.
-        confidence: u8,
-        /// In plain sentences.
-        rationale: String,
-        /// The clauses relied on, of those found.
-        clauses: Vec<ClauseRef>,
-        /// What in the model decided, where it can say.
-        row: Option<String>,
-    },
+    Recommend(Box<Said>),
+    /// Nothing that can be used came from the model: a human decides.
+    Escalate(String),
+}
+
+/// A recommendation as a model says it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// What should be done.
+    pub stance: Stance,
+    /// The exact action.
+    pub action: Option<Action>,
+    /// In whole percent.
+    pub confidence: u8,
+    /// In plain sentences.
+    pub rationale: String,
+    /// The clauses relied on, of those found.
+    pub clauses: Vec<ClauseRef>,
+    /// Words of them.
+    pub quotes: Vec<Quote>,
+    /// What in the model decided, where it can say.
+    pub row: Option<String>,
 }
 
 /// Why a model has no next step.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("model `{model}`: {why}")]
-pub struct ModelError {
-    /// Which.
-    pub model: String,
-    /// Why.
-    pub why: String,
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// It cannot be asked at all.
+    #[error("model `{model}`: {why}")]
+    Cannot {
+        /// Which.
+        model: String,
+        /// Why.
+        why: String,
+    },
+    /// Its call could not be recorded.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// Something that decides for an agent.
 pub trait Model: Send + Sync {
     /// Its id with its version, as the release pins it: `rules/<digest>`.
     fn id(&self) -> &str;
-    /// The next step, from what is shown alone.
-    fn next<'a>(&'a self, view: &'a View) -> BoxFuture<'a, Result<Step, ModelError>>;
+    /// The next steps, from what is shown alone; at least one. Whatever is asked elsewhere is recorded at the desk first.
+    fn next<'a>(
+        &'a self,
+        view: &'a View,
+        desk: &'a Desk<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Step>, ModelError>>;
 }

@@ -14,7 +14,10 @@ use engine::target::BoxFuture;
 use policy::{AgentPlan, Release};
 use serde_json::Value;
 
-use crate::model::{Answered, Model, ModelError, Step, View};
+use crate::{
+    desk::Desk,
+    model::{Answered, Model, ModelError, Said, Step, View},
+};
 
 /// The rule model of one agent.
 pub struct RuleModel {
@@ -54,7 +57,7 @@ impl RuleModel {
                 &facts,
             )
             .ok_or("the release gives this agent no table")?;
-        let found = match &view.found {
+        let found = match view.found.last() {
             Some((query, found)) if *query == verdict.query => found,
             _ => return Ok(Step::Retrieve(verdict.query)),
         };
@@ -79,14 +82,15 @@ impl RuleModel {
             None => verdict.rationale,
             Some(problem) => format!("{} ({problem})", verdict.rationale),
         };
-        Ok(Step::Recommend {
+        Ok(Step::Recommend(Box::new(Said {
             stance: verdict.stance,
             action,
             confidence: verdict.confidence,
             rationale,
             clauses,
+            quotes: Vec::new(),
             row: Some(verdict.row),
-        })
+        })))
     }
 }
 
@@ -95,11 +99,18 @@ impl Model for RuleModel {
         &self.id
     }
 
-    fn next<'a>(&'a self, view: &'a View) -> BoxFuture<'a, Result<Step, ModelError>> {
-        let step = self.step(view).map_err(|why| ModelError {
-            model: self.id.clone(),
-            why,
-        });
+    fn next<'a>(
+        &'a self,
+        view: &'a View,
+        _: &'a Desk<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Step>, ModelError>> {
+        let step = self
+            .step(view)
+            .map(|step| vec![step])
+            .map_err(|why| ModelError::Cannot {
+                model: self.id.clone(),
+                why,
+            });
         Box::pin(std::future::ready(step))
     }
 }

@@ -11,8 +11,9 @@ use duty::{
     name::{CaseId, Environment, ItemId, PrincipalId},
     principal::Duty,
     record::{ExceptionSort, Record},
+    refusal::{Code, Refusal},
     release::{ClauseRef, Rules},
-    request::{OpenCase, Recommend, Request},
+    request::{AnswerModel, ModelResult, OpenCase, Recommend, Request, Stance},
     shared::Shared,
     state::{CallAnswer, Case},
 };
@@ -21,12 +22,18 @@ use policy::Release;
 use serde_json::Value;
 
 use crate::{
-    model::{Answered, Model, ModelError, Step, View},
+    desk::Desk,
+    endpoint::Endpoints,
+    language::LanguageModel,
+    model::{Answered, Model, ModelError, Said, Step, Unusable, View},
     rules::RuleModel,
 };
 
 /// The most steps that one agent takes in one case: a model that never recommends is stopped.
 const MOST_STEPS: usize = 64;
+
+/// What stands in a recommendation's `row` where the runner refers the case, since the agent's model said nothing usable.
+pub const ESCALATED: &str = "escalated";
 
 /// Where the runner leaves a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +89,7 @@ pub struct Runner {
     engine: Arc<Engine>,
     seats: HashMap<PrincipalId, Seat>,
     models: Mutex<HashMap<(duty::canonical::Digest, PrincipalId), Arc<dyn Model>>>,
+    endpoints: Arc<Endpoints>,
     in_hand: Mutex<HashSet<CaseId>>,
 }
 
@@ -120,8 +128,16 @@ impl Runner {
                 .map(|s| (s.principal.clone(), s))
                 .collect(),
             models: Mutex::new(HashMap::new()),
+            endpoints: Arc::default(),
             in_hand: Mutex::default(),
         }
+    }
+
+    /// The same, with endpoints where language models are asked.
+    #[must_use]
+    pub fn with_endpoints(mut self, endpoints: Arc<Endpoints>) -> Self {
+        self.endpoints = endpoints;
+        self
     }
 
     /// Opens a case over the bytes of its source.
@@ -303,52 +319,126 @@ impl Runner {
         let seat = self.seat(&release, duty)?;
         let model = self.model(&release, &seat.principal)?;
         self.close_calls(id, opened, &seat.principal).await?;
-        // What was refused is in the log as a refusal and not as a call, so the model is told of it here.
-        let mut refused = Vec::new();
+        let desk = Desk {
+            engine: &self.engine,
+            seat,
+            case: id,
+            subject: &opened.subject,
+        };
+        let speaks = release
+            .agent(&seat.principal)
+            .is_some_and(|plan| plan.language.is_some());
+        let mut refused = Refused::default();
         for _ in 0..MOST_STEPS {
             let Some(case) = self.case(id) else {
                 return Ok(Vec::new());
             };
             let view = self.view(id, &case, &release, seat, duty, &refused)?;
-            match model.next(&view).await? {
-                Step::Call(action) => match self.engine.call(seat, id, action.clone()).await {
-                    Ok(_) => {}
-                    Err(EngineError::Refused(refusal)) => refused.push(Answered {
-                        action,
-                        answer: Err(refusal.to_string()),
-                    }),
-                    Err(e) => return Err(e.into()),
-                },
-                Step::Retrieve(query) => {
-                    self.engine.retrieve(seat, id, &query).await?;
-                }
-                Step::Recommend {
-                    stance,
-                    action,
-                    confidence,
-                    rationale,
-                    clauses,
-                    row,
-                } => {
-                    let request = Request::Recommend(Recommend {
-                        case: id.clone(),
-                        duty,
-                        stance,
-                        action,
-                        confidence,
-                        rationale,
-                        clauses,
-                        quotes: Vec::new(),
-                        model: model.id().to_owned(),
-                        prompt: release.team().agent(&seat.principal).map(|a| a.prompt),
-                        row,
-                        inputs: inputs(&case, &seat.principal),
-                    });
-                    return Ok(self.engine.submit(seat, request).await?);
+            for step in model.next(&view, &desk).await? {
+                match step {
+                    Step::Call(action) => match self.engine.call(seat, id, action.clone()).await {
+                        Ok(_) => {}
+                        Err(EngineError::Refused(refusal)) => refused.calls.push(Answered {
+                            action,
+                            answer: Err(refusal.to_string()),
+                        }),
+                        Err(e) => return Err(e.into()),
+                    },
+                    Step::Retrieve(query) => {
+                        self.engine.retrieve(seat, id, &query).await?;
+                    }
+                    Step::Recommend(said) => {
+                        match self.say(id, &release, seat, duty, &model, *said).await {
+                            Err(EngineError::Refused(refusal))
+                                if speaks && may_say_again(&refusal) =>
+                            {
+                                refused.said.push(refusal.to_string());
+                            }
+                            said => return Ok(said?),
+                        }
+                    }
+                    Step::Escalate(why) => {
+                        let said = self.escalation(id, &release, seat, &why).await?;
+                        return Ok(self.say(id, &release, seat, duty, &model, said).await?);
+                    }
                 }
             }
         }
-        Err(RunError::Endless(seat.principal.clone(), id.clone()))
+        let endless = RunError::Endless(seat.principal.clone(), id.clone());
+        if !speaks {
+            return Err(endless);
+        }
+        let said = self
+            .escalation(id, &release, seat, &endless.to_string())
+            .await?;
+        Ok(self.say(id, &release, seat, duty, &model, said).await?)
+    }
+
+    /// Recommends, as the agent.
+    async fn say(
+        &self,
+        id: &CaseId,
+        release: &Release,
+        seat: &Seat,
+        duty: Duty,
+        model: &Arc<dyn Model>,
+        said: Said,
+    ) -> Result<Vec<Record>, EngineError> {
+        let inputs = self
+            .case(id)
+            .map(|case| inputs(&case, &seat.principal))
+            .unwrap_or_default();
+        let request = Request::Recommend(Recommend {
+            case: id.clone(),
+            duty,
+            stance: said.stance,
+            action: said.action,
+            confidence: said.confidence,
+            rationale: said.rationale,
+            clauses: said.clauses,
+            quotes: said.quotes,
+            model: model.id().to_owned(),
+            prompt: release.team().agent(&seat.principal).map(|a| a.prompt),
+            row: said.row,
+            inputs,
+        });
+        self.engine.submit(seat, request).await
+    }
+
+    /// What is recommended where a model says nothing that can be used: that a human decides. It rests on the clause that
+    /// sends doubtful cases to a human, which is looked for like any other.
+    async fn escalation(
+        &self,
+        id: &CaseId,
+        release: &Release,
+        seat: &Seat,
+        why: &str,
+    ) -> Result<Said, RunError> {
+        let wanted = &release.team().confidence_clause;
+        let at = self.engine.now();
+        let query = release
+            .clause_at(wanted, at)
+            .map(|clause| format!("{} {}", clause.title, clause.text));
+        let query: String = query
+            .unwrap_or_else(|| wanted.clone())
+            .chars()
+            .take(400)
+            .collect();
+        let found = self.engine.retrieve(seat, id, &query).await?;
+        let best = found
+            .iter()
+            .find(|f| f.clause.id == *wanted)
+            .or(found.first());
+        let why = format!("A human decides: {why}");
+        Ok(Said {
+            stance: Stance::Refer,
+            action: None,
+            confidence: 0,
+            rationale: why.chars().take(600).collect(),
+            clauses: best.map(|f| f.clause.clone()).into_iter().collect(),
+            quotes: Vec::new(),
+            row: Some(ESCALATED.to_owned()),
+        })
     }
 
     /// Calls of this agent that an earlier run left without an answer are answered now.
@@ -366,6 +456,24 @@ impl Runner {
                 }
             }
         }
+        for (i, call) in case.models.iter().enumerate() {
+            if call.agent != *agent || call.answer.is_some() {
+                continue;
+            }
+            if let Ok(call) = format!("{id}.m{}", i + 1).parse() {
+                let request = Request::AnswerModel(AnswerModel {
+                    call,
+                    result: ModelResult::Lost,
+                    snapshot: None,
+                    model: None,
+                    tokens: None,
+                    status: None,
+                    latency_ms: 0,
+                    problem: Some("the process ended before the answer".to_owned()),
+                });
+                self.engine.submit(&Seat::engine(), request).await?;
+            }
+        }
         Ok(())
     }
 
@@ -376,7 +484,7 @@ impl Runner {
         release: &Release,
         seat: &Seat,
         duty: Duty,
-        refused: &[Answered],
+        refused: &Refused,
     ) -> Result<View, RunError> {
         let mut answers = Vec::new();
         for call in case.calls.iter().filter(|c| c.agent == seat.principal) {
@@ -393,7 +501,12 @@ impl Runner {
                 answer,
             });
         }
-        answers.extend_from_slice(refused);
+        answers.extend_from_slice(&refused.calls);
+        let mut unusable = self.unusable(case, &seat.principal)?;
+        unusable.extend(refused.said.iter().map(|why| Unusable {
+            said: Vec::new(),
+            why: why.clone(),
+        }));
         let plan = release.agent(&seat.principal);
         Ok(View {
             case: id.clone(),
@@ -403,8 +516,30 @@ impl Runner {
             subject: case.subject.clone(),
             source: self.snapshot(&case.snapshot)?,
             answers,
-            found: last_found(case, release, &seat.principal),
+            found: found(case, release, &seat.principal),
+            proposal: match duty {
+                Duty::Review => case.prepared.as_ref().map(|(_, said)| said.clone()),
+                Duty::Prepare | Duty::Approve | Duty::Execute => None,
+            },
+            unusable,
+            attempt: next_attempt(case, &seat.principal),
         })
+    }
+
+    /// What the agent's model said in the case that could not be used.
+    fn unusable(&self, case: &Case, agent: &PrincipalId) -> Result<Vec<Unusable>, RunError> {
+        let own = case.models.iter().filter(|m| m.agent == *agent);
+        let heard = own.filter_map(|m| m.answer.as_ref());
+        let unusable = heard.filter(|a| a.result == ModelResult::Malformed);
+        unusable
+            .map(|a| {
+                let said = a.snapshot.as_ref().map(|s| self.snapshot(s)).transpose()?;
+                Ok(Unusable {
+                    said: said.unwrap_or_default(),
+                    why: a.problem.clone().unwrap_or_default(),
+                })
+            })
+            .collect()
     }
 
     fn snapshot(&self, digest: &duty::canonical::Digest) -> Result<Vec<u8>, RunError> {
@@ -441,35 +576,68 @@ impl Runner {
         if let Some(model) = models.get(&key) {
             return Ok(Arc::clone(model));
         }
-        let model = RuleModel::new(Arc::clone(release), agent).ok_or_else(|| ModelError {
-            model: format!("of {agent}"),
-            why: "the release gives this agent no model".to_owned(),
-        })?;
-        let model: Arc<dyn Model> = Arc::new(model);
+        let language = LanguageModel::new(Arc::clone(release), agent, Arc::clone(&self.endpoints));
+        let model: Arc<dyn Model> = match language {
+            Some(model) => Arc::new(model),
+            None => {
+                let model = RuleModel::new(Arc::clone(release), agent);
+                Arc::new(model.ok_or_else(|| ModelError::Cannot {
+                    model: format!("of {agent}"),
+                    why: "the release gives this agent no model".to_owned(),
+                })?)
+            }
+        };
         models.insert(key, Arc::clone(&model));
         Ok(model)
     }
 }
 
-/// Commitments to everything that the agent was shown.
+/// What the core refused in one part. It is in the log as refusals and not as calls, so the model is told of it here.
+#[derive(Default)]
+struct Refused {
+    calls: Vec<Answered>,
+    said: Vec<String>,
+}
+
+/// Whether a language model may say otherwise what was refused: what it cites is its own to mend, and it is told what was
+/// wrong.
+fn may_say_again(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.code,
+        Code::BadCitation | Code::NotPermitted | Code::Malformed
+    )
+}
+
+/// The how manieth time an agent's model is asked the same, when it is asked next.
+fn next_attempt(case: &Case, agent: &PrincipalId) -> u32 {
+    let last = case.models.iter().rfind(|m| m.agent == *agent);
+    let failed = last.filter(|m| m.answer.as_ref().is_some_and(|a| a.result.failed()));
+    failed.map_or(1, |m| m.attempt.saturating_add(1))
+}
+
+/// Commitments to everything that the agent was shown, and to what its language model said last.
 fn inputs(case: &Case, agent: &PrincipalId) -> Vec<duty::canonical::Digest> {
     let own = case.calls.iter().filter(|c| c.agent == *agent);
     let answers = own.filter_map(|c| match c.answer {
         Some(CallAnswer::Snapshot(digest)) => Some(digest),
         _ => None,
     });
-    std::iter::once(case.snapshot).chain(answers).collect()
+    let last = case.models.iter().rfind(|m| m.agent == *agent);
+    let heard = last.and_then(|m| m.answer.as_ref()?.snapshot);
+    std::iter::once(case.snapshot)
+        .chain(answers)
+        .chain(heard)
+        .collect()
 }
 
-fn last_found(
-    case: &Case,
-    release: &Release,
-    agent: &PrincipalId,
-) -> Option<(String, Vec<ClauseRef>)> {
-    let last = case.retrieved.get(agent)?.last()?;
-    let clauses = last
-        .clauses
-        .iter()
-        .filter_map(|id| release.clause(id, last.at).cloned());
-    Some((last.query.clone(), clauses.collect()))
+fn found(case: &Case, release: &Release, agent: &PrincipalId) -> Vec<(String, Vec<ClauseRef>)> {
+    let own = case.retrieved.get(agent).into_iter().flatten();
+    own.map(|retrieval| {
+        let clauses = retrieval
+            .clauses
+            .iter()
+            .filter_map(|id| release.clause(id, retrieval.at).cloned());
+        (retrieval.query.clone(), clauses.collect())
+    })
+    .collect()
 }

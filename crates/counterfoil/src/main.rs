@@ -7,6 +7,7 @@ mod door;
 mod embedder;
 mod fail;
 mod keys;
+mod models;
 mod passphrase;
 mod serve;
 mod show;

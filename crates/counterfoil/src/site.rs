@@ -106,8 +106,7 @@ impl Site {
             // The work of others does not wait for it; `serve` tries again.
             Err(why) => eprintln!("ALARM: {why}"),
         }
-        let seats = seats(dir, &engine)?;
-        let runner = Arc::new(Runner::new(Arc::clone(&engine), seats));
+        let runner = runner(dir, &engine)?;
         Ok(Self {
             engine,
             runner,
@@ -117,8 +116,7 @@ impl Site {
 
     /// Looks again whose tokens are here.
     pub(crate) fn reseat(&mut self, dir: &Path) -> Result<(), Failure> {
-        let seats = seats(dir, &self.engine)?;
-        self.runner = Arc::new(Runner::new(Arc::clone(&self.engine), seats));
+        self.runner = runner(dir, &self.engine)?;
         Ok(())
     }
 
@@ -364,6 +362,12 @@ fn launch(dir: &Path, config: TargetConfig) -> Result<Launch, Failure> {
         env,
         timeout: Duration::from_secs(config.timeout_seconds),
     })
+}
+
+/// The built-in team, with the tokens and endpoints that are here.
+fn runner(dir: &Path, engine: &Arc<Engine>) -> Result<Arc<Runner>, Failure> {
+    let runner = Runner::new(Arc::clone(engine), seats(dir, engine)?);
+    Ok(Arc::new(runner.with_endpoints(crate::models::of(dir)?)))
 }
 
 /// The seats of agents whose tokens are here.

@@ -19,6 +19,7 @@ mod glass;
 mod group;
 mod headroom;
 mod keep;
+mod language;
 mod near;
 mod pace;
 mod permit;
@@ -179,6 +180,8 @@ impl<'a> Desk<'a> {
             Request::Call(r) => self.call(r),
             Request::Answer(r) => self.answer(r),
             Request::Retrieve(r) => self.retrieve(r),
+            Request::CallModel(r) => self.call_model(r),
+            Request::AnswerModel(r) => self.answer_model(r),
             Request::Recommend(r) => self.recommend(r),
             Request::Approve(r) => self.approve(r),
             Request::UseGrant(r) => self.use_grant(r),

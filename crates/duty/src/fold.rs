@@ -2,6 +2,7 @@
 
 mod course;
 mod group;
+mod language;
 mod threshold;
 
 use crate::{
@@ -296,6 +297,7 @@ impl State {
                 delegation.ok_or("there is no such delegation")?.ended = true;
                 Ok(())
             }
+            Body::ModelCalled(_) | Body::ModelAnswered(_) => self.take_of_model(record),
             Body::HoldPlaced(_)
             | Body::HoldLifted(_)
             | Body::ErasureRequested(_)
@@ -688,6 +690,7 @@ fn new_case(record: &Record, subject: &str, snapshot: Digest) -> Result<Case, St
         parts: Default::default(),
         facts: Default::default(),
         calls: Vec::new(),
+        models: Vec::new(),
         retrieved: Default::default(),
         prepared: None,
         reviewed: None,
@@ -702,8 +705,17 @@ fn new_case(record: &Record, subject: &str, snapshot: Digest) -> Result<Case, St
 
 /// The place of a call in its case, from its id `<case>.c<n+1>`.
 pub(crate) fn call_index(id: &ItemId) -> Option<usize> {
+    index(id, 'c')
+}
+
+/// The place of a call of a model in its case.
+pub(crate) fn model_index(id: &ItemId) -> Option<usize> {
+    index(id, 'm')
+}
+
+fn index(id: &ItemId, letter: char) -> Option<usize> {
     let (_, item) = id.as_str().rsplit_once('.')?;
-    item.strip_prefix('c')?
+    item.strip_prefix(letter)?
         .parse::<usize>()
         .ok()?
         .checked_sub(1)

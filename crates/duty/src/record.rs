@@ -377,6 +377,23 @@ bodies! {
         /// The request.
         request: Request,
     }
+    /// The language model of an agent is asked; the question goes out now.
+    ModelCalled "model.called" {
+        /// The request.
+        request: Request,
+        /// The call.
+        call: ItemId,
+        /// The most tokens that the answer may have.
+        max_tokens: u32,
+    }
+    /// It answered, or did not.
+    ModelAnswered "model.answered" {
+        /// The request.
+        request: Request,
+        /// What is wrong with the name under which it answered; such an answer does not count.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drift: Option<String>,
+    }
     /// An agent recommended.
     RecommendationMade "recommendation.made" {
         /// The request.
@@ -725,6 +742,8 @@ impl Body {
             Self::CallPermitted(b) => Some(&b.request),
             Self::CallAnswered(b) => Some(&b.request),
             Self::ClausesRetrieved(b) => Some(&b.request),
+            Self::ModelCalled(b) => Some(&b.request),
+            Self::ModelAnswered(b) => Some(&b.request),
             Self::RecommendationMade(b) => Some(&b.request),
             Self::ApprovalGiven(b) => Some(&b.request),
             Self::GrantUsed(b) => Some(&b.request),
@@ -904,6 +923,8 @@ pub enum ExceptionSort {
     HastyApproval,
     /// As many requests of an agent wait for approval as the release lets wait.
     ApprovalFlood,
+    /// Another language model answered than the one that the release pins.
+    ModelDrifted,
 }
 
 impl ExceptionSort {
@@ -928,6 +949,7 @@ impl ExceptionSort {
             Self::Escalated => "escalated",
             Self::HastyApproval => "hasty-approval",
             Self::ApprovalFlood => "approval-flood",
+            Self::ModelDrifted => "model-drifted",
         }
     }
 }

@@ -133,6 +133,10 @@ codes! {
     SourcesMissing "sources-missing" None;
     /// The model or the prompt is not the one that the release pins.
     ModelDrifted "model-drifted" None;
+    /// A recommendation that does not rest on what the agent's language model said.
+    ModelUnheard "model-unheard" None;
+    /// The agent's language model has used what the release lets it use.
+    OverBudget "over-budget" None;
     /// Its server does not describe the tool as the release pins it.
     ToolChanged "tool-changed" None;
     /// The clock stands before the last record.

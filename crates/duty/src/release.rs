@@ -14,6 +14,7 @@ use crate::{
     course::CourseRule,
     edition::Edition,
     facts::Facts,
+    language::Language,
     name::{Course, Environment, PrincipalId, ThresholdId},
     principal::{Duty, Role},
     time::Time,
@@ -97,6 +98,8 @@ pub struct Agent {
     pub model: Option<String>,
     /// The family of that model.
     pub model_family: Option<String>,
+    /// Where that is a language model: how it is asked, and what its calls may come to.
+    pub language: Option<Language>,
     /// Digest of its prompt.
     pub prompt: Digest,
     /// What its prompt is derived from: its own digest, where the release names nothing.

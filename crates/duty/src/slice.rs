@@ -156,6 +156,14 @@ impl State {
                     &mut slice.exceptions,
                 );
             }
+            Request::CallModel(r) => {
+                let env = self.cases.get(&r.case).map(|case| &case.env);
+                let spent = env.and_then(|env| Some((env, self.spent.get(env)?)));
+                if let Some((env, by_agent)) = spent {
+                    let own = slice.spent.entry(env.clone()).or_default();
+                    pick(by_agent, &submission.principal, own);
+                }
+            }
             Request::Recommend(_) => {
                 // A verdict may draw on any threshold of the release.
                 slice.thresholds.clone_from(&self.thresholds);
@@ -163,6 +171,7 @@ impl State {
             Request::OpenLog(_)
             | Request::Call(_)
             | Request::Answer(_)
+            | Request::AnswerModel(_)
             | Request::Retrieve(_)
             | Request::Withdraw(_)
             | Request::UseGrant(_)

@@ -10,6 +10,7 @@ use crate::{
     course::Passed,
     facts::Facts,
     freeze::Scope,
+    language::{ModelCall, Spent},
     name::{
         CaseId, Course, CredentialId, Environment, GroupId, ItemId, PrincipalId, StageName,
         ThresholdId,
@@ -64,6 +65,9 @@ pub struct State {
     /// How many requests for approval wait, by the environment and by the agent that prepared them, or whom it acts for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub waiting: BTreeMap<Environment, BTreeMap<PrincipalId, u32>>,
+    /// What agents' calls to language models came to on the last day that each made one, by environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spent: BTreeMap<Environment, BTreeMap<PrincipalId, Spent>>,
     /// Cases that ended.
     pub closed: BTreeMap<CaseId, CaseOutcome>,
     /// Exceptions that nobody has triaged.
@@ -400,6 +404,9 @@ pub struct Case {
     pub facts: Facts,
     /// Calls in order; call `n` has the id `<case>.c<n+1>`.
     pub calls: Vec<CallState>,
+    /// Calls of language models in order; call `n` has the id `<case>.m<n+1>`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelCall>,
     /// Clauses found by retrieval, by agent.
     pub retrieved: BTreeMap<PrincipalId, Vec<Retrieval>>,
     /// The analyst's recommendation.

@@ -261,7 +261,10 @@ impl Engine {
             }
         }
         // What has happened is taken down whatever orders lie there: it would be lost.
-        let happened = matches!(request, Request::Answer(_) | Request::RecordOutcome(_));
+        let happened = matches!(
+            request,
+            Request::Answer(_) | Request::AnswerModel(_) | Request::RecordOutcome(_)
+        );
         self.take_orders()
             .await
             .map(|_| ())

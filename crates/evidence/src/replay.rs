@@ -4,6 +4,7 @@ use std::fmt;
 
 use duty::{
     canonical::Digest,
+    language::ModelCall,
     name::{CaseId, PrincipalId},
     record::{Body, Record},
     request::Request,
@@ -228,6 +229,12 @@ fn inputs(
                 add(format!("the answer to {}", r.call), snapshot)?;
             }
         }
+        Request::CallModel(r) => add("the question to the model".to_owned(), r.snapshot)?,
+        Request::AnswerModel(r) => {
+            if let Some(snapshot) = r.snapshot {
+                add("the model's answer".to_owned(), snapshot)?;
+            }
+        }
         Request::RecordOutcome(r) => {
             if let Some(snapshot) = r.snapshot {
                 add("the target's answer".to_owned(), snapshot)?;
@@ -250,6 +257,10 @@ fn what(case: Option<&Case>, agent: &PrincipalId, commitment: &Digest) -> String
     };
     if case.snapshot == *commitment {
         return "the source".to_owned();
+    }
+    let heard = |m: &ModelCall| m.answer.as_ref().and_then(|a| a.snapshot) == Some(*commitment);
+    if case.models.iter().any(heard) {
+        return "what its model said".to_owned();
     }
     let call = case.calls.iter().find(|call| {
         call.agent == *agent && call.answer == Some(CallAnswer::Snapshot(*commitment))

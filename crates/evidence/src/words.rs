@@ -7,7 +7,7 @@ use duty::{
     quorum,
     record::{Basis, Body, Record},
     release::Unit,
-    request::{FoundBy, Request},
+    request::{AnswerModel, FoundBy, Request},
     statement::Choice,
 };
 
@@ -179,6 +179,30 @@ pub fn describe(record: &Record) -> String {
     }
 }
 
+fn answer_of_model(record: &Record, r: &AnswerModel) -> String {
+    let name = r.model.as_deref().unwrap_or("no name");
+    let tokens = match &r.tokens {
+        Some(t) => format!("{} tokens in, {} out, ", t.input, t.output),
+        None => String::new(),
+    };
+    let drift = match &record.body {
+        Body::ModelAnswered(b) => b.drift.as_deref(),
+        _ => None,
+    };
+    let said = match (&r.problem, drift) {
+        (_, Some(drift)) => format!(", does not count: {drift}"),
+        (Some(problem), None) => format!(": {problem}"),
+        (None, None) => String::new(),
+    };
+    format!(
+        "{} {}: {} ({tokens}{} ms){said}",
+        r.call,
+        r.result.word(),
+        name,
+        r.latency_ms
+    )
+}
+
 fn asked(record: &Record, request: &Request) -> String {
     let who = &record.actor.id;
     match request {
@@ -224,6 +248,22 @@ fn asked(record: &Record, request: &Request) -> String {
             "`{}` certified in `{}` until {}",
             r.principal, r.course, r.expires
         ),
+        Request::CallModel(r) => {
+            let again = match r.attempt {
+                1 => String::new(),
+                n => format!(", attempt {n}"),
+            };
+            let put_out: u32 = r.redacted.values().sum();
+            let put_out = match put_out {
+                0 => String::new(),
+                n => format!(", {n} values put out"),
+            };
+            format!(
+                "`{who}` asks its model `{}` ({} bytes{again}{put_out})",
+                r.model, r.bytes
+            )
+        }
+        Request::AnswerModel(r) => answer_of_model(record, r),
         Request::RecordFile(r) => format!("a file of {} bytes recorded", r.content.len()),
         Request::BuildRelease(r) => format!("a release of {} files built", r.files.len()),
         Request::Promote(r) => format!(

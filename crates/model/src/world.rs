@@ -184,6 +184,7 @@ impl World {
             owner: name(owner(id).unwrap_or("nobody")),
             model: model.map(str::to_owned),
             model_family: None,
+            language: None,
             prompt: Digest::of_bytes(id.as_bytes()),
             lineage: id.to_owned(),
         };

@@ -5,6 +5,7 @@
 
 mod approval;
 mod course;
+mod language;
 mod split;
 
 use std::{
@@ -19,6 +20,7 @@ use duty::{
     principal::Duty,
     release::{Agent, Attention, Rules, Threshold, Tier, Tool, WARN_DAYS},
 };
+use language::plan;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use similar::TextDiff;
@@ -65,6 +67,7 @@ pub fn diff(from: &Release, to: &Release) -> Vec<Change> {
     diff.team(from, to);
     diff.agents(from, to);
     diff.tools(from, to);
+    diff.redaction(from, to);
     diff.pins(from, to);
     diff.rules(from, to);
     diff.approval(from, to);
@@ -320,6 +323,7 @@ impl Diff {
                 ),
                 (None, None) => {}
             }
+            self.asking(&about, plan(from, &id), plan(to, &id));
             let prompt = |r: &Release| r.agent(&id).map(|p| p.prompt.clone()).unwrap_or_default();
             self.text(
                 &format!("prompt of {id}"),
@@ -336,6 +340,7 @@ impl Diff {
         self.word(about, "model", model(old), model(new));
         let family = |a: &Agent| a.model_family.clone().unwrap_or_else(|| "none".to_owned());
         self.word(about, "model family", family(old), family(new));
+        self.language(about, old.language.as_ref(), new.language.as_ref());
         if old.prompt == new.prompt {
             self.word(about, "lineage of its prompt", &old.lineage, &new.lineage);
         }

@@ -20,6 +20,7 @@ mod offer;
 mod pin;
 mod plain;
 mod problem;
+mod redact;
 mod release;
 mod retrieval;
 mod schema;
@@ -37,11 +38,12 @@ pub use index::{Answer, Indexed};
 pub use lint::{Finding, lint};
 pub use pin::Pin;
 pub use problem::{Problem, ReleaseErrors};
+pub use redact::{Redacted, Redaction};
 pub use release::{Release, ToEmbed};
 pub use retrieval::{
     Counts, Embedder, Found, Place, Query, TermMatch, Vector, embedded_text, vector_files,
 };
 pub use table::TableVerdict;
-pub use team::AgentPlan;
+pub use team::{AgentPlan, Form, LanguagePlan};
 pub use template::Template;
 pub use touches::{Touch, touches};

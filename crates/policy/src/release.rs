@@ -6,6 +6,7 @@ use std::{
 };
 
 use duty::{
+    action::Action,
     canonical::Digest,
     edition::Edition,
     facts::Facts,
@@ -28,12 +29,13 @@ use crate::{
     index::{Answer, Indexed, Posed},
     pin::{self, Pin},
     problem::{Problems, ReleaseErrors},
+    redact::Redaction,
     retrieval::{Book, FOLDER, Found, Index, Matrix, Query, TermMatch, Vector, embedded_text},
     schema::{self, ToolTypes},
     table::{self, Table, TableVerdict},
     team::{self, AgentPlan, TeamFile},
     threshold::threshold,
-    types::Fields,
+    types::{self, Fields},
 };
 
 const RISK: &str = "risk.cedar";
@@ -62,6 +64,7 @@ pub struct Release {
     /// Conditions of the team's human steps, in their order; none means always.
     steps: Vec<Option<Indexed>>,
     types: BTreeMap<String, ToolTypes>,
+    redaction: Redaction,
     /// Declared types of facts by namespace.
     fact_types: BTreeMap<String, Fields>,
     pins: BTreeMap<String, Pin>,
@@ -159,6 +162,7 @@ impl Release {
             steps: parts.steps,
             fact_types: schema::fact_types(&team.types),
             types: team.types,
+            redaction: team.redaction,
             pins,
         })
     }
@@ -330,6 +334,25 @@ impl Release {
     #[must_use]
     pub fn agent(&self, id: &PrincipalId) -> Option<&AgentPlan> {
         self.plans.get(id)
+    }
+
+    /// What language models are not to see.
+    #[must_use]
+    pub fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
+    /// Whether arguments are as the tool declares them.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words.
+    pub fn takes(&self, action: &Action) -> Result<(), String> {
+        let types = self.types.get(&action.tool);
+        match types.and_then(|t| t.args.as_ref()) {
+            Some(declared) => types::arguments(&action.tool, declared, &action.arguments),
+            None => types::undeclared_record(&action.arguments),
+        }
+        .map(|_| ())
     }
 
     /// What the agent's decision table says of a case; none where it has no table.

@@ -1,6 +1,7 @@
 //! `team.toml`: agents bound to duties, tools, who approves what, limits.
 
 mod approval;
+mod language;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +15,16 @@ use duty::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use language::{Form, LanguagePlan};
+
 use approval::{WrittenOverrides, WrittenQuorum, WrittenStep};
+use language::WrittenLanguage;
 
 use crate::{
     bind::WrittenBind,
     course::{WrittenCourse, courses},
     problem::{Problems, read_toml},
+    redact::{Redaction, WrittenRedact},
     retrieval::Settings,
     schema::ToolTypes,
     template::Template,
@@ -37,6 +42,8 @@ pub struct AgentPlan {
     pub action: Option<Template>,
     /// Whether it runs outside: it comes through a door by itself, and the built-in runner leaves its part alone.
     pub external: bool,
+    /// How its language model is asked, where it runs on one.
+    pub language: Option<LanguagePlan>,
 }
 
 /// What `team.toml` says.
@@ -55,6 +62,8 @@ pub(crate) struct TeamFile {
     pub(crate) binds: Vec<WrittenBind>,
     /// How clauses are looked for.
     pub(crate) retrieval: Settings,
+    /// What language models are not to see.
+    pub(crate) redaction: Redaction,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +89,8 @@ struct Written {
     retrieval: Settings,
     #[serde(default)]
     course: Vec<WrittenCourse>,
+    #[serde(default)]
+    redact: Vec<WrittenRedact>,
     #[serde(default)]
     human_step: Vec<WrittenStep>,
     #[serde(rename = "override")]
@@ -157,6 +168,8 @@ enum OneOrMore {
 enum WrittenModel {
     Rules { table: String },
     External { id: String },
+    Openai(WrittenLanguage),
+    Anthropic(WrittenLanguage),
 }
 
 #[derive(Deserialize)]
@@ -288,6 +301,9 @@ impl Check<'_> {
             tables: BTreeMap::new(),
             binds: written.bind,
             retrieval: written.retrieval,
+            redaction: Redaction::parse(written.redact, &mut |what| {
+                self.wrong("[[redact]]", what);
+            }),
         };
         file.retrieval
             .check(&format!("{TEAM} [retrieval]"), self.problems);
@@ -403,7 +419,18 @@ impl Check<'_> {
         let prompt = prompt.unwrap_or_default();
         file.prompts.insert(agent.prompt);
         let external = matches!(agent.model, Some(WrittenModel::External { .. }));
+        let mut language = None;
+        let mut made_by = None;
+        let mut lingual = |written: WrittenLanguage, form: Form| {
+            let (model, family, pinned, plan) =
+                written.read(form, &mut |what| self.wrong(&place, what));
+            made_by = Some(family);
+            language = Some((pinned, plan));
+            Some(model)
+        };
         let model = match agent.model {
+            Some(WrittenModel::Openai(written)) => lingual(written, Form::OpenAi),
+            Some(WrittenModel::Anthropic(written)) => lingual(written, Form::Anthropic),
             Some(WrittenModel::External { id }) => {
                 if family(&id).is_none_or(|f| f.is_empty() || f == "rules") {
                     self.wrong(
@@ -477,12 +504,17 @@ impl Check<'_> {
             .filter_map(|r| call(r, false))
             .collect();
         file.permission_sets.insert(agent.id.clone(), set);
+        let (pinned, language) = language.unzip();
         file.team.agents.push(Agent {
             id: agent.id.clone(),
             duty: agent.duty,
             owner: agent.owner,
-            model_family: agent.model_family.or_else(|| family(model.as_deref()?)),
+            model_family: agent
+                .model_family
+                .or(made_by)
+                .or_else(|| family(model.as_deref()?)),
             model,
+            language: pinned,
             lineage: agent
                 .lineage
                 .unwrap_or_else(|| Digest::of_bytes(prompt.as_bytes()).to_string()),
@@ -495,6 +527,7 @@ impl Check<'_> {
                 reads,
                 action,
                 external,
+                language,
             },
         );
     }

@@ -1,6 +1,8 @@
 //! The built-in team on the real engine, store and release, with a clock and a bank that do as the test says.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod endpoint;
+mod language;
 mod rig;
 
 use std::sync::atomic::Ordering;

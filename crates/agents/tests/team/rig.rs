@@ -6,15 +6,16 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
-use agents::{RunError, Runner, Stop};
+use agents::{Endpoint, Endpoints, RunError, Runner, Stop};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use duty::{
     canonical::{Digest, to_vec},
     name::CaseId,
     principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
-    record::CaseOutcome,
+    record::{CaseOutcome, Record},
     release::Rules,
     request::{BuildRelease, ControlTestResult, RecordControlTests, RecordFile, Request},
     statement::{
@@ -120,14 +121,22 @@ pub(crate) struct Rig {
     pub(crate) runner: Arc<Runner>,
     pub(crate) bank: Arc<Bank>,
     pub(crate) clock: Arc<AtomicI64>,
+    /// Where language models are.
+    port: Option<u16>,
 }
 
 impl Rig {
     pub(crate) async fn new() -> Self {
+        Self::with(payables::release_files(), None).await
+    }
+
+    /// With another release, and an endpoint for language models.
+    pub(crate) async fn with(files: BTreeMap<String, String>, port: Option<u16>) -> Self {
         let home = TempDir::new().unwrap();
         DataDir::init(&home.path().join("data"), ORIGIN).unwrap();
-        let rig = Self::open_at(home, Arc::new(AtomicI64::new(1_790_000_000_000))).await;
-        rig.set_up().await;
+        let clock = Arc::new(AtomicI64::new(1_790_000_000_000));
+        let rig = Self::open_at(home, clock, port).await;
+        rig.set_up(files).await;
         rig
     }
 
@@ -138,14 +147,15 @@ impl Rig {
             engine,
             runner,
             clock,
+            port,
             ..
         } = self;
         drop(runner);
         drop(Arc::into_inner(engine).expect("nobody else holds the engine"));
-        Self::open_at(home, clock).await
+        Self::open_at(home, clock, port).await
     }
 
-    async fn open_at(home: TempDir, clock: Arc<AtomicI64>) -> Self {
+    async fn open_at(home: TempDir, clock: Arc<AtomicI64>, port: Option<u16>) -> Self {
         let bank = Arc::new(Bank::default());
         let books = Books::from_files(&payables::data_files()).unwrap();
         let targets: HashMap<String, Arc<dyn Target>> = HashMap::from([
@@ -166,17 +176,19 @@ impl Rig {
                 .unwrap(),
         );
         let seats = ["analyst", "reviewer", "executor"].map(seat);
-        let runner = Arc::new(Runner::new(Arc::clone(&engine), seats));
+        let runner = Runner::new(Arc::clone(&engine), seats);
+        let runner = Arc::new(runner.with_endpoints(endpoints(port)));
         Self {
             home,
             engine,
             runner,
             bank,
             clock,
+            port,
         }
     }
 
-    async fn set_up(&self) {
+    async fn set_up(&self, files: BTreeMap<String, String>) {
         for (id, role) in [
             ("olivia", Role::Owner),
             ("rashid", Role::Owner),
@@ -210,7 +222,6 @@ impl Rig {
             )))
             .await;
         }
-        let files: BTreeMap<String, String> = payables::release_files();
         let release = Release::from_files(files.clone()).unwrap();
         for content in files.into_values() {
             self.admin(Request::RecordFile(RecordFile { content }))
@@ -312,10 +323,49 @@ impl Rig {
     }
 
     pub(crate) async fn open(&self, case: &str, subject: &str) {
+        self.open_over(case, subject, b"source").await;
+    }
+
+    pub(crate) async fn open_over(&self, case: &str, subject: &str, source: &[u8]) {
         self.runner
-            .open(&name(case), &name(ENV), subject, b"source")
+            .open(&name(case), &name(ENV), subject, source)
             .await
             .unwrap();
+    }
+
+    /// All records of the log so far.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let opened = self.audited();
+        let mut records = Vec::new();
+        evidence::for_each_record(&*opened.source, 0, &mut |record| {
+            records.push(record.clone());
+            Ok(())
+        })
+        .unwrap();
+        records
+    }
+
+    /// The log as an auditor opens it, with all that is committed in it.
+    fn audited(&self) -> evidence::Opened {
+        let journal = self.engine.journal();
+        journal
+            .wait_published_blocking(self.engine.read(|s| s.size))
+            .unwrap();
+        evidence::open_at(&self.home.path().join("data").display().to_string()).unwrap()
+    }
+
+    /// The whole log verifies, and every decision comes out again as recorded; answers the warnings.
+    pub(crate) fn holds(&self) -> Vec<String> {
+        let opened = self.audited();
+        let snapshots = self.home.path().join("data/snapshots");
+        let vkey = opened.vkey().unwrap();
+        let verified = evidence::verify(&*opened.source, &vkey, None, Some(&snapshots)).unwrap();
+        let options = evidence::ReperformOptions {
+            snapshots: Some(snapshots),
+            ..Default::default()
+        };
+        evidence::reperform(&*opened.source, &options).unwrap();
+        verified.warnings
     }
 
     /// Opens a case and takes it as far as agents can.
@@ -342,6 +392,20 @@ impl Rig {
         let statement = waiting.statement(now, Choice::Approve, "", name(person), with);
         Request::Approve(sign(statement, person))
     }
+}
+
+/// Where the key goes.
+pub(crate) const KEY: &str = "sk-test-1234567890";
+
+fn endpoints(port: Option<u16>) -> Arc<Endpoints> {
+    let all = port.map(|port| {
+        let url = format!("http://127.0.0.1:{port}/v1");
+        let wait = Duration::from_millis(1);
+        let key = Some(KEY.to_owned());
+        Endpoint::new(&url, key, false, wait, Duration::from_secs(2)).unwrap()
+    });
+    let all = all.map(|e| ("here".to_owned(), e)).into_iter();
+    Arc::new(Endpoints::new(all.collect()))
 }
 
 fn seat(id: &str) -> Seat {

@@ -19,6 +19,7 @@ use crate::{
 pub(super) fn lets_something_happen(request: &Request) -> bool {
     match request {
         Request::Answer(_)
+        | Request::AnswerModel(_)
         | Request::Freeze(_)
         | Request::Withdraw(_)
         | Request::EndDelegation(_)
@@ -48,6 +49,7 @@ pub(super) fn lets_something_happen(request: &Request) -> bool {
         | Request::OpenCase(_)
         | Request::Call(_)
         | Request::Retrieve(_)
+        | Request::CallModel(_)
         | Request::Recommend(_)
         | Request::Approve(_)
         | Request::UseGrant(_)

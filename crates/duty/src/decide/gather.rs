@@ -253,7 +253,7 @@ pub(super) fn known_tool<'r>(rules: &'r dyn Rules, action: &Action) -> Result<&'
 }
 
 /// Whether an agent with this duty may look things up in the case as it stands.
-fn may_read(case: &Case, duty: Duty) -> bool {
+pub(super) fn may_read(case: &Case, duty: Duty) -> bool {
     match duty {
         Duty::Prepare => case.prepared.is_none(),
         Duty::Review => case.prepared.is_some() && case.reviewed.is_none(),

@@ -5,6 +5,7 @@ use super::{
     cite::{bound, well_cited},
     gather::{ask, known_tool},
     keep::malformed,
+    language::as_heard,
 };
 use crate::{
     canonical::Digest,
@@ -29,6 +30,7 @@ impl Desk<'_> {
         as_released(case, agent, request)?;
         well_cited(rules, case, agent, request, self.now)?;
         well_informed(case, agent, request)?;
+        as_heard(case, agent, request)?;
         if request.confidence > 100 {
             return Err(malformed("confidence is at most 100 percent"));
         }
@@ -117,6 +119,7 @@ fn well_informed(case: &Case, agent: &Agent, request: &Recommend) -> Ruled {
             Some(CallAnswer::Snapshot(digest)) => Some(digest),
             _ => None,
         })
+        .chain(said(case, agent))
         .collect();
     let unknown = request
         .inputs
@@ -137,4 +140,10 @@ fn well_informed(case: &Case, agent: &Agent, request: &Recommend) -> Ruled {
         ));
     }
     Ok(())
+}
+
+/// What the agent's language model said in the case.
+fn said(case: &Case, agent: &Agent) -> impl Iterator<Item = Digest> {
+    let own = case.models.iter().filter(|m| m.agent == agent.id);
+    own.filter_map(|m| m.answer.as_ref()?.snapshot)
 }

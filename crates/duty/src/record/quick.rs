@@ -67,6 +67,8 @@ fn request_of(kind: &str) -> Option<&'static str> {
         "call.permitted" => "call",
         "call.answered" => "answer",
         "clauses.retrieved" => "retrieve",
+        "model.called" => "call_model",
+        "model.answered" => "answer_model",
         "recommendation.made" => "recommend",
         "approval.given" => "approve",
         "grant.used" => "use_grant",

@@ -89,6 +89,7 @@ impl TestRules {
             duty,
             owner: name(owner),
             model: model.map(str::to_owned),
+            language: None,
             model_family: model.and_then(|m| m.split('/').next()).map(str::to_owned),
             prompt: Digest::of_bytes(id.as_bytes()),
             lineage: id.to_owned(),

@@ -83,6 +83,8 @@ impl Custody {
             Request::OpenCase(r) => made(&[r.snapshot], true),
             Request::Answer(r) => made(r.snapshot.as_slice(), true),
             Request::RecordOutcome(r) => made(r.snapshot.as_slice(), true),
+            Request::CallModel(r) => made(&[r.snapshot], true),
+            Request::AnswerModel(r) => made(r.snapshot.as_slice(), true),
             // What an agent says that it saw is its word: it makes a snapshot expected, never another's.
             Request::Recommend(r) => made(&r.inputs, false),
             _ => {}
