@@ -37,7 +37,7 @@ pub(super) async fn admit(gate: Arc<Gate>, request: Request, next: Next) -> Resp
     let (mut parts, body) = request.into_parts();
     let body = match read(&parts, body).await {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     if let Some(cancelled) = body.cancelled {
         gate.underway.cancel(&asker.seat.credential, &cancelled);
@@ -52,7 +52,7 @@ struct Message {
     cancelled: Option<RequestId>,
 }
 
-async fn read(parts: &Parts, body: Body) -> Result<Message, Response> {
+async fn read(parts: &Parts, body: Body) -> Result<Message, Box<Response>> {
     let Ok(read) = tokio::time::timeout(PATIENCE, to_bytes(body, LONGEST)).await else {
         return Err(plain(
             StatusCode::REQUEST_TIMEOUT,
@@ -73,7 +73,9 @@ async fn read(parts: &Parts, body: Body) -> Result<Message, Response> {
         .map_err(|e| wrong(ErrorCode::PARSE_ERROR, None, &e.to_string()))?;
     // What is read further on cannot tell any more whether a number was rounded.
     if let Err(e) = canonical::check_text(&bytes) {
-        return Err(Problem::malformed(format!("the message: {e}")).into_response());
+        return Err(Box::new(
+            Problem::malformed(format!("the message: {e}")).into_response(),
+        ));
     }
     let cancelled = check(&message)?;
     Ok(Message {
@@ -83,7 +85,7 @@ async fn read(parts: &Parts, body: Body) -> Result<Message, Response> {
 }
 
 /// Whether it is one message of JSON-RPC 2.0; whose request it takes back.
-fn check(message: &Value) -> Result<Option<RequestId>, Response> {
+fn check(message: &Value) -> Result<Option<RequestId>, Box<Response>> {
     let id = message.get("id").filter(|id| id.is_string() || id.is_i64());
     let invalid = |why: &str| Err(wrong(ErrorCode::INVALID_REQUEST, id, why));
     let Value::Object(fields) = message else {
@@ -112,25 +114,28 @@ fn check(message: &Value) -> Result<Option<RequestId>, Response> {
     }
 }
 
-fn wrong(code: ErrorCode, id: Option<&Value>, why: &str) -> Response {
+fn wrong(code: ErrorCode, id: Option<&Value>, why: &str) -> Box<Response> {
     let mut error = json!({"jsonrpc": "2.0", "error": {"code": code.0, "message": why}});
     error["id"] = id.cloned().unwrap_or(Value::Null);
     let json = [(header::CONTENT_TYPE, "application/json")];
-    (StatusCode::BAD_REQUEST, json, error.to_string()).into_response()
+    Box::new((StatusCode::BAD_REQUEST, json, error.to_string()).into_response())
 }
 
-fn plain(status: StatusCode, why: &str) -> Response {
-    Problem::new(status, "malformed", why).into_response()
+fn plain(status: StatusCode, why: &str) -> Box<Response> {
+    Box::new(Problem::new(status, "malformed", why).into_response())
 }
 
 /// Requests that wait for their answer.
 #[derive(Default)]
-pub(super) struct Underway(Mutex<HashMap<(CredentialId, RequestId), Vec<Arc<Notify>>>>);
+pub(super) struct Underway(Mutex<HashMap<Key, Vec<Arc<Notify>>>>);
+
+/// Whose request, by its own id.
+type Key = (CredentialId, RequestId);
 
 /// A request that waits, until this is dropped.
 pub(super) struct Waiting<'u> {
     underway: &'u Underway,
-    key: (CredentialId, RequestId),
+    key: Key,
     taken_back: Arc<Notify>,
 }
 
