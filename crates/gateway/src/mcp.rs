@@ -2,23 +2,29 @@
 //!
 //! The way of one call:
 //!
-//! 1. `caller` says who asks, by bearer token, and under which release (`/mcp`, or `/mcp/<environment>`).
+//! 1. `frame` takes the message in: from somebody who is known, bounded, JSON-RPC. `caller` says under which release it falls
+//!    (`/mcp`, or `/mcp/<environment>`).
 //! 2. `server` speaks the protocol, in both of its dates, and hands a `tools/call` to `call`.
 //! 3. `call` finds the tool among those that are shown to the agent (`tools`), and the case (`lane`).
 //! 4. A tool without effect is read in that case. One with an effect goes through the duties (`effect`): the agent's
 //!    recommendation with the clauses that the release binds to the tool, the team's review, the verdict, the execution.
 //! 5. What waits for people is told at once, and `held` knows it again when the same call comes back.
-//! 6. `reply` makes an MCP result of whatever came of it.
+//! 6. `reply` makes an MCP result of whatever came of it; `task` a task, for clients that know tasks.
+//!
+//! `own` has the door's own tools, for agents that open cases, recommend, review and execute by themselves.
 //!
 //! Nothing is decided here: every refusal is the core's, and stands in the log.
 
 mod call;
 mod caller;
 mod effect;
+mod frame;
 mod held;
 mod lane;
+mod own;
 mod reply;
 mod server;
+mod task;
 mod tools;
 
 use std::{
@@ -26,14 +32,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::{
-    Router,
-    http::StatusCode,
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-};
+use axum::{Router, middleware};
 use duty::{
-    canonical,
     name::{CaseId, CredentialId},
     record::Record,
 };
@@ -43,9 +43,9 @@ use rmcp::transport::streamable_http_server::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::http::{Meter, Payer, Problem};
-use caller::Asker;
+use crate::http::Meter;
 use effect::Flights;
+use frame::Underway;
 use held::Held;
 use lane::Lanes;
 use server::Server;
@@ -84,6 +84,7 @@ struct Gate {
     lanes: Lanes,
     held: Held,
     flights: Flights,
+    underway: Underway,
     room: Mutex<HashMap<CredentialId, Arc<Semaphore>>>,
 }
 
@@ -114,6 +115,7 @@ pub fn router(
         held: Held::open(dir)?,
         lanes: Lanes::of(&engine),
         flights: Flights::default(),
+        underway: Underway::default(),
         room: Mutex::default(),
         engine,
         team,
@@ -132,32 +134,10 @@ pub fn router(
         Arc::new(NeverSessionManager::default()),
         config,
     );
-    let known = middleware::from_fn(move |request, next| admit(Arc::clone(&gate), request, next));
+    let known =
+        middleware::from_fn(move |request, next| frame::admit(Arc::clone(&gate), request, next));
     Ok(Router::new()
         .route_service("/mcp", service.clone())
         .route_service("/mcp/{environment}", service)
         .layer(known))
-}
-
-/// Lets nobody through who is not known, or asks too much, or writes a number that would be rounded.
-async fn admit(gate: Arc<Gate>, mut request: axum::extract::Request, next: Next) -> Response {
-    let asker = match Asker::of(&gate.engine, &request) {
-        Ok(asker) => asker,
-        Err(problem) => return problem.into_response(),
-    };
-    if let Err(problem) = gate.meter.admit(&Payer::Proved(asker.seat.clone())) {
-        return Problem::into_response(problem);
-    }
-    request.extensions_mut().insert(asker);
-    let (parts, body) = request.into_parts();
-    let Ok(text) = axum::body::to_bytes(body, LONGEST).await else {
-        let why = format!("a message has at most {LONGEST} bytes");
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", why).into_response();
-    };
-    // What is read further on cannot tell any more whether a number was rounded.
-    if let Err(e) = canonical::check_text(&text) {
-        return Problem::malformed(format!("the message: {e}")).into_response();
-    }
-    next.run(axum::extract::Request::from_parts(parts, text.into()))
-        .await
 }

@@ -74,6 +74,8 @@ struct Client<'s> {
     url: String,
     token: &'s str,
     date: &'static str,
+    /// Whether it says that it knows tasks.
+    tasks: bool,
 }
 
 impl<'s> Client<'s> {
@@ -82,17 +84,28 @@ impl<'s> Client<'s> {
             url: format!("{}/mcp/staging", server.url),
             token,
             date: "2025-11-25",
+            tasks: false,
         }
     }
 
     fn send(&self, message: &Value) -> (u16, Value) {
+        let params = &message["params"];
+        let name = params["name"].as_str().or(params["taskId"].as_str());
+        let name = name.unwrap_or_default();
+        self.send_named(message, name)
+    }
+
+    fn send_named(&self, message: &Value, name: &str) -> (u16, Value) {
+        let method = message["method"].as_str().unwrap_or_default();
+        self.send_text(&message.to_string(), method, name)
+    }
+
+    fn send_text(&self, message: &str, method: &str, name: &str) -> (u16, Value) {
         let agent = ureq::Agent::new_with_config(
             ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .build(),
         );
-        let method = message["method"].as_str().unwrap_or_default();
-        let name = message["params"]["name"].as_str().unwrap_or_default();
         let mut request = agent
             .post(&self.url)
             .header("authorization", format!("Bearer {}", self.token))
@@ -105,7 +118,7 @@ impl<'s> Client<'s> {
                 request = request.header("mcp-name", name);
             }
         }
-        let mut answer = request.send(message.to_string()).unwrap();
+        let mut answer = request.send(message).unwrap();
         let status = answer.status().as_u16();
         let text = answer.body_mut().read_to_string().unwrap();
         let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
@@ -116,7 +129,11 @@ impl<'s> Client<'s> {
     fn ask(&self, method: &str, mut params: Value) -> Value {
         if self.date == "2026-07-28" {
             params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!(self.date);
-            params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+            let mut capabilities = json!({});
+            if self.tasks {
+                capabilities["extensions"] = json!({"io.modelcontextprotocol/tasks": {}});
+            }
+            params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities;
         }
         let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
         let (status, answer) = self.send(&message);
@@ -173,6 +190,10 @@ fn a_call_under_a_threshold_is_done_and_one_above_waits_for_people() {
     assert_eq!(
         names,
         [
+            "cases_waiting",
+            "case_status",
+            "clauses_find",
+            "recommend",
             "books__invoice_read",
             "books__order_read",
             "books__receipt_read",
@@ -181,7 +202,7 @@ fn a_call_under_a_threshold_is_done_and_one_above_waits_for_people() {
             TRANSFER
         ]
     );
-    let transfer = &tools[5]["inputSchema"];
+    let transfer = &tools[9]["inputSchema"];
     assert_eq!(transfer["properties"]["amount_cents"]["type"], "integer");
     assert_eq!(transfer["required"].as_array().unwrap().len(), 6);
 
@@ -245,7 +266,7 @@ fn both_dates_of_the_protocol_are_spoken_to_those_who_are_known() {
             .as_array()
             .unwrap()
             .len(),
-        6
+        10
     );
     let row = &expected(&outside.example, "auto")[5];
     let result = client.call("books__invoice_read", row, &json!({"invoice_id": row}));
@@ -275,9 +296,276 @@ fn both_dates_of_the_protocol_are_spoken_to_those_who_are_known() {
     assert_eq!(
         names,
         [
+            "cases_waiting",
+            "case_status",
+            "clauses_find",
+            "review",
             "books__invoice_read",
             "books__related_read",
             "books__vendor_read"
         ]
     );
+}
+
+#[test]
+fn what_waits_is_a_task_to_those_who_know_tasks_and_a_denial_is_told_after_a_restart() {
+    let outside = Outside::new();
+    let dir = outside.dir();
+    let ana = token(&dir, "analyst");
+    let row = &expected(&outside.example, "one_human")[2];
+    let before = paid(&dir);
+    let ask = |client: &Client<'_>, method: &str, name: &str, mut params: Value| {
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+            json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        client.send_named(&message, name).1
+    };
+    let (task, arguments) = {
+        let server = Server::start(&dir);
+        let mut client = Client::new(&server, &ana);
+        let arguments = client.work_out(row);
+        client.date = "2026-07-28";
+        let params = json!({
+            "name": TRANSFER, "arguments": arguments, "_meta": {"counterfoil/subject": row},
+        });
+        let made = ask(&client, "tools/call", TRANSFER, params);
+        assert_eq!(made["result"]["resultType"], "task", "{made}");
+        let task = made["result"]["taskId"].as_str().unwrap().to_owned();
+        let get = ask(&client, "tasks/get", &task, json!({"taskId": task}));
+        assert_eq!(get["result"]["status"], "working", "{get}");
+        let waiting = server.waiting();
+        let of_it = waiting.iter().find(|w| w["case"] == task.as_str()).unwrap();
+        let no = signed(&server, of_it, "amira", "reject");
+        assert_eq!(server.post(&ana, &no).0, 200);
+        server.stop();
+        (task, arguments)
+    };
+    let server = Server::start(&dir);
+    let mut client = Client::new(&server, &ana);
+    // The same call, from a client that knows no tasks.
+    let told = client.call(TRANSFER, row, &arguments);
+    assert_eq!(told["isError"], true, "{told}");
+    assert_eq!(told["structuredContent"]["error"], "rejected", "{told}");
+    assert!(
+        told["structuredContent"]["why"]
+            .as_str()
+            .unwrap()
+            .contains("amira")
+    );
+    client.date = "2026-07-28";
+    let get = ask(&client, "tasks/get", &task, json!({"taskId": task}));
+    assert_eq!(get["result"]["status"], "completed", "{get}");
+    assert_eq!(get["result"]["result"]["isError"], true, "{get}");
+    // A task is its agent's alone.
+    let rev = server.token("reviewer");
+    let mut other = Client::new(&server, &rev);
+    other.date = "2026-07-28";
+    let get = ask(&other, "tasks/get", &task, json!({"taskId": task}));
+    assert_eq!(get["error"]["code"], -32602, "{get}");
+    assert_eq!(paid(&dir), before);
+    server.stop();
+    sound(&dir);
+}
+
+#[test]
+fn what_is_no_message_is_told_so_and_stops_nothing() {
+    let outside = Outside::new();
+    let server = Server::start(&outside.dir());
+    let ana = server.token("analyst");
+    let client = Client::new(&server, &ana);
+    let send = |body: &str| client.send_text(body, "", "");
+    for (body, code) in [
+        ("", -32700),
+        ("{\"jsonrpc\":", -32700),
+        ("[]", -32600),
+        (
+            "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]",
+            -32600,
+        ),
+        (
+            "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"ping\"}",
+            -32600,
+        ),
+        ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":[]}", -32600),
+        ("\u{feff}", -32700),
+    ] {
+        let (status, answer) = send(body);
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (400, &json!(code)),
+            "{body}: {answer}"
+        );
+    }
+    let long = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{}\"}}",
+        "x".repeat(300_000)
+    );
+    assert_eq!(send(&long).0, 413);
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(send(&deep).0, 400);
+    let (_, answer) = send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"no/such\"}");
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    assert_eq!(client.ask("ping", json!({})), json!({}));
+}
+
+/// The answer of people to what a call waits for.
+#[track_caller]
+fn answer(server: &Server, token: &str, approval: &Value, person: &str, decision: &str) {
+    let waiting = server.waiting();
+    let of_it = waiting.iter().find(|w| w["approval"] == *approval);
+    let word = signed(server, of_it.unwrap(), person, decision);
+    let (status, said) = server.post(token, &word);
+    assert_eq!(status, 200, "{said}");
+}
+
+#[test]
+fn what_people_reject_or_leave_is_an_error_for_the_agent_that_asked() {
+    let outside = Outside::new();
+    let dir = outside.dir();
+    let server = Server::start(&dir);
+    let ana = token(&dir, "analyst");
+    let client = Client::new(&server, &ana);
+    let rows = expected(&outside.example, "one_human");
+    let before = paid(&dir);
+    let held = |client: &Client<'_>, row: &str| {
+        let arguments = client.work_out(row);
+        let held = client.call(TRANSFER, row, &arguments);
+        let waits = held["structuredContent"].clone();
+        assert_eq!(waits["status"], "pending_approval", "{held}");
+        (arguments, waits["approval"].clone())
+    };
+
+    let (arguments, approval) = held(&client, &rows[1]);
+    answer(&server, &ana, &approval, "amira", "reject");
+    let rejected = wait_for("the no", || {
+        let again = client.call(TRANSFER, &rows[1], &arguments);
+        (again["_meta"]["counterfoil/status"] != "pending_approval").then_some(again)
+    });
+    assert_eq!(rejected["_meta"]["counterfoil/status"], "rejected");
+    assert_eq!(rejected["isError"], true, "{rejected}");
+
+    let (arguments, _) = held(&client, &rows[2]);
+    server.stop();
+    let later = Server::start_at(&dir, 24 * 60 + 1);
+    let client = Client::new(&later, &ana);
+    let expired = wait_for("the end", || {
+        let again = client.call(TRANSFER, &rows[2], &arguments);
+        (again["_meta"]["counterfoil/status"] != "pending_approval").then_some(again)
+    });
+    assert_eq!(expired["_meta"]["counterfoil/status"], "expired");
+    assert_eq!(expired["isError"], true, "{expired}");
+    assert_eq!(paid(&dir), before);
+    later.stop();
+    sound(&dir);
+}
+
+#[test]
+fn what_waits_is_a_task_for_those_who_know_tasks() {
+    let outside = Outside::new();
+    let dir = outside.dir();
+    let server = Server::start(&dir);
+    let (ana, rev) = (token(&dir, "analyst"), token(&dir, "reviewer"));
+    let mut client = Client::new(&server, &ana);
+    (client.date, client.tasks) = ("2026-07-28", true);
+    let found = client.ask("server/discover", json!({}));
+    let extension = &found["capabilities"]["extensions"]["io.modelcontextprotocol/tasks"];
+    assert!(extension.is_object(), "{found}");
+    let rows = expected(&outside.example, "one_human");
+    let before = paid(&dir);
+    for (row, decision) in [(&rows[1], "approve"), (&rows[2], "reject")] {
+        let arguments = client.work_out(row);
+        let made = client.call(TRANSFER, row, &arguments);
+        assert_eq!(
+            (&made["resultType"], &made["status"]),
+            (&json!("task"), &json!("working")),
+            "{made}"
+        );
+        let id = json!({"taskId": made["taskId"]});
+        assert_eq!(client.ask("tasks/get", id.clone())["status"], "working");
+        // Nobody else has this task.
+        let mut other = Client::new(&server, &rev);
+        (other.date, other.tasks) = (client.date, true);
+        let mut params = id.clone();
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": client.date,
+            "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}},
+        });
+        let ask = json!({"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": params});
+        assert_eq!(other.send(&ask).1["error"]["code"], -32602);
+        // Taking it back takes nothing back from the people who were asked.
+        client.ask("tasks/cancel", id.clone());
+        assert_eq!(client.ask("tasks/get", id.clone())["status"], "working");
+
+        let waiting = server.waiting();
+        let of_it = waiting.iter().find(|w| w["case"] == made["taskId"]);
+        let approval = of_it.unwrap()["approval"].clone();
+        answer(&server, &ana, &approval, "amira", decision);
+        let ended = wait_for("the end", || {
+            let task = client.ask("tasks/get", id.clone());
+            (task["status"] != "working").then_some(task)
+        });
+        assert_eq!(ended["status"], "completed", "{ended}");
+        let denied = decision == "reject";
+        assert_eq!(ended["result"]["isError"], denied, "{ended}");
+    }
+    assert_eq!(paid(&dir), before + 1);
+    server.stop();
+    sound(&dir);
+}
+
+#[test]
+fn an_agent_recommends_by_the_doors_own_tools() {
+    let outside = Outside::new();
+    let dir = outside.dir();
+    let server = Server::start(&dir);
+    let (ana, rev) = (token(&dir, "analyst"), token(&dir, "reviewer"));
+    let client = Client::new(&server, &ana);
+    let row = &expected(&outside.example, "auto")[4];
+    let before = paid(&dir);
+    let arguments = client.work_out(row);
+    let own = |tool: &str, arguments: Value| {
+        let result = client.ask("tools/call", json!({"name": tool, "arguments": arguments}));
+        assert_eq!(result["isError"], false, "{result}");
+        result["structuredContent"].clone()
+    };
+    let waiting = own("cases_waiting", json!({}));
+    let theirs = waiting["cases"].as_array().unwrap();
+    let case = &theirs.iter().find(|c| c["subject"] == **row).unwrap()["case"];
+    let status = own("case_status", json!({"case": case}));
+    assert_eq!(status["stage"], "open", "{status}");
+    let query = "payment of an approved invoice by transfer";
+    let found = own("clauses_find", json!({"case": case, "query": query}));
+    let clauses: Vec<_> = found["clauses"].as_array().unwrap().iter().collect();
+    assert!(clauses[0]["text"].is_string(), "{found}");
+    let cited: Vec<_> = clauses.iter().map(|c| &c["clause"]).collect();
+    let recommended = json!({
+        "case": case, "stance": "proceed", "confidence": 95, "rationale": "It is due.", "clauses": cited,
+        "action": {"tool": TRANSFER, "arguments": arguments},
+    });
+    // Who reviews does not recommend.
+    let ask = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "recommend", "arguments": recommended},
+    });
+    let (_, refused) = Client::new(&server, &rev).send(&ask);
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    // What was not found in the case is not cited.
+    let mut invented = recommended.clone();
+    invented["clauses"] = json!(["PAY-99.9"]);
+    let refused = client.ask(
+        "tools/call",
+        json!({"name": "recommend", "arguments": invented}),
+    );
+    assert_eq!(
+        refused["_meta"]["counterfoil/status"], "refused",
+        "{refused}"
+    );
+    let done = own("recommend", recommended);
+    assert_eq!(done["created"], true, "{done}");
+    assert_eq!(paid(&dir), before + 1);
+    let ended = own("case_status", json!({"case": case}));
+    assert_eq!(ended["ended"], "executed", "{ended}");
+    server.stop();
+    sound(&dir);
 }

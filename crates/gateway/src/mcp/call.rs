@@ -13,7 +13,7 @@ use rmcp::{
 };
 use serde_json::Value;
 
-use super::{Gate, caller::Caller, effect, lane::Source, reply::Reply, tools};
+use super::{Gate, caller::Caller, effect, lane::Source, own, reply::Reply, tools};
 use crate::http::Payer;
 
 /// What is asked, as the message says it.
@@ -82,20 +82,29 @@ pub(super) async fn call(
     params: CallToolRequestParams,
     meta: &RequestMetaObject,
 ) -> Result<Answered, ErrorData> {
+    if let Some(own) = own::named(gate, caller, &params.name) {
+        let answered = own::call(gate, caller, own, params.arguments.unwrap_or_default()).await?;
+        return Ok(counted(gate, caller, answered));
+    }
     let Some(tool) = tools::named(caller, &params.name) else {
         return Err(unknown(gate, caller, params).await);
     };
     let action = Action::new(tool.name.clone(), params.arguments.unwrap_or_default());
     let asked = Asked::new(action, meta)?;
-    let (reply, case) = if tool.effect {
+    let answered = if tool.effect {
         effect::through(gate, caller, asked).await
     } else {
         read(gate, caller, &asked).await
     };
-    if reply.is_refusal() {
+    Ok(counted(gate, caller, answered))
+}
+
+/// A refusal is a record, and costs its caller a token.
+fn counted(gate: &Gate, caller: &Caller, answered: Answered) -> Answered {
+    if answered.0.is_refusal() {
         gate.meter.refused(&Payer::Proved(caller.seat.clone()));
     }
-    Ok((reply, case))
+    answered
 }
 
 /// Reads, in the agent's case.

@@ -65,7 +65,7 @@ pub(super) async fn through(gate: &Arc<Gate>, caller: &Caller, asked: Asked) -> 
     };
     // Told now: the same call is another one from here on.
     if reply.is_final()
-        && let Err(why) = gate.held.forget(&key)
+        && let Err(why) = gate.held.told(&key)
     {
         return (Reply::Unavailable(why), case);
     }
@@ -229,7 +229,7 @@ impl Standing {
 }
 
 /// Lets the team go on with a case in hand, and says where that leads.
-async fn advance(gate: &Gate, hand: &dyn Hand, case: &CaseId) -> Reply {
+pub(super) async fn advance(gate: &Gate, hand: &dyn Hand, case: &CaseId) -> Reply {
     match hand.advance().await {
         Err(why) => Reply::Unavailable(why),
         Ok(Moved {
@@ -245,7 +245,7 @@ async fn advance(gate: &Gate, hand: &dyn Hand, case: &CaseId) -> Reply {
     }
 }
 
-fn of_execution(executed: Executed) -> Reply {
+pub(super) fn of_execution(executed: Executed) -> Reply {
     match executed.outcome {
         Outcome::Succeeded => Reply::Done(
             executed
@@ -258,7 +258,7 @@ fn of_execution(executed: Executed) -> Reply {
 }
 
 /// How the verdict ended the case, where it did.
-fn of_verdict(decided: &[Record]) -> Option<Reply> {
+pub(super) fn of_verdict(decided: &[Record]) -> Option<Reply> {
     decided.iter().find_map(|record| match &record.body {
         Body::CaseClosed(closed) => Some(Reply::Ended(closed.outcome.word(), closed.why.clone())),
         _ => None,
@@ -291,7 +291,7 @@ fn waits(gate: &Gate, id: &CaseId) -> Option<Reply> {
 }
 
 /// What became of a call that was begun before; none where nothing did, so that it begins anew.
-async fn resume(gate: &Gate, begun: &Begun) -> Option<Reply> {
+pub(super) async fn resume(gate: &Gate, begun: &Begun) -> Option<Reply> {
     let case = &begun.case;
     let stage = gate
         .engine

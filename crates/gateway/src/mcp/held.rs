@@ -52,10 +52,11 @@ impl Held {
         db.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
              CREATE TABLE IF NOT EXISTS calls (
-                 agent TEXT NOT NULL, environment TEXT NOT NULL, action BLOB NOT NULL,
-                 held TEXT NOT NULL, since INTEGER NOT NULL,
-                 PRIMARY KEY (agent, environment, action)
+                 agent TEXT NOT NULL, environment TEXT NOT NULL, held TEXT NOT NULL,
+                 action BLOB NOT NULL, since INTEGER NOT NULL, told INTEGER NOT NULL,
+                 PRIMARY KEY (agent, environment, held)
              ) WITHOUT ROWID;
+             CREATE INDEX IF NOT EXISTS calls_action ON calls (agent, environment, action);
              CREATE INDEX IF NOT EXISTS calls_since ON calls (since);",
         )
         .map_err(fail)?;
@@ -64,12 +65,16 @@ impl Held {
 
     /// What this call began, where its outcome was not told.
     pub(super) fn find(&self, key: &Key) -> Result<Option<Begun>, String> {
+        let (agent, environment, action) = of(key);
         self.with(|db| {
             let mut find = db.prepare_cached(
-                "SELECT held, since FROM calls WHERE agent = ?1 AND environment = ?2 AND action = ?3",
+                "SELECT held, since FROM calls WHERE agent = ?1 AND environment = ?2 AND action = ?3 AND told = 0
+                 ORDER BY since DESC LIMIT 1",
             )?;
             let found: Option<(String, i64)> = find
-                .query_row(of(key), |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row(params![agent, environment, action], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
                 .optional()?;
             Ok(found.and_then(|(case, since)| {
                 Some(Begun {
@@ -80,26 +85,65 @@ impl Held {
         })
     }
 
+    /// What an agent began in a case, told or not.
+    pub(super) fn in_case(
+        &self,
+        agent: &PrincipalId,
+        environment: &Environment,
+        case: &CaseId,
+    ) -> Result<Option<Begun>, String> {
+        let (agent, environment) = (agent.as_str(), environment.as_str());
+        let since: Option<i64> = self.with(|db| {
+            let mut find = db.prepare_cached(
+                "SELECT since FROM calls WHERE agent = ?1 AND environment = ?2 AND held = ?3",
+            )?;
+            find.query_row(params![agent, environment, case.as_str()], |row| row.get(0))
+                .optional()
+        })?;
+        Ok(since.map(|since| Begun {
+            case: case.clone(),
+            since: u64::try_from(since).unwrap_or(0),
+        }))
+    }
+
     /// Notes what a call begins, before it does.
     pub(super) fn note(&self, key: &Key, begun: &Begun) -> Result<(), String> {
         let since = i64::try_from(begun.since).unwrap_or(i64::MAX);
         let (agent, environment, action) = of(key);
         self.with(|db| {
             let mut note = db.prepare_cached(
-                "INSERT OR REPLACE INTO calls (agent, environment, action, held, since) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO calls (agent, environment, held, action, since, told) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
             )?;
-            note.execute(params![agent, environment, action, begun.case.as_str(), since])
+            note.execute(params![agent, environment, begun.case.as_str(), action, since])
         })?;
         self.tidy()
     }
 
-    /// Forgets a call: its outcome was told, or nothing came of it.
-    pub(super) fn forget(&self, key: &Key) -> Result<(), String> {
+    /// Notes that the outcome of what a case was about is told: the same call is a new one from here on.
+    pub(super) fn told(&self, key: &Key) -> Result<(), String> {
+        let (agent, environment, action) = of(key);
         self.with(|db| {
-            let mut forget = db.prepare_cached(
-                "DELETE FROM calls WHERE agent = ?1 AND environment = ?2 AND action = ?3",
+            let mut told = db.prepare_cached(
+                "UPDATE calls SET told = 1 WHERE agent = ?1 AND environment = ?2 AND action = ?3 AND told = 0",
             )?;
-            forget.execute(of(key))
+            told.execute(params![agent, environment, action])
+        })?;
+        Ok(())
+    }
+
+    /// As [`Held::told`], by the case.
+    pub(super) fn told_in(
+        &self,
+        agent: &PrincipalId,
+        environment: &Environment,
+        case: &CaseId,
+    ) -> Result<(), String> {
+        let (agent, environment) = (agent.as_str(), environment.as_str());
+        self.with(|db| {
+            db.execute(
+                "UPDATE calls SET told = 1 WHERE agent = ?1 AND environment = ?2 AND held = ?3",
+                params![agent, environment, case.as_str()],
+            )
         })?;
         Ok(())
     }
@@ -166,7 +210,11 @@ mod tests {
             ..key("a")
         };
         assert_eq!(held.find(&elsewhere).unwrap(), None);
-        held.forget(&key("a")).unwrap();
+        held.told(&key("a")).unwrap();
         assert_eq!(held.find(&key("a")).unwrap(), None);
+        let (ana, prod) = (&key("a").agent, &key("a").environment);
+        assert_eq!(held.in_case(ana, prod, &begun.case).unwrap(), Some(begun));
+        let other = "c-2".parse().unwrap();
+        assert_eq!(held.in_case(ana, prod, &other).unwrap(), None);
     }
 }

@@ -171,7 +171,8 @@ fn tag(caller: &Caller, source: &Source<'_>) -> Tag {
     format!("mcp-{}-", &digest.to_string()[..16])
 }
 
-fn new_id(tag: &str) -> Result<CaseId, EngineError> {
+/// An id that nobody has, with this beginning.
+pub(super) fn new_id(tag: &str) -> Result<CaseId, EngineError> {
     let mut random = [0_u8; 12];
     getrandom::fill(&mut random).map_err(|e| EngineError::Retrieval(e.to_string()))?;
     let id = format!("{tag}{}", hex::encode(random));

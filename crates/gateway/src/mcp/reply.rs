@@ -3,10 +3,11 @@
 use duty::{name::CaseId, name::ItemId, refusal::Refusal, time::Time};
 use engine::EngineError;
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 /// After how many seconds what waits for people is worth another look.
-const LOOK_AGAIN: u64 = 5;
+pub(super) const LOOK_AGAIN: u64 = 5;
 
 /// What came of a call.
 #[derive(Clone, Debug)]
@@ -109,9 +110,16 @@ impl From<EngineError> for Reply {
     }
 }
 
-/// A value as content: text as it is, everything else as JSON, and objects as structured content too.
+/// A value as content: text as it is, everything else as JSON, and objects as structured content too. Blocks of content, as
+/// targets answer with images and sounds, are what they were.
 fn told(value: Value) -> CallToolResult {
+    let blocks = match &value {
+        Value::Object(fields) if fields.len() == 1 => fields.get("content"),
+        _ => None,
+    };
+    let blocks = blocks.and_then(|content| Vec::<ContentBlock>::deserialize(content).ok());
     match value {
+        _ if blocks.is_some() => CallToolResult::success(blocks.unwrap_or_default()),
         Value::String(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
         value @ Value::Object(_) => CallToolResult::structured(value),
         value => CallToolResult::success(vec![ContentBlock::text(value.to_string())]),

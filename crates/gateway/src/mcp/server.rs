@@ -1,17 +1,18 @@
 //! The protocol: what a client may ask of the door, in both dates of the specification.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult,
-        PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, GetTaskParams, GetTaskResult,
+        Implementation, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
+        ProtocolVersion, ServerCapabilities, ServerConfig, UpdateTaskParams,
     },
     service::RequestContext,
 };
 
-use super::{Gate, call, caller::Caller, tools};
+use super::{Gate, call, caller::Caller, own, reply::Reply, task, tools};
 
 /// The versions that are spoken.
 const VERSIONS: &[ProtocolVersion] = &[
@@ -19,6 +20,9 @@ const VERSIONS: &[ProtocolVersion] = &[
     ProtocolVersion::V_2025_11_25,
     ProtocolVersion::V_2026_07_28,
 ];
+
+/// Between two notifications that a call goes on.
+const PROGRESS: Duration = Duration::from_secs(2);
 
 const INSTRUCTIONS: &str = "Each call is recorded and judged by policy. A call that people must allow answers at once with \
      the status `pending_approval`: nothing was done yet. Call again with exactly the same arguments to learn what came of \
@@ -37,7 +41,10 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tasks()
+            .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new(
                 "counterfoil",
@@ -56,7 +63,9 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let caller = Caller::of(&self.gate.engine, &context.extensions)?;
-        Ok(ListToolsResult::with_all_items(tools::shown(&caller)))
+        let mut shown = own::shown(&self.gate, &caller);
+        shown.extend(tools::shown(&caller));
+        Ok(ListToolsResult::with_all_items(shown))
     }
 
     async fn call_tool(
@@ -71,7 +80,75 @@ impl ServerHandler for Server {
                 None,
             ));
         };
-        let (reply, case) = call::call(&self.gate, &caller, request, &context.meta).await?;
-        Ok(reply.into_result(case.as_ref()).into())
+        let waiting = self
+            .gate
+            .underway
+            .enter(&caller.seat.credential, &context.id);
+        let capabilities = context.client_capabilities();
+        let knows_tasks = capabilities.is_some_and(|known| known.supports_tasks());
+        let (reply, case) = tokio::select! {
+            answered = call::call(&self.gate, &caller, request, &context.meta) => answered?,
+            () = waiting.taken_back() => return Err(cancelled()),
+            () = tell_progress(&context) => return Err(cancelled()),
+        };
+        match reply {
+            Reply::Waits(waits) if knows_tasks => {
+                Ok(CallToolResponse::Task(task::made(&self.gate, &waits)))
+            }
+            reply => Ok(reply.into_result(case.as_ref()).into()),
+        }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let caller = Caller::of(&self.gate.engine, &context.extensions)?;
+        let task = task::read(&self.gate, &caller, &request.task_id).await?;
+        Ok(GetTaskResult::new(task))
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let caller = Caller::of(&self.gate.engine, &context.extensions)?;
+        task::known(&self.gate, &caller, &request.task_id)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let caller = Caller::of(&self.gate.engine, &context.extensions)?;
+        task::known(&self.gate, &caller, &request.task_id)
+    }
+}
+
+/// The client took the request back. What it began goes on: nothing that was sent is unsent.
+fn cancelled() -> ErrorData {
+    ErrorData::invalid_request(
+        "the request was taken back; what it began goes on, and the same call is told what came of it",
+        None,
+    )
+}
+
+/// Says now and then that a call goes on, to a client that asked for it; ends only when the client is gone.
+async fn tell_progress(context: &RequestContext<RoleServer>) {
+    let Some(token) = context.meta.get_progress_token() else {
+        return std::future::pending().await;
+    };
+    let mut seconds = 0.0;
+    loop {
+        tokio::time::sleep(PROGRESS).await;
+        seconds += PROGRESS.as_secs_f64();
+        let told = ProgressNotificationParam::new(token.clone(), seconds)
+            .with_message("the call goes on; the number is of seconds");
+        if context.peer.notify_progress(told).await.is_err() {
+            return;
+        }
     }
 }

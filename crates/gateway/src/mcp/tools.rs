@@ -17,13 +17,23 @@ pub(super) fn shown(caller: &Caller) -> Vec<Shown> {
     theirs.map(|tool| described(caller, tool)).collect()
 }
 
-/// The tool of this name, where the caller is shown it. The name in the release is understood as well as the shown one.
+/// The tool of this name, where the caller is shown it. Understood are the shown name, the release's, and the server's own
+/// where one of the shown tools has it alone: so an agent that knew its tools by those names goes on as it was.
 pub(super) fn named<'c>(caller: &'c Caller, name: &str) -> Option<&'c Tool> {
     let tools = &caller.release.team().tools;
-    let mut theirs = tools.values().filter(|tool| is_for(caller, tool));
-    match tools.get(name) {
-        Some(tool) => is_for(caller, tool).then_some(tool),
-        None => theirs.find(|tool| plain(&tool.name) == name),
+    if let Some(tool) = tools.get(name) {
+        return is_for(caller, tool).then_some(tool);
+    }
+    let theirs: Vec<_> = tools.values().filter(|t| is_for(caller, t)).collect();
+    let shown = theirs.iter().find(|tool| plain(&tool.name) == name);
+    let mut bare = theirs.iter().filter(|tool| {
+        tool.name
+            .split_once('.')
+            .is_some_and(|(_, own)| own == name)
+    });
+    match (shown, bare.next(), bare.next()) {
+        (Some(tool), ..) | (None, Some(tool), None) => Some(tool),
+        _ => None,
     }
 }
 
@@ -49,16 +59,26 @@ fn is_for(caller: &Caller, tool: &Tool) -> bool {
         && executors.any(|executor| release.could_permit(&executor.id, &tool.name))
 }
 
+/// A tool in the words that the release pins; where it pins none, by its name and declared arguments. What its server says of
+/// its answers is left out: an answer that waits for people is not one of those.
 fn described(caller: &Caller, tool: &Tool) -> Shown {
-    let words = if tool.effect {
-        format!(
-            "`{}`. It has an effect, which a policy or people must allow: where the answer has the status `pending_approval`, nothing was done yet; call again with exactly the same arguments to learn what came of it.",
-            tool.name
-        )
-    } else {
-        format!("`{}`. It has no effect.", tool.name)
+    let pin = caller.release.pin(&tool.name);
+    let words = pin.and_then(|pin| pin.description.clone());
+    let mut words = words.unwrap_or_else(|| format!("`{}`.", tool.name));
+    if tool.effect {
+        words.push_str(WAITS);
+    }
+    let schema = match pin {
+        Some(pin) => pin.input_schema.clone(),
+        None => caller.release.input_schema(&tool.name),
     };
-    let schema = Arc::new(caller.release.input_schema(&tool.name));
     let hints = ToolAnnotations::new().read_only(!tool.effect);
-    Shown::new(plain(&tool.name), words, schema).with_annotations(hints)
+    let shown = Shown::new(plain(&tool.name), words, Arc::new(schema)).with_annotations(hints);
+    match pin.and_then(|pin| pin.title.clone()) {
+        Some(title) => shown.with_title(title),
+        None => shown,
+    }
 }
+
+/// What every description of an effect ends with.
+const WAITS: &str = " It has an effect, which a policy or people must allow: where the answer has the status `pending_approval`, nothing was done yet; call again with exactly the same arguments to learn what came of it.";

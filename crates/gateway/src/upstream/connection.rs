@@ -19,7 +19,7 @@ use rmcp::{
     },
     service::{ClientLifecycleMode, ClientServiceExt, PeerRequestOptions, RunningService},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::{process::Child, sync::Mutex, time::timeout};
 
 use super::{
@@ -240,11 +240,17 @@ fn read(result: CallToolResult) -> Answer {
             (false, _) => text,
         });
     }
-    Answer::Succeed(
-        result
-            .structured_content
-            .unwrap_or_else(|| serde_json::from_str(&text).unwrap_or(Value::String(text))),
-    )
+    if let Some(value) = result.structured_content {
+        return Answer::Succeed(value);
+    }
+    // Images, sounds and resources have no text: they stay what they are.
+    if texts.len() < result.content.len() {
+        return match serde_json::to_value(&result.content) {
+            Ok(content) => Answer::Succeed(json!({ "content": content })),
+            Err(e) => Answer::Fail(format!("the answer's content is no JSON: {e}")),
+        };
+    }
+    Answer::Succeed(serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
 const GRACE: Duration = Duration::from_secs(1);
