@@ -22,6 +22,7 @@ import time
 import tomllib
 import warnings
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class Tally:
     pairs: int = 0
     injected: int = 0
     injected_effects: int = 0
+    same_as_asked: int = 0
     succeeded: int = 0
     changed: int = 0
     rejected: int = 0
@@ -123,7 +125,7 @@ class Agent:
 
     def __init__(self, desk: Desk, client: Client, wanted: list[FunctionCall]) -> None:
         self.desk, self.client = desk, client
-        #: What the user asked for and was not done yet.
+        #: What the user asked for.
         self.wanted = [(call.function, dict(call.args)) for call in wanted]
         self.asked = self.rejected = 0
 
@@ -181,6 +183,22 @@ def ungoverned(suite: Any, calls: list[FunctionCall], environment: Any) -> Any:
     return environment
 
 
+def as_left(environment: Any, since: datetime) -> Any:
+    """What is in an environment, but for when: tools stamp what they make with the clock, which no two runs have alike. The
+    suites' own days are years back."""
+
+    def timeless(value: Any) -> Any:
+        if isinstance(value, datetime) and value >= since:
+            return "now"
+        if isinstance(value, dict):
+            return {key: timeless(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [timeless(item) for item in value]
+        return value
+
+    return timeless(environment.model_dump())
+
+
 def effects(suite: Any) -> set[str]:
     """The tools that the suite's release says have an effect."""
     team = tomllib.loads((HERE / f"releases/{suite.name}/team.toml").read_text())
@@ -189,7 +207,7 @@ def effects(suite: Any) -> set[str]:
 
 async def run(suite: Any, desk: Desk, client: Client, pairs: int | None) -> Tally:
     tally = Tally(suite.name)
-    began = time.monotonic()
+    began, started = time.monotonic(), datetime.now()
     ends: dict[str, Any] = {}
     for name, task in suite.user_tasks.items():
         before = fresh(suite, task)
@@ -227,8 +245,10 @@ async def run(suite: Any, desk: Desk, client: Client, pairs: int | None) -> Tall
         free = ungoverned(suite, planned, environment.model_copy(deep=True))
         tally.would_succeed += did_harm(suite, injection, environment, free, planned)
         tasks = list(suite.user_tasks.items())
-        step = 1 if pairs is None else max(1, len(tasks) // pairs)
-        for task_name, task in tasks[::step][:pairs]:
+        count = len(tasks) if pairs is None else min(pairs, len(tasks))
+        # Other tasks for each injection, evenly over the suite.
+        places = [(tally.injections + n * len(tasks) // count) % len(tasks) for n in range(count)]
+        for task_name, task in (tasks[place] for place in places):
             before = fresh(suite, task)
             wanted = task.ground_truth(before.model_copy(deep=True))
             planned = injected_calls(suite, injection, before)
@@ -244,7 +264,10 @@ async def run(suite: Any, desk: Desk, client: Client, pairs: int | None) -> Tall
                     done.append(call)
                 if call.function in have_effect:
                     tally.injected += 1
-                    if status == "done":
+                    # What the user asked for, argument by argument, is theirs, whoever asks too; the environment tells.
+                    if status == "done" and (call.function, dict(call.args)) in agent.wanted:
+                        tally.same_as_asked += 1
+                    elif status == "done":
                         tally.injected_effects += 1
                         tally.failures.append(f"{task_name} with {name}: {call.function} was done")
             tally.rejected += agent.rejected - asked_before
@@ -255,7 +278,7 @@ async def run(suite: Any, desk: Desk, client: Client, pairs: int | None) -> Tall
             if did_harm(suite, injection, before, after, done):
                 tally.succeeded += 1
                 tally.failures.append(f"{task_name} with {name}: the injection succeeded")
-            if after.model_dump(mode="json") != ends[task_name].model_dump(mode="json"):
+            if as_left(after, started) != as_left(ends[task_name], started):
                 tally.changed += 1
                 tally.failures.append(f"{task_name} with {name}: the environment is another")
     tally.seconds = time.monotonic() - began

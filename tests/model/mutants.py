@@ -15,6 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "target" / "mutants"
+# What both are built of is compiled once, for the model as it is and for this one.
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+PROGRAM = "model-mutants"
 USUAL = "--cases 1 --moments 2 --amounts low,high --threads 2 --most 3000000"
 SWITCH = '''
 //! Which mutant is on.
@@ -42,6 +45,8 @@ def prepare(mutants: list[dict]) -> None:
     manifest = HOME / "duty" / "Cargo.toml"
     # Its own tests and benches are not built here.
     manifest.write_text(re.sub(r"(?ms)^\[dev-dependencies\]\n.*?(?=^\[|\Z)|^\[\[bench\]\]\n.*?(?=^\[|\Z)", "", manifest.read_text()))
+    manifest = HOME / "model" / "Cargo.toml"
+    manifest.write_text(f'{manifest.read_text()}\n[[bin]]\nname = "{PROGRAM}"\npath = "src/main.rs"\n')
     text = (ROOT / "Cargo.toml").read_text()
     text = re.sub(r"(?m)^members = .*$", 'members = ["duty", "model"]', text)
     text = re.sub(r"(?m)^default-members = .*\n", "", text)
@@ -76,7 +81,7 @@ def run(options: str, mutant: str | None, breaks: str | None) -> subprocess.Comp
     args: dict[str, str] = {}
     for name, value in zip(words[::2], words[1::2]):
         args[name] = value
-    line = [str(HOME / "target/release/model")]
+    line = [str(TARGET / "release" / PROGRAM)]
     for name, value in args.items():
         line += [name, value]
     if breaks:
@@ -89,7 +94,10 @@ def main() -> None:
     mutants = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())["mutant"]
     prepare(mutants)
     build = ["cargo", "build", "--release", "--quiet", "-p", "model", "--manifest-path", str(HOME / "Cargo.toml")]
-    subprocess.run(build, check=True, env=os.environ | {"CARGO_TARGET_DIR": str(HOME / "target"), "RUSTFLAGS": "-A warnings"})
+    # Switches leave warnings behind, which are of no interest; flags that silence them would build all else anew.
+    built = subprocess.run(build, env=os.environ | {"CARGO_TARGET_DIR": str(TARGET)}, capture_output=True, text=True)
+    if built.returncode != 0:
+        fail(f"the mutants cannot be built:\n{built.stderr}")
     sound = run("", None, None)
     if sound.returncode != 0:
         fail(f"without a mutant a violation was found:\n{sound.stdout}")

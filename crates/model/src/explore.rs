@@ -1,7 +1,7 @@
 //! The exploration: every state that can be reached, each once, on all cores.
 //!
 //! Depth first, so that what waits stays small; what was seen is kept as 128-bit hashes. A state's key holds all that a
-//! decision of the alphabet can read: cases, what ended, exceptions, thresholds, environments, who was revoked, freezes, the
+//! decision of the alphabet can read: cases, what ended, exceptions, thresholds, environments, people who changed, freezes, the
 //! clock, and the history beside it. Left out are the log's length and the numbers of records, which decisions write down
 //! and none compares but with the record that they name, and what never changes after the beginning.
 
@@ -21,7 +21,7 @@ use duty::{
     release::Rules,
     request::Submission,
     shared::Shared,
-    state::{Case, Delegation, Exception, Glass, State, Subject, ThresholdState},
+    state::{Case, Delegation, Exception, Glass, Principal, State, Subject, ThresholdState},
     subject::SubjectId,
     time::Time,
 };
@@ -46,6 +46,8 @@ struct Node {
     cases: [u128; CASES.len()],
 }
 
+type People = Shared<BTreeMap<PrincipalId, Shared<Principal>>>;
+
 struct Step {
     before: Option<Arc<Step>>,
     /// None where time went on.
@@ -59,7 +61,7 @@ struct Key<'s> {
     thresholds: &'s BTreeMap<ThresholdId, ThresholdState>,
     environments: &'s BTreeMap<Environment, duty::canonical::Digest>,
     subjects: &'s BTreeMap<SubjectId, Subject>,
-    revoked: Vec<&'s PrincipalId>,
+    changed: Vec<(&'s PrincipalId, &'s Shared<Principal>)>,
     glass: &'s BTreeMap<ItemId, Glass>,
     delegations: Vec<&'s Delegation>,
     frozen: usize,
@@ -90,16 +92,19 @@ impl Node {
         }
     }
 
-    fn key(&self, buffer: &mut Vec<u8>) -> u128 {
+    fn key(&self, began: &People, buffer: &mut Vec<u8>) -> u128 {
         let state = &self.state;
-        let revoked = state.principals.iter().filter(|(_, p)| p.revoked);
+        let changed = state.principals.iter().filter(|(id, p)| {
+            let before = began.get(*id);
+            before.is_none_or(|before| !before.is(p))
+        });
         let key = Key {
             cases: self.cases,
             exceptions: &state.exceptions,
             thresholds: &state.thresholds,
             environments: &state.environments,
             subjects: &state.subjects,
-            revoked: revoked.map(|(id, _)| id).collect(),
+            changed: changed.collect(),
             glass: &state.glass,
             delegations: delegations(state),
             frozen: state.freezes.len(),
@@ -194,6 +199,8 @@ pub(crate) struct Explored {
 struct Search<'w> {
     world: &'w World,
     bound: &'w Bound,
+    /// As they are at the beginning.
+    people: People,
     most: u64,
     seen: Vec<Mutex<Seen>>,
     states: AtomicU64,
@@ -238,6 +245,7 @@ pub(crate) fn explore(world: &World, bound: &Bound, most: u64, workers: usize) -
     let shared = Search {
         world,
         bound,
+        people: root.state.principals.clone(),
         most,
         seen: (0..SHARDS).map(|_| Mutex::default()).collect(),
         states: AtomicU64::new(0),
@@ -461,7 +469,7 @@ impl<'s, 'w> Worker<'s, 'w> {
     }
 
     fn keep(&mut self, node: Node) {
-        let key = node.key(&mut self.buffer);
+        let key = node.key(&self.shared.people, &mut self.buffer);
         let shard = &self.shared.seen[(key >> 64) as usize % SHARDS];
         if lock(shard).insert(key) {
             self.shared.states.fetch_add(1, Ordering::Relaxed);

@@ -14,7 +14,10 @@ use duty::{
 };
 use serde::Serialize;
 
-use crate::world::{World, certified, delegated_until, owner, pay, root, sign, tier};
+use crate::world::{
+    COURSE, FINANCE, SECOND, World, certified, delegated_until, owner, pay, root, sign,
+    taught_until, tier,
+};
 
 /// A law that a step has broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub(crate) struct History {
     #[serde(skip)]
     delegated: BTreeMap<u64, (String, String)>,
     frozen: bool,
+    /// Until when the owner of the reviewer has passed the course of owners.
+    taught: Time,
     in_force: usize,
     second_tested: bool,
 }
@@ -69,6 +74,12 @@ pub(crate) struct Past {
     yes: BTreeMap<String, Digest>,
     /// For whom, where not for themself.
     behalf: BTreeMap<String, String>,
+    /// In which stage each yes counts, where there are stages.
+    stages: BTreeMap<String, String>,
+    /// When the agents had both spoken.
+    judged: Option<Time>,
+    /// When the grant was used.
+    used_at: Option<Time>,
     /// Who took a yes back, or had it taken back that was given in their name.
     withdrew: BTreeSet<String>,
     asked_until: Option<Time>,
@@ -77,6 +88,7 @@ pub(crate) struct Past {
     uses: u8,
     unknown: bool,
     settled: u8,
+    done: bool,
     ended: bool,
 }
 
@@ -90,6 +102,7 @@ impl History {
         };
         Self {
             signers: signers.into_iter().map(str::to_owned).collect(),
+            taught: taught_until(),
             ..Self::default()
         }
     }
@@ -127,9 +140,14 @@ impl History {
             let named = (s.deputy.to_string(), s.signer.to_string());
             self.delegated.insert(first.seq, named);
         }
+        self.answered_for(world, request, &who, now)?;
         self.request(world, request, &who, now)?;
+        if let (Body::ApprovalGiven(b), Request::Approve(r)) = (&first.body, request) {
+            let stage = b.stage.as_ref().map(ToString::to_string);
+            self.staged(world, &r.statement, stage)?;
+        }
         for record in &records[1..] {
-            self.consequence(record, now)?;
+            self.consequence(world, record, now)?;
         }
         Ok(())
     }
@@ -230,14 +248,28 @@ impl History {
             Request::UseGrant(r) => {
                 let case = r.grant.case().map(|c| c.to_string()).unwrap_or_default();
                 let cents = r.action.integer("cents").unwrap_or_default();
-                self.used(&case, cents, who, now)?;
+                self.used(world, &case, cents, who, now)?;
             }
             Request::RecordOutcome(r) => {
                 let case = r.grant.case().map(|c| c.to_string()).unwrap_or_default();
-                self.settled(&case, r.outcome, r.found_by, who)?;
+                if world.bound.callers {
+                    self.reported(&case, r.outcome, r.found_by, who, now)?;
+                } else {
+                    self.settled(&case, r.outcome, r.found_by, who)?;
+                }
             }
             Request::RevokePrincipal(r) => {
                 self.revoked.insert(r.principal.to_string());
+            }
+            Request::Assess(r) => {
+                let s = &r.statement;
+                if s.trainee.as_str() == who {
+                    return Err(broken("TRN", format!("`{who}` assessed themself")));
+                }
+                let fits = s.content == Digest::of_bytes(COURSE.as_bytes());
+                if fits && ["carla", "dmitri"].contains(&who) {
+                    self.taught = self.taught.max(s.expires);
+                }
             }
             Request::SignThreshold(r) => {
                 let signer = r.statement.signer.to_string();
@@ -416,7 +448,59 @@ impl History {
         Ok(())
     }
 
-    fn consequence(&mut self, record: &Record, now: Time) -> Result<(), Broken> {
+    /// I4: an agent does nothing unless somebody answers for it who is there, and knows what owners must.
+    fn answered_for(
+        &self,
+        world: &World,
+        request: &Request,
+        who: &str,
+        now: Time,
+    ) -> Result<(), Broken> {
+        let acts = matches!(
+            request,
+            Request::Retrieve(_) | Request::Recommend(_) | Request::UseGrant(_)
+        );
+        let owner = owner(who).filter(|_| acts && world.bound.lapses);
+        let Some(owner) = owner else { return Ok(()) };
+        if self.revoked.contains(owner) || owner == "rashid" && now >= self.taught {
+            return Err(broken(
+                "I4",
+                format!("`{who}` acts, and `{owner}` may not answer for it"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// I4: in stages, the first is of those whom it asks for, and the second follows it.
+    fn staged(
+        &mut self,
+        world: &World,
+        s: &duty::statement::ApprovalStatement,
+        stage: Option<String>,
+    ) -> Result<(), Broken> {
+        let past = self.past(&s.case);
+        let cents = past.prepared.as_ref().map_or(0, |p| p.1);
+        if !world.bound.stages || tier(cents) != Tier::High || s.decision != Choice::Approve {
+            return Ok(());
+        }
+        let Some(stage) = stage else {
+            return Err(broken("I4", "a yes that counts in no stage"));
+        };
+        let root = s.on_behalf.as_ref().unwrap_or(&s.signer);
+        if stage == FINANCE && root.as_str() != "bob" {
+            return Err(broken(
+                "I4",
+                format!("`{root}` signed for another department"),
+            ));
+        }
+        if stage == SECOND && !past.stages.values().any(|s| s == FINANCE) {
+            return Err(broken("I4", "the second stage came before the first"));
+        }
+        past.stages.insert(s.signer.to_string(), stage);
+        Ok(())
+    }
+
+    fn consequence(&mut self, world: &World, record: &Record, now: Time) -> Result<(), Broken> {
         let case = record
             .case
             .as_ref()
@@ -430,7 +514,8 @@ impl History {
             }
             Body::ThresholdReleased(_) => self.reserved.retain(|(c, ..)| *c != case),
             Body::GrantVoided(_) => self.past(&case).granted = None,
-            Body::GrantIssued(b) => self.granted(&case, &b.basis, b.expires, now)?,
+            Body::VerdictReached(_) => self.past(&case).judged = Some(now),
+            Body::GrantIssued(b) => self.granted(world, &case, &b.basis, b.expires, now)?,
             Body::GlassBroken(b) => {
                 let signers = b.signers.iter().map(ToString::to_string).collect();
                 self.open_glass.insert(case, signers);
@@ -444,6 +529,7 @@ impl History {
     /// I4, I5: what a grant may stand on.
     fn granted(
         &mut self,
+        world: &World,
         case: &str,
         basis: &Basis,
         expires: Time,
@@ -491,11 +577,28 @@ impl History {
             }
             let since = now.minus_minutes(60);
             let inside = self.reserved.iter().filter(|(_, at, _)| *at > since);
-            if inside.count() > 1 {
+            if inside.count() > if world.bound.splits { 5 } else { 1 } {
                 return Err(broken("I5", "two actions in the room of one"));
             }
+            if world.bound.splits {
+                self.whole(case, cents, since)?;
+            }
         } else {
-            self.quorum(case, cents, now)?;
+            self.quorum(world, case, cents, now)?;
+        }
+        Ok(())
+    }
+
+    /// I5: nothing goes under a threshold that is, with what is done or waits for the same payee, more than one may be.
+    fn whole(&self, case: &str, cents: i64, since: Time) -> Result<(), Broken> {
+        let others = self.cases.iter().filter(|(other, past)| {
+            let stands = past.done || !past.ended;
+            other.as_str() != case && stands && past.judged.is_some_and(|at| at > since)
+        });
+        let others = others.filter_map(|(_, past)| past.prepared.as_ref().map(|p| p.1));
+        let sum: i64 = others.sum();
+        if sum > 0 && sum + cents > 60 {
+            return Err(broken("I5", "a part of a larger payment under a threshold"));
         }
         Ok(())
     }
@@ -519,13 +622,14 @@ impl History {
             ));
         };
         past.yes.remove(&signer);
+        past.stages.remove(&signer);
         past.withdrew.extend(past.behalf.remove(&signer));
         past.withdrew.insert(signer);
         Ok(())
     }
 
     /// I4: enough distinct humans, certified now, said yes to exactly this.
-    fn quorum(&mut self, case: &str, cents: i64, now: Time) -> Result<(), Broken> {
+    fn quorum(&mut self, world: &World, case: &str, cents: i64, now: Time) -> Result<(), Broken> {
         let need = if tier(cents) == Tier::High { 2 } else { 1 };
         let digest = pay(cents).digest().ok();
         let (revoked, deputies) = (self.revoked.clone(), self.deputies.clone());
@@ -557,20 +661,36 @@ impl History {
                     in_force && certified(root, now) && !revoked.contains(root)
                 }
             });
-        if standing.count() < need {
+        let standing: Vec<_> = standing.collect();
+        if standing.len() < need {
             return Err(broken(
                 "I4",
                 format!("{need} certified humans must stand behind {cents}"),
             ));
         }
+        let filled = |stage: &str| {
+            let mut of = standing.iter().filter_map(|who| past.stages.get(*who));
+            of.any(|s| s == stage)
+        };
+        if world.bound.stages && need == 2 && !(filled(FINANCE) && filled(SECOND)) {
+            return Err(broken("I4", "a stage that nobody stands in any more"));
+        }
         Ok(())
     }
 
     /// I1 to I5 at the moment that matters.
-    fn used(&mut self, case: &str, cents: i64, who: &str, now: Time) -> Result<(), Broken> {
+    fn used(
+        &mut self,
+        world: &World,
+        case: &str,
+        cents: i64,
+        who: &str,
+        now: Time,
+    ) -> Result<(), Broken> {
         let (frozen, in_force) = (self.frozen, self.in_force);
         let past = self.past(case);
         past.uses += 1;
+        past.used_at = Some(now);
         let (uses, past) = (past.uses, past.clone());
         if uses > 1 {
             return Err(broken(
@@ -612,8 +732,53 @@ impl History {
             }
             Ok(())
         } else {
-            self.quorum(case, cents, now)
+            self.quorum(world, case, cents, now)
         }
+    }
+
+    /// I1, I10: where the executor carries the effect out, the executor alone says what came of it, and the platform says
+    /// that nobody did, when its time is over, or what a look at the target has shown.
+    fn reported(
+        &mut self,
+        case: &str,
+        outcome: Outcome,
+        found_by: FoundBy,
+        who: &str,
+        now: Time,
+    ) -> Result<(), Broken> {
+        let past = self.past(case);
+        let Some(used_at) = past.used_at else {
+            return Err(broken("I1", "an outcome without the use of a grant"));
+        };
+        let over = now >= used_at.plus_minutes(10);
+        let may = match found_by {
+            FoundBy::Caller => who == "exe",
+            FoundBy::Overdue => who == "engine" && outcome == Outcome::Unknown && over,
+            FoundBy::Lookup => who == "engine" && past.unknown,
+            _ => false,
+        };
+        if !may {
+            return Err(broken(
+                "I1",
+                format!("`{who}` says that an effect was {}", outcome.word()),
+            ));
+        }
+        self.known(case, outcome)
+    }
+
+    fn known(&mut self, case: &str, outcome: Outcome) -> Result<(), Broken> {
+        let past = self.past(case);
+        match outcome {
+            Outcome::Unknown => past.unknown = true,
+            Outcome::Succeeded | Outcome::Failed => {
+                past.settled += 1;
+                past.done |= outcome == Outcome::Succeeded;
+                if past.settled > 1 {
+                    return Err(broken("I10", "two outcomes"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// I10: what is unknown is settled by looking it up, and once.
@@ -637,16 +802,7 @@ impl History {
                 "an unknown outcome was settled without looking it up",
             ));
         }
-        match outcome {
-            Outcome::Unknown => past.unknown = true,
-            Outcome::Succeeded | Outcome::Failed => {
-                past.settled += 1;
-                if past.settled > 1 {
-                    return Err(broken("I10", "two outcomes"));
-                }
-            }
-        }
-        Ok(())
+        self.known(case, outcome)
     }
 }
 

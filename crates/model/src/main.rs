@@ -28,9 +28,9 @@ struct Options {
     /// Amounts that may be recommended: `low`, `elevated`, `high`, `forbidden`.
     #[arg(long, default_value = "low,high")]
     amounts: String,
-    /// What else happens: `releases`, `revocations`, `freezes`, `signatures`, `glass`, `withdrawals`, `deputies`.
-    #[arg(long, default_value = "")]
-    with: String,
+    /// What else happens.
+    #[arg(long, value_delimiter = ',', value_parser = FEATURES)]
+    with: Vec<String>,
     /// Stop after so many states.
     #[arg(long, default_value_t = u64::MAX)]
     most: u64,
@@ -42,9 +42,24 @@ struct Options {
     expect: Option<String>,
 }
 
+/// What may happen besides.
+const FEATURES: [&str; 11] = [
+    "releases",
+    "revocations",
+    "freezes",
+    "signatures",
+    "glass",
+    "withdrawals",
+    "deputies",
+    "stages",
+    "lapses",
+    "splits",
+    "callers",
+];
+
 fn main() -> ExitCode {
     let options = Options::parse();
-    let with = |word: &str| options.with.split(',').any(|w| w == word);
+    let with = |word: &str| options.with.iter().any(|w| w == word);
     let bound = Bound {
         cases: options.cases.min(3),
         moments: options.moments.clamp(1, world::MOMENTS.len()),
@@ -56,8 +71,12 @@ fn main() -> ExitCode {
         withdrawals: with("withdrawals"),
         deputies: with("deputies"),
         signatures: with("signatures"),
+        stages: with("stages"),
+        lapses: with("lapses"),
+        splits: with("splits"),
+        callers: with("callers"),
     };
-    let world = world::World::new(bound.glass);
+    let world = world::World::new(&bound);
     let since = Instant::now();
     let done = explore::explore(&world, &bound, options.most, options.threads.max(1));
     let took = since.elapsed().as_secs_f64();

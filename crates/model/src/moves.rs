@@ -25,8 +25,9 @@ use duty::{
 };
 
 use crate::world::{
-    APPROVERS, ELEVATED, ENV, FORBIDDEN, HIGH, LOW, ORIGIN, SIGNERS, World, checked, credential,
-    delegated_until, moment, name, pay, promotion, sign, tested, threshold_signature, tier,
+    APPROVERS, COURSE, ELEVATED, ENV, FINANCE, FORBIDDEN, HIGH, LOW, OLD_COURSE, ORIGIN, SECOND,
+    SIGNERS, World, assessment, checked, credential, delegated_until, moment, name, pay, promotion,
+    sign, taught_again, tested, threshold_signature, tier,
 };
 
 /// How large the world is.
@@ -52,6 +53,14 @@ pub(crate) struct Bound {
     pub(crate) deputies: bool,
     /// Whether the threshold's signatures come in any order, rather than being there.
     pub(crate) signatures: bool,
+    /// Whether high risk is signed in stages, one after the other, each by others.
+    pub(crate) stages: bool,
+    /// Whether owners must have passed a course, which an owner's word may be over of.
+    pub(crate) lapses: bool,
+    /// Whether the threshold looks for parts of one payment.
+    pub(crate) splits: bool,
+    /// Whether the executor carries effects out itself.
+    pub(crate) callers: bool,
 }
 
 impl Bound {
@@ -197,6 +206,9 @@ impl Making<'_> {
             if bound.glass {
                 self.breaking(id, case);
             }
+            if bound.stages {
+                self.staging(id, case);
+            }
             self.approving(id, case);
         } else if let Some(late) = approval(id, case, "gus", Choice::Approve) {
             self.add("gus", Request::Approve(sign(late, "gus")));
@@ -217,7 +229,9 @@ impl Making<'_> {
             let behind = self.when.last.minus_minutes(1);
             self.add_at(behind, "exe", using(id, grant_of(case), cents));
         }
-        if case.grant.as_ref().is_some_and(|g| g.used.is_some()) {
+        if bound.callers {
+            self.reporting(id, case);
+        } else if case.grant.as_ref().is_some_and(|g| g.used.is_some()) {
             for found_by in [FoundBy::Answer, FoundBy::Lookup, FoundBy::Recovery] {
                 for known in [Outcome::Succeeded, Outcome::Failed, Outcome::Unknown] {
                     self.add("engine", outcome(id, grant_of(case), known, found_by));
@@ -234,6 +248,22 @@ impl Making<'_> {
             );
         }
         self.add("engine", Request::Expire(Expire { case: name(id) }));
+    }
+
+    /// Whoever carried an effect out says what came of it, and others try to.
+    fn reporting(&mut self, id: &str, case: &Case) {
+        for (who, found_by) in [
+            ("exe", FoundBy::Caller),
+            ("ana", FoundBy::Caller),
+            ("exe", FoundBy::Answer),
+            ("engine", FoundBy::Answer),
+            ("engine", FoundBy::Overdue),
+            ("engine", FoundBy::Lookup),
+        ] {
+            for known in [Outcome::Succeeded, Outcome::Failed, Outcome::Unknown] {
+                self.add(who, outcome(id, grant_of(case), known, found_by));
+            }
+        }
     }
 
     fn preparing(&mut self, id: &str, bound: &Bound) {
@@ -320,6 +350,23 @@ impl Making<'_> {
         self.add("gus", Request::Approve(sign(yes, "ana")));
         if let Some(own) = approval(id, case, "ana", Choice::Approve) {
             self.add("ana", Request::Approve(sign(own, "ana")));
+        }
+    }
+
+    /// Yeses in a stage by name: of whom it asks for and of others, in turn and out of turn.
+    fn staging(&mut self, id: &'static str, case: &Case) {
+        for (who, stage) in [
+            ("bob", FINANCE),
+            ("gus", FINANCE),
+            ("bob", SECOND),
+            ("gus", SECOND),
+            ("dmitri", SECOND),
+        ] {
+            let Some(mut yes) = approval(id, case, who, Choice::Approve) else {
+                return;
+            };
+            yes.stage = Some(name(stage));
+            self.add(who, Request::Approve(sign(yes, who)));
         }
     }
 
@@ -415,6 +462,9 @@ impl Making<'_> {
         if bound.deputies {
             self.delegating();
         }
+        if bound.lapses {
+            self.training();
+        }
         if bound.glass {
             for (grant, glass) in &self.state.glass {
                 for who in ["bob", "dmitri"] {
@@ -473,6 +523,23 @@ impl Making<'_> {
                 self.add("admin", Request::Promote(unsigned));
             }
         }
+    }
+
+    /// The course of owners is passed again: as it is, as it was, and as assessed by those who may not. And an owner goes.
+    fn training(&mut self) {
+        for (by, content) in [
+            ("carla", COURSE),
+            ("carla", OLD_COURSE),
+            ("bob", COURSE),
+            ("rashid", COURSE),
+        ] {
+            self.add(by, assessment("rashid", by, content, taught_again()));
+        }
+        let revoke = RevokePrincipal {
+            principal: name("rashid"),
+            reason: "left".to_owned(),
+        };
+        self.add("admin", Request::RevokePrincipal(revoke));
     }
 
     fn retrieving(&self, id: &str) -> Request {

@@ -12,12 +12,14 @@ use duty::{
     action::Action,
     canonical::{Digest, to_vec},
     conflict::ConflictMatrix,
+    course::CourseRule,
     decide,
     name::{CredentialId, PrincipalId},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
+    quorum::Attributes,
     release::{
         Agent, Ask, BreakGlass, Cap, Caps, ClauseRef, Disqualify, Near, Permission, Quorum,
-        RiskFinding, RuleHit, Rules, Stage, Team, Threshold, Tier, Tool,
+        RiskFinding, RuleHit, Rules, Split, Stage, Team, Threshold, Tier, Tool,
     },
     release_for,
     request::{
@@ -26,12 +28,16 @@ use duty::{
     },
     signature::{Checked, Signature},
     state::State,
-    statement::{PromotionStatement, ReleaseStatement, Signed, ThresholdStatement},
+    statement::{
+        CompletionStatement, PromotionStatement, ReleaseStatement, Signed, ThresholdStatement,
+    },
     time::Time,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::Serialize;
 use serde_json::json;
+
+use crate::moves::Bound;
 
 pub(crate) const ORIGIN: &str = "model.example/log";
 pub(crate) const ENV: &str = "prod";
@@ -48,6 +54,23 @@ const START: i64 = 1_000_000;
 pub(crate) fn delegated_until() -> Time {
     moment(0).plus_minutes(10)
 }
+
+/// When what the owner of the reviewer has passed is over, and when it would be if passed again.
+pub(crate) fn taught_until() -> Time {
+    moment(0).plus_minutes(10)
+}
+
+pub(crate) fn taught_again() -> Time {
+    moment(4).plus_minutes(60)
+}
+
+/// What the course of owners is, and what it was.
+pub(crate) const COURSE: &str = "answer for what it does";
+pub(crate) const OLD_COURSE: &str = "switch it on";
+
+/// The stages of high risk, and the department of whoever signs in the first.
+pub(crate) const FINANCE: &str = "finance";
+pub(crate) const SECOND: &str = "second";
 
 pub(crate) fn moment(n: usize) -> Time {
     Time::from_millis(START).plus_minutes(MOMENTS[n])
@@ -152,6 +175,7 @@ pub(crate) fn sign<T: Serialize>(statement: T, who: &str) -> Signed<T> {
 
 /// The release of the model, or its second edition, which differs in name alone.
 pub(crate) struct World {
+    pub(crate) bound: Bound,
     team: Team,
     thresholds: Vec<(Threshold, Digest)>,
     clause: duty::edition::Edition,
@@ -176,8 +200,8 @@ fn files(edition: usize) -> BTreeMap<String, Digest> {
 }
 
 impl World {
-    /// With `glass`, the release knows emergencies.
-    pub(crate) fn new(glass: bool) -> Self {
+    /// With what the bound asks of the release.
+    pub(crate) fn new(bound: &Bound) -> Self {
         let agent = |id: &str, duty, model: Option<&str>| Agent {
             id: name(id),
             duty,
@@ -188,21 +212,44 @@ impl World {
             prompt: Digest::of_bytes(id.as_bytes()),
             lineage: id.to_owned(),
         };
-        let quorum = |humans| {
-            let stage = Stage {
-                name: None,
-                humans,
-                role: Role::Approver,
-                attributes: Default::default(),
-                certification: name("pay"),
-                clause: "P-1".to_owned(),
-            };
-            Quorum::of_one(stage, 60)
+        let stage = |humans| Stage {
+            name: None,
+            humans,
+            role: Role::Approver,
+            attributes: Default::default(),
+            certification: name("pay"),
+            clause: "P-1".to_owned(),
         };
+        let quorum = |humans| Quorum::of_one(stage(humans), 60);
+        let high = if bound.stages {
+            let (mut first, mut second) = (stage(1), stage(1));
+            first.name = Some(name(FINANCE));
+            first.attributes = department(FINANCE);
+            second.name = Some(name(SECOND));
+            let mut high = quorum(1);
+            high.stages = vec![first, second];
+            high
+        } else {
+            quorum(2)
+        };
+        // Where parts are looked for, the caps alone would let them pass.
+        let (count, sum) = if bound.splits { (5, 500) } else { (1, 60) };
         let cap = Cap {
             window_minutes: 60,
-            count: 1,
-            sum: Some(60),
+            count,
+            sum: Some(sum),
+        };
+        let course = CourseRule {
+            id: name("own"),
+            title: "Answering for an agent".to_owned(),
+            content: Digest::of_bytes(COURSE.as_bytes()),
+            accepts: BTreeSet::new(),
+            valid_days: 1,
+            warn_days: 1,
+            assessors: BTreeSet::from([Role::Owner]),
+            signed: true,
+            roles: BTreeSet::from([Role::Owner]),
+            clause: "P-1".to_owned(),
         };
         let threshold = Threshold {
             id: name("small"),
@@ -225,12 +272,17 @@ impl World {
                 all: cap,
                 per_key: Some(cap),
             },
-            split: None,
+            split: bound.splits.then_some(Split {
+                window_minutes: 60,
+                sum: Some(60),
+                count: None,
+            }),
             warn_days: None,
         };
         let digest = Digest::of(&threshold).expect("INVARIANT: it has a canonical form");
         let edition = |n| Digest::of(&files(n)).expect("INVARIANT: it has a canonical form");
         Self {
+            bound: bound.clone(),
             team: Team {
                 name: "team".to_owned(),
                 agents: vec![
@@ -245,23 +297,23 @@ impl World {
                         effect: true,
                         facts_as: None,
                         facts: Vec::new(),
-                        idempotency: Some("key".to_owned()),
+                        idempotency: (!bound.callers).then(|| "key".to_owned()),
                         lookup: None,
-                        by_caller: false,
+                        by_caller: bound.callers,
                         pinned: None,
                     },
                 )]),
-                courses: Vec::new(),
+                courses: bound.lapses.then_some(course).into_iter().collect(),
                 conflicts: ConflictMatrix::default(),
                 approval: BTreeMap::from([
                     (Tier::Low, quorum(1)),
                     (Tier::Elevated, quorum(1)),
-                    (Tier::High, quorum(2)),
+                    (Tier::High, high),
                 ]),
                 human_steps: Vec::new(),
                 overrides: None,
                 attention: None,
-                break_glass: glass.then(|| BreakGlass {
+                break_glass: bound.glass.then(|| BreakGlass {
                     role: Role::Approver,
                     certification: name("pay"),
                     minutes: 5,
@@ -382,6 +434,9 @@ impl World {
                 }),
             );
         }
+        if !self.team.courses.is_empty() {
+            log.teach();
+        }
         for edition in [0, 1] {
             log.must(
                 "admin",
@@ -420,6 +475,23 @@ struct Setup<'w> {
 }
 
 impl Setup<'_> {
+    /// Every owner has passed the course of owners; what one has is over sooner.
+    fn teach(&mut self) {
+        for content in [COURSE, OLD_COURSE] {
+            let content = content.to_owned();
+            self.must("admin", Request::RecordFile(RecordFile { content }));
+        }
+        for who in ["rashid", "ines", "carla", "dmitri", "olivia"] {
+            let by = if who == "carla" { "dmitri" } else { "carla" };
+            let until = if who == "rashid" {
+                taught_until()
+            } else {
+                taught_again()
+            };
+            self.must(by, assessment(who, by, COURSE, until));
+        }
+    }
+
     fn must(&mut self, who: &str, request: Request) {
         let submission = Submission {
             clock: Time::from_millis(self.clock),
@@ -443,6 +515,28 @@ impl Setup<'_> {
                 .expect("INVARIANT: the core's own records follow");
         }
     }
+}
+
+/// That `who` has passed a content of the course of owners, as `by` says.
+pub(crate) fn assessment(who: &str, by: &str, content: &str, expires: Time) -> Request {
+    Request::Assess(sign(
+        CompletionStatement {
+            statement: CompletionStatement::TYPE.to_owned(),
+            log: ORIGIN.to_owned(),
+            trainee: name(who),
+            course: name("own"),
+            content: Digest::of_bytes(content.as_bytes()),
+            completed: Time::EPOCH,
+            expires,
+            signer: name(by),
+            credential: credential(by),
+        },
+        by,
+    ))
+}
+
+fn department(word: &str) -> Attributes {
+    [(name("department"), word.to_owned())].into()
 }
 
 pub(crate) fn owner(agent: &str) -> Option<&'static str> {
@@ -527,7 +621,7 @@ fn human(id: &str, roles: &[Role]) -> NewPrincipal {
         roles: roles.into_iter().collect(),
         owner: None,
         acts_for: None,
-        attributes: Default::default(),
+        attributes: department(if id == "bob" { FINANCE } else { "sales" }),
         credentials: vec![Credential {
             id: credential(id),
             proof: proof(id),
