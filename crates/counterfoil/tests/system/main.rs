@@ -17,6 +17,7 @@ mod glass;
 mod keys;
 mod line;
 mod mcp;
+mod models;
 mod people;
 mod policy;
 mod rig;
