@@ -28,13 +28,13 @@ const ANTHROPIC: &str = "anthropic";
 /// The example's release with both agents on language models; `more` goes into each model's table.
 fn release(form: &str, more: &str) -> BTreeMap<String, String> {
     let mut files = payables::release_files();
-    for (agent, id, family) in [
-        ("analyst", "alpha-1", "acme"),
-        ("reviewer", "beta-2", "bolt"),
+    for (agent, id, family, choice) in [
+        ("analyst", "alpha-1", "acme", ""),
+        ("reviewer", "beta-2", "bolt", ", tool_choice = \"auto\""),
     ] {
         let rules = format!("model = {{ kind = \"rules\", table = \"tables/{agent}.cedar\" }}");
         let model = format!(
-            "model = {{ kind = \"{form}\", id = \"{id}\", family = \"{family}\", endpoint = \"here\", max_tokens = 500, parameters = {{ temperature = 0 }}{more} }}"
+            "model = {{ kind = \"{form}\", id = \"{id}\", family = \"{family}\", endpoint = \"here\", max_tokens = 500, parameters = {{ temperature = 0{choice} }}{more} }}"
         );
         let team = files.get_mut("team.toml").unwrap();
         assert!(team.contains(&rules));
@@ -258,6 +258,16 @@ async fn an_invoice_is_paid_by_a_team_on_language_models_of_either_form() {
             // What the permission set could never allow is not offered.
             assert!(!offered(seen).iter().any(|o| o.contains("treasury")));
         }
+        // A release may say another word for what makes a model call a function.
+        let chosen = |model: &str| {
+            let of = seen.iter().find(|s| s.body["model"] == model);
+            of.unwrap().body["tool_choice"].clone()
+        };
+        let must = match form {
+            OPENAI => json!("required"),
+            _ => json!({"type": "any"}),
+        };
+        assert_eq!((chosen("alpha-1"), chosen("beta-2")), (must, json!("auto")));
         // The reviewer runs on its own model, with its own prompt and the sources, and is not shown the analyst's words.
         let review = seen.iter().find(|s| s.body["model"] == "beta-2").unwrap();
         assert!(system(review).contains("fresh eyes") && !system(review).contains("You prepare."));

@@ -17,7 +17,7 @@ use duty::{
     principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::{CaseOutcome, Record},
     release::Rules,
-    request::{BuildRelease, ControlTestResult, RecordControlTests, RecordFile, Request},
+    request::{BuildRelease, RecordControlTests, RecordFile, Request},
     statement::{
         Choice, CompletionStatement, PromotionStatement, ReleaseStatement, Signed,
         ThresholdStatement,
@@ -288,16 +288,12 @@ impl Rig {
         };
         let request = Request::SignRelease(sign(statement, "dmitri"));
         self.engine.submit(&seat("dmitri"), request).await.unwrap();
+        let tested = evidence::control::test(&self.engine.release(release).unwrap().unwrap());
         let tests = RecordControlTests {
             release,
             catalogue: Digest::of_bytes(b"catalogue"),
             binary: Digest::of_bytes(b"binary"),
-            results: vec![ControlTestResult {
-                control: "SOD-01".to_owned(),
-                test: "self-approval".to_owned(),
-                passed: true,
-                detail: "refused".to_owned(),
-            }],
+            results: evidence::control::results(&tested),
         };
         let request = Request::RecordControlTests(tests);
         self.engine.submit(&Seat::engine(), request).await.unwrap();

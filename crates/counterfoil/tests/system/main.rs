@@ -18,6 +18,7 @@ mod keys;
 mod line;
 mod mcp;
 mod metrics;
+mod models;
 mod people;
 mod policy;
 mod rig;

@@ -396,13 +396,18 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     assert!(done.success());
 }
 
-/// The example's release, changed, in force in `staging` of a directory with the example.
+/// The example's release, changed, in force in `staging` of a directory with the example; a file of which nothing is left is
+/// left out.
 pub(crate) fn other_release(example: &Example, change: impl Fn(&str, String) -> String) -> PathBuf {
     let home = example.home.path().join("release");
     for (path, text) in payables::release_files() {
         let file = home.join(&path);
+        let text = change(&path, text);
+        if text.is_empty() {
+            continue;
+        }
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, change(&path, text)).unwrap();
+        fs::write(file, text).unwrap();
     }
     let (release, dir) = (home.display().to_string(), example.arg());
     let build = [

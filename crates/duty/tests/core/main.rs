@@ -16,6 +16,7 @@ mod freezes;
 mod glass;
 mod groups;
 mod keys;
+mod language;
 mod laws;
 mod pins;
 mod promotion;

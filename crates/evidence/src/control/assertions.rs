@@ -7,8 +7,8 @@ use duty::{
     name::{CaseId, ItemId, PrincipalId, StageName},
     principal::{Duty, PrincipalKind, Role},
     record::{Basis, Body, CaseOutcome, Record},
-    release::{Ask, HumanStep, Rules, Tier},
-    request::{Outcome, Quote, Recommend, Request},
+    release::{Agent, Ask, HumanStep, Rules, Tier},
+    request::{ModelResult, Outcome, Quote, Recommend, Request, Stance},
     state::{Approval, Principal, State, Yes},
     time::Time,
 };
@@ -278,11 +278,42 @@ impl Assertions {
                     a.model.as_ref() == Some(&made.model)
                         && (made.prompt == Some(a.prompt) || simulated && made.prompt.is_none())
                 });
-                (!as_pinned)
-                    .then(|| format!("`{}` ran on another model or prompt", record.actor.id))
+                let unheard = agent.and_then(|a| self.unheard(record, made, a));
+                match as_pinned {
+                    false => Some(format!(
+                        "`{}` ran on another model or prompt",
+                        record.actor.id
+                    )),
+                    true => unheard,
+                }
             }
         };
         self.note("CHG-01", record.seq, pinned);
+    }
+
+    /// What is wrong with what a recommendation of an agent on a language model rests on; nothing where it only asks for a
+    /// human.
+    fn unheard(&self, record: &Record, made: &Recommend, agent: &Agent) -> Option<String> {
+        let language = agent.language.as_ref()?;
+        if made.stance == Stance::Refer && made.action.is_none() {
+            return None;
+        }
+        let case = self.state.cases.get(&made.case)?;
+        let last = case.models.iter().rfind(|m| m.agent == record.actor.id);
+        let heard = last.and_then(|m| m.answer.as_ref());
+        let rests = heard.is_some_and(|a| {
+            a.result == ModelResult::Usable
+                && !a.drifted
+                && a.snapshot.is_some_and(|s| made.inputs.contains(&s))
+        });
+        (!rests).then(|| {
+            let names: Vec<_> = language.answers_as.iter().map(String::as_str).collect();
+            format!(
+                "what `{}` recommended is no answer of {} in the log",
+                record.actor.id,
+                names.join(" or ")
+            )
+        })
     }
 
     /// SOD-01, HUM-01, TRN-01.

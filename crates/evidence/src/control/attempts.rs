@@ -438,10 +438,16 @@ pub(super) fn drifted(release: &Release) -> Lead<Tried> {
     let mut prompt = made.clone();
     prompt.prompt = Some(Digest::of_bytes(b"drifted"));
     let prompt = scene.refused(&analyst, Request::Recommend(prompt), &[Code::ModelDrifted])?;
-    let mut unnamed = made;
+    let mut unnamed = made.clone();
     unnamed.prompt = None;
     let unnamed = scene.refused(&analyst, Request::Recommend(unnamed), &[Code::ModelDrifted])?;
-    held([model, prompt, unnamed].join("; "))
+    let mut seen = vec![model, prompt, unnamed];
+    let agent = release.team().with_duty(Duty::Prepare).next();
+    if agent.is_some_and(|a| a.language.is_some()) {
+        let unheard = Request::Recommend(made);
+        seen.push(scene.refused(&analyst, unheard, &[Code::ModelUnheard])?);
+    }
+    held(seen.join("; "))
 }
 
 /// The tier, the greatest amount and the moments of the first threshold.

@@ -23,8 +23,9 @@ use duty::{
     },
     release_for,
     request::{
-        BuildRelease, Certify, ControlTestResult, EndCertification, OpenCase, OpenLog, Ranked,
-        Recommend, RecordControlTests, RecordFile, Request, Retrieve, Stance, Submission, UseGrant,
+        AnswerModel, BuildRelease, CallModel, Certify, ControlTestResult, EndCertification,
+        ModelResult, OpenCase, OpenLog, Ranked, Recommend, RecordControlTests, RecordFile, Request,
+        Retrieve, Stance, Submission, UseGrant,
     },
     signature::Signature,
     state::State,
@@ -609,8 +610,13 @@ impl<'r> Scene<'r> {
     pub(super) fn recommendation(&self, case: &str, duty: Duty, action: Action) -> Lead<Recommend> {
         let agent = self.release.team().with_duty(duty).next();
         let agent = agent.ok_or_else(|| format!("the team has nobody to {}", duty.word()))?;
+        let case: CaseId = name(case)?;
+        let said = self.state.cases.get(&case).and_then(|known| {
+            let last = known.models.iter().rfind(|m| m.agent == agent.id)?;
+            last.answer.as_ref()?.snapshot
+        });
         Ok(Recommend {
-            case: name(case)?,
+            case,
             duty,
             stance: Stance::Proceed,
             action: Some(action),
@@ -621,8 +627,50 @@ impl<'r> Scene<'r> {
             model: agent.model.clone().unwrap_or_default(),
             prompt: Some(agent.prompt),
             row: None,
-            inputs: vec![Digest::of_bytes(b"source")],
+            inputs: std::iter::once(Digest::of_bytes(b"source"))
+                .chain(said)
+                .collect(),
         })
+    }
+
+    /// The language model of an agent has said what the agent is about to recommend; nothing for one without.
+    fn said(&mut self, case: &str, duty: Duty) -> Lead {
+        let team = self.release.team();
+        let Some(agent) = team.with_duty(duty).next().cloned() else {
+            return Ok(());
+        };
+        let Some(language) = agent.language else {
+            return Ok(());
+        };
+        // Supposed: that no budget of a day is used.
+        self.state.spent.clear();
+        let asked = CallModel {
+            case: name(case)?,
+            model: agent.model.unwrap_or_default(),
+            prompt: agent.prompt,
+            parameters: language.parameters,
+            snapshot: Digest::of_bytes(b"question"),
+            bytes: 0,
+            attempt: 1,
+            redacted: BTreeMap::new(),
+        };
+        let records = self.must(agent.id.as_str(), Request::CallModel(asked))?;
+        let call = records.iter().find_map(|r| match &r.body {
+            Body::ModelCalled(body) => Some(body.call.clone()),
+            _ => None,
+        });
+        let heard = AnswerModel {
+            call: call.ok_or("the model was not asked")?,
+            result: ModelResult::Usable,
+            snapshot: Some(Digest::of_bytes(b"answer")),
+            model: language.answers_as.into_iter().next(),
+            tokens: None,
+            status: None,
+            latency_ms: 0,
+            problem: None,
+        };
+        self.must("scene-engine", Request::AnswerModel(heard))?;
+        Ok(())
     }
 
     /// A case prepared, and about to be reviewed.
@@ -632,10 +680,11 @@ impl<'r> Scene<'r> {
         let (analyst, reviewer) = (self.id_of(Duty::Prepare)?, self.id_of(Duty::Review)?);
         let retrieving = self.retrieving(case)?;
         self.must(analyst.as_str(), retrieving.clone())?;
+        self.said(case, Duty::Prepare)?;
         let made = self.recommendation(case, Duty::Prepare, action.clone())?;
         self.must(analyst.as_str(), Request::Recommend(made))?;
         self.must(reviewer.as_str(), retrieving)?;
-        Ok(())
+        self.said(case, Duty::Review)
     }
 
     /// A case that both agents would proceed with, at a supposed risk; the verdict's records.

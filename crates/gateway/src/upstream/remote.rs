@@ -61,6 +61,8 @@ impl Remote {
             .redirect(Policy::none())
             // And nothing is sent twice by itself.
             .retry(reqwest::retry::never())
+            // What is plain on this machine is not to be plain on the way to a proxy.
+            .no_proxy()
             .build()
             .map_err(|e| format!("no client for HTTP: {e}"))?;
         let mut config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
