@@ -56,13 +56,16 @@ impl Remote {
             .map_err(|why| format!("`{}` {why}", self.url))?;
         // Whoever came first has set it: there is one in this program.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             // A redirect would take the headers elsewhere.
             .redirect(Policy::none())
             // And nothing is sent twice by itself.
-            .retry(reqwest::retry::never())
+            .retry(reqwest::retry::never());
+        if self.url.scheme() != "https" {
             // What is plain on this machine is not to be plain on the way to a proxy.
-            .no_proxy()
+            client = client.no_proxy();
+        }
+        let client = client
             .build()
             .map_err(|e| format!("no client for HTTP: {e}"))?;
         let mut config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
