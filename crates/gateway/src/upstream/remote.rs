@@ -61,7 +61,7 @@ impl Remote {
             .redirect(Policy::none())
             // And nothing is sent twice by itself.
             .retry(reqwest::retry::never());
-        if self.url.scheme() != "https" {
+        if !self.url.starts_with("https:") {
             // What is plain on this machine is not to be plain on the way to a proxy.
             client = client.no_proxy();
         }
