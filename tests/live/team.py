@@ -1,6 +1,6 @@
 """The built-in team on a live language model: analyst and reviewer over some cases, whatever the model says.
 
-`run.py [CASES]`, with the packages of requirements.txt and `COUNTERFOIL` naming the binary. It is optional: `./test` does not
+`team.py [CASES]`, with the packages of requirements.txt and `COUNTERFOIL` naming the binary. It is optional: `./test` does not
 run it, since a model takes minutes. It asserts that nothing illegal happened, whatever was said: the log verifies, every decision comes out
 again, every control is sound, every question has its answer in the log, nothing malformed is relied on, and nothing was paid
 without a threshold or signatures. It prints what was counted.
