@@ -5,9 +5,13 @@ use std::{sync::Arc, time::Duration};
 use duty::record::Record;
 use engine::Engine;
 use ledger::Directory;
+use tokio::sync::Semaphore;
 
 /// How long is waited for what is decided to be published.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who reads: each takes a thread, and some megabytes, for as long as it does. Whoever follows events comes back for each of them.
+static READERS: Semaphore = Semaphore::const_new(4);
 
 /// Reads on while `take` says so, from record `from` on; what is decided now is read too.
 ///
@@ -27,6 +31,7 @@ pub(crate) async fn each<T: Send + 'static>(
         Err(_) => return Err("the last records are not published yet; come again".to_owned()),
     }
     let log = engine.dir().path().join("log");
+    let _reads = READERS.acquire().await.map_err(|e| e.to_string())?;
     let read = tokio::task::spawn_blocking(move || {
         let mut enough = false;
         let read = evidence::for_each_record(&Directory::new(&log), from, &mut |record| {

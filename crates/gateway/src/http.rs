@@ -10,7 +10,7 @@
 //! | `act` | what a route does, carried out or told again from the log |
 //! | `cases`, `grants`, `approvals`, `exceptions`, `policy`, `raw` | the routes |
 //! | `events` | what happens to approvals, as server-sent events |
-//! | `replay`, `limit`, `page`, `problem`, `shape` | idempotency keys, rates, pages, errors, schemas |
+//! | `replay`, `limit`, `room`, `page`, `problem`, `shape` | idempotency keys, rates, how much at once, pages, errors, schemas |
 
 mod act;
 mod approvals;
@@ -26,6 +26,7 @@ mod policy;
 mod problem;
 mod raw;
 mod replay;
+mod room;
 mod shape;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use raw::Sent;
 pub(crate) use door::bearer;
 pub(crate) use limit::{Meter, Payer};
 pub(crate) use problem::Problem;
+pub(crate) use room::{Place, Room};
 
 use describe::{Api, Operation};
 use door::Door;

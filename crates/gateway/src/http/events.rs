@@ -43,7 +43,7 @@ pub(super) fn routes(api: Api) -> Api {
 }
 
 async fn follow(State(door): State<Door>, headers: HeaderMap) -> Answer {
-    door.reader(&headers)?;
+    let place = door.reader(&headers)?;
     let size = door.engine.read(|state| state.size);
     let from = match headers.get("last-event-id") {
         None => size,
@@ -56,13 +56,13 @@ async fn follow(State(door): State<Door>, headers: HeaderMap) -> Answer {
         }
     };
     let stream = futures_util::stream::unfold(
-        (door, from, Vec::<(u64, Event)>::new()),
-        |(door, mut from, mut ready)| async move {
+        (door, place, from, Vec::<(u64, Event)>::new()),
+        |(door, place, mut from, mut ready)| async move {
             let mut news = door.engine.follow();
             loop {
                 if !ready.is_empty() {
                     let (_, event) = ready.remove(0);
-                    return Some((Ok::<_, Infallible>(event), (door, from, ready)));
+                    return Some((Ok::<_, Infallible>(event), (door, place, from, ready)));
                 }
                 if door.engine.journal().committed() <= from {
                     news.changed().await.ok()?;

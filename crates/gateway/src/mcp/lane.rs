@@ -20,11 +20,12 @@ use engine::{Engine, EngineError, Seat};
 use serde_json::json;
 use tokio::sync::{Mutex as Slot, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use super::caller::Caller;
+use super::{caller::Caller, crowd::Crowd, reply::Reply};
 
 /// The lanes of all agents.
 pub(super) struct Lanes {
     engine: Arc<Engine>,
+    crowd: Arc<Crowd>,
     lanes: Mutex<HashMap<Tag, Arc<Lane>>>,
 }
 
@@ -49,9 +50,10 @@ pub(super) struct Source<'a> {
 }
 
 impl Lanes {
-    pub(super) fn of(engine: &Arc<Engine>) -> Self {
+    pub(super) fn of(engine: &Arc<Engine>, crowd: &Arc<Crowd>) -> Self {
         Self {
             engine: Arc::clone(engine),
+            crowd: Arc::clone(crowd),
             lanes: Mutex::default(),
         }
     }
@@ -61,7 +63,7 @@ impl Lanes {
         &self,
         caller: &Caller,
         source: &Source<'_>,
-    ) -> Result<(CaseId, OwnedRwLockReadGuard<()>), EngineError> {
+    ) -> Result<(CaseId, OwnedRwLockReadGuard<()>), Reply> {
         let lane = self.lane(caller, source);
         let mut slot = lane.lock().await;
         let open = self.open(caller, source, &mut slot).await?;
@@ -73,7 +75,7 @@ impl Lanes {
         &self,
         caller: &Caller,
         source: &Source<'_>,
-    ) -> Result<(CaseId, OwnedRwLockWriteGuard<()>), EngineError> {
+    ) -> Result<(CaseId, OwnedRwLockWriteGuard<()>), Reply> {
         let lane = self.lane(caller, source);
         let open = {
             let mut slot = lane.lock().await;
@@ -126,13 +128,14 @@ impl Lanes {
         caller: &Caller,
         source: &Source<'_>,
         slot: &mut Option<Open>,
-    ) -> Result<Open, EngineError> {
+    ) -> Result<Open, Reply> {
         let release = caller.release.digest();
         if let Some(open) = slot.as_ref()
             && open.release == release
         {
             return Ok(open.clone());
         }
+        self.crowd.admit(&caller.seat.principal)?;
         let case = new_id(&tag(caller, source))?;
         let subject = source
             .subject
@@ -148,6 +151,7 @@ impl Lanes {
             subject,
         });
         self.engine.submit(&Seat::engine(), request).await?;
+        self.crowd.note(&caller.seat.principal, &case);
         let open = Open::new(case, release);
         *slot = Some(open.clone());
         Ok(open)
