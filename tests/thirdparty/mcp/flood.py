@@ -173,7 +173,7 @@ async def whole(desk):
     few = sockets(desk)
     readers = [unread(there, asked) for _ in range(SLOW)]
     events = head(there, slow_token).replace(f"POST {there.path}", "GET /v1/approvals/events").encode() + b"\r\n"
-    readers += [unread(there, events) for _ in range(SLOW // 10)]
+    readers += [unread(there, events) for _ in range(SLOW // 20)]
     await asyncio.sleep(1)
     await lives(http, desk, f"while {len(slow)} requests stop in their middle, and {len(readers)} clients do not read")
     taken = time.monotonic()

@@ -42,6 +42,8 @@ const tasks = {
     { seconds: z.number(), label: z.string() },
     async ({ seconds, label }) => [text(`computed ${label} for ${seconds} s`)],
   ],
+  // Asks its client for nothing here.
+  confirm_delete: [{ filename: z.string() }, async ({ filename }) => [text(`deleted ${filename}`)]],
   failing_job: [
     {},
     async () => {
