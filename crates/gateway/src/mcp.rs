@@ -17,6 +17,7 @@
 
 mod call;
 mod caller;
+mod calls;
 mod crowd;
 mod effect;
 mod frame;
@@ -38,6 +39,7 @@ use rmcp::transport::streamable_http_server::{
 };
 
 use crate::http::{Meter, Room};
+pub use calls::Calls;
 use crowd::Crowd;
 use effect::Flights;
 use frame::Underway;
@@ -75,6 +77,7 @@ struct Gate {
     team: Arc<dyn Team>,
     meter: Arc<Meter>,
     crowd: Arc<Crowd>,
+    calls: Calls,
     lanes: Lanes,
     held: Held,
     flights: Flights,
@@ -83,7 +86,7 @@ struct Gate {
 }
 
 /// The door's routes. `hosts` are the names under which the server is reached, beyond this machine's own: a request that
-/// names another comes from a page that was led here.
+/// names another comes from a page that was led here. `calls` counts.
 ///
 /// # Errors
 /// In words, where the data directory's `api.toml` or `mcp.db` cannot be used.
@@ -91,11 +94,13 @@ pub fn router(
     engine: Arc<Engine>,
     team: Arc<dyn Team>,
     hosts: impl IntoIterator<Item = String>,
+    calls: Calls,
 ) -> Result<Router, String> {
     let dir = engine.dir().path();
     let meter = Arc::new(Meter::open(dir)?);
     let crowd = Arc::new(Crowd::new(&engine, &meter));
     let gate = Arc::new(Gate {
+        calls,
         held: Held::open(dir)?,
         lanes: Lanes::of(&engine, &crowd),
         meter,
