@@ -29,12 +29,12 @@ mod replay;
 mod room;
 pub(crate) mod shape;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::any,
 };
@@ -98,8 +98,11 @@ fn api() -> (Router<Door>, Value) {
     policy::routes(api).finish(crate::webhook::described)
 }
 
-async fn described() -> Json<Value> {
-    Json(description())
+async fn described() -> impl IntoResponse {
+    // Anybody may ask for it, and it never changes.
+    static TEXT: LazyLock<String> = LazyLock::new(|| description().to_string());
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, TEXT.as_str())
 }
 
 /// How the log stands.

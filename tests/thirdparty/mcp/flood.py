@@ -167,9 +167,8 @@ async def whole(desk):
     begun = head(there, slow_token, "Content-Length: 1000\r\n")
     starts = [(begun, ""), (begun, "x"), (begun + '\r\n{"jsonrpc": ', ""), (begun + '\r\n{"jsonrpc": ', " ")]
     slow = [asyncio.create_task(dribble(there, *starts[n % 4])) for n in range(SLOW)]
-    # Answers that nobody reads: a listing is some 10 kB.
-    listing = json.dumps(WHOLE)
-    asked = (head(there, slow_token, f"Content-Length: {len(listing)}\r\n") + "\r\n" + listing).encode() * 2_000
+    # Answers that nobody reads, of some hundreds of kB each: more than the system holds for a connection.
+    asked = b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100
     few = sockets(desk)
     readers = [unread(there, asked) for _ in range(SLOW)]
     events = head(there, slow_token).replace(f"POST {there.path}", "GET /v1/approvals/events").encode() + b"\r\n"

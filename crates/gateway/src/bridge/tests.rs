@@ -145,7 +145,7 @@ async fn messages_go_there_and_back_and_every_request_is_answered() {
     client.say(&long).await;
     assert_eq!(client.hear().await["error"]["code"], -32600);
 
-    drop(client.to);
+    client.to.shutdown().await.unwrap();
     client.bridge.await.unwrap().unwrap();
     let heard = client.heard.lock().unwrap();
     assert!(

@@ -16,7 +16,7 @@ use rmcp::{
 /// Where a server is, and what it is told on every request.
 #[derive(Clone)]
 pub struct Remote {
-    /// Its endpoint, `https://…`, or `http://…` on this machine.
+    /// Its endpoint, `https://…`, or `http://…` on this machine. What its query asks for is taken for a secret.
     pub url: String,
     /// Headers, secrets as a rule.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -42,10 +42,23 @@ impl Remote {
             let address = host.parse::<std::net::IpAddr>();
             host == "localhost" || address.is_ok_and(|a| a.is_loopback())
         });
-        if url.scheme() == "http" && !local && !self.headers.is_empty() {
+        let gives_away = !self.headers.is_empty() || url.query().is_some();
+        if url.scheme() == "http" && !local && gives_away {
             return Err("would carry secrets over an open line; use https".to_owned());
         }
         Ok(())
+    }
+
+    /// What its address asks for, as it is written and as it is meant: servers take keys there too.
+    pub(super) fn query(&self) -> Vec<String> {
+        let Ok(url) = reqwest::Url::parse(&self.url) else {
+            return Vec::new();
+        };
+        let pairs = url.query().unwrap_or_default().split('&');
+        let written = pairs.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let written: Vec<_> = written.map(str::to_owned).collect();
+        let meant = url.query_pairs().map(|(_, value)| value.into_owned());
+        meant.chain(written).collect()
     }
 
     /// A transport; nothing is sent yet.
