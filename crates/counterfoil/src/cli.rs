@@ -94,6 +94,9 @@ pub(crate) enum Command {
     Log(LogCommand),
     /// Cosign the checkpoints of logs: a witness that anybody can run, best on another machine.
     Witness(Witness),
+    /// Who outside is told of approvals and exceptions: list, test, resume; make a secret.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Principals: add, list, set, revoke.
     #[command(subcommand)]
     Principal(PrincipalCommand),
@@ -217,6 +220,44 @@ pub(crate) enum ControlCommand {
         vkey: Option<String>,
         #[command(flatten)]
         form: Form,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhookCommand {
+    /// List the receivers of `webhooks.toml`, and how each stands.
+    List {
+        #[command(flatten)]
+        dir: Dir,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Send a receiver a signed message of type `webhook.test`, once; exit 4 where it does not take it.
+    Test {
+        /// The receiver.
+        name: String,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Let a receiver go on at once, also one that answered 410.
+    Resume {
+        /// The receiver.
+        name: String,
+        /// Go on with this record instead of where it stands: an earlier one is told again, what lies before a later one never.
+        #[arg(long, value_name = "RECORD")]
+        from: Option<u64>,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Make a secret and write it to a file. What the receiver needs is printed with `--asymmetric`, and else in the file.
+    Secret {
+        /// The file, relative to the data directory; none may be there.
+        file: PathBuf,
+        /// A key of Ed25519, whose public half the receiver gets (`v1a`), and not a secret that both share (`v1`).
+        #[arg(long)]
+        asymmetric: bool,
+        #[command(flatten)]
+        dir: Dir,
     },
 }
 

@@ -82,6 +82,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Log(LogCommand::Key(command)) => commands::log_key::run(command).await,
         Command::Log(command) => commands::log::run(command),
         Command::Witness(witness) => commands::witness::run(witness).await,
+        Command::Webhook(command) => commands::webhook::run(command).await,
         Command::Principal(command) => commands::principal::run(command).await,
         Command::Delegation(command) => commands::delegation::run(command).await,
         Command::Certification(command) => commands::certification::run(command).await,

@@ -12,6 +12,7 @@ use std::{
 use console::Holder;
 use duty::time::Time;
 use engine::Engine;
+use gateway::webhook::Webhooks;
 use store::secret;
 use tokio::{
     net::TcpListener,
@@ -77,12 +78,19 @@ pub(crate) async fn serve(
     .map_err(Failure::unavailable)?;
     let door = gateway::http::router(Arc::clone(&site.engine), &local);
     let hosts = hosts(&url, public_url.as_deref());
-    let mcp = gateway::mcp::router(Arc::clone(&site.engine), site.team(), hosts);
+    let calls = gateway::mcp::Calls::default();
+    let mcp = gateway::mcp::router(Arc::clone(&site.engine), site.team(), hosts, calls.clone());
+    let base = public_url.as_deref().unwrap_or(&url);
+    let tell: gateway::webhook::Tell = Arc::new(|line| eprintln!("{line}"));
+    let webhooks = Webhooks::open(&site.engine, base, &tell);
+    let (webhooks, deliveries) = webhooks.map_err(Failure::usage)?;
     let app = door
         .and_then(|door| Ok(door.merge(mcp?)))
         .map_err(Failure::unavailable)?
         .merge(gateway::metrics::router(
             Arc::clone(&site.engine),
+            webhooks,
+            calls,
             [local.as_str(), metrics.as_str()],
         ))
         .merge(console);
@@ -96,6 +104,7 @@ pub(crate) async fn serve(
         anchors,
         stopped.clone(),
     ));
+    let delivering = tokio::spawn(deliveries.run(stopped.clone()));
     let witnessing = tokio::spawn(alarm(Arc::clone(&site.engine), stopped.clone()));
     let going_on = tokio::spawn(go_on(site, stopped.clone()));
     let mut until = stopped;
@@ -109,6 +118,7 @@ pub(crate) async fn serve(
     // Open connections of browsers would keep the server for ever.
     let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     let site = going_on.await.map_err(Failure::unavailable)?;
+    delivering.await.map_err(Failure::unavailable)?;
     witnessing.await.map_err(Failure::unavailable)?;
     anchoring.await.map_err(Failure::unavailable)??;
     publish(&site.engine).await;

@@ -26,7 +26,7 @@ mod policy;
 mod problem;
 mod raw;
 mod replay;
-mod shape;
+pub(crate) mod shape;
 
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ fn api() -> (Router<Door>, Value) {
     let api = approvals::routes(api);
     let api = events::routes(api);
     let api = exceptions::routes(api);
-    policy::routes(api).finish()
+    policy::routes(api).finish(crate::webhook::described)
 }
 
 async fn described() -> Json<Value> {

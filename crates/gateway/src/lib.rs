@@ -4,4 +4,6 @@ mod feed;
 pub mod http;
 pub mod mcp;
 pub mod metrics;
+mod told;
 pub mod upstream;
+pub mod webhook;

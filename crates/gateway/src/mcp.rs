@@ -17,6 +17,7 @@
 
 mod call;
 mod caller;
+mod calls;
 mod effect;
 mod frame;
 mod held;
@@ -44,6 +45,7 @@ use rmcp::transport::streamable_http_server::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::Meter;
+pub use calls::Calls;
 use effect::Flights;
 use frame::Underway;
 use held::Held;
@@ -81,6 +83,7 @@ struct Gate {
     engine: Arc<Engine>,
     team: Arc<dyn Team>,
     meter: Meter,
+    calls: Calls,
     lanes: Lanes,
     held: Held,
     flights: Flights,
@@ -100,7 +103,7 @@ impl Gate {
 }
 
 /// The door's routes. `hosts` are the names under which the server is reached, beyond this machine's own: a request that
-/// names another comes from a page that was led here.
+/// names another comes from a page that was led here. `calls` counts.
 ///
 /// # Errors
 /// In words, where the data directory's `api.toml` or `mcp.db` cannot be used.
@@ -108,10 +111,12 @@ pub fn router(
     engine: Arc<Engine>,
     team: Arc<dyn Team>,
     hosts: impl IntoIterator<Item = String>,
+    calls: Calls,
 ) -> Result<Router, String> {
     let dir = engine.dir().path();
     let gate = Arc::new(Gate {
         meter: Meter::open(dir)?,
+        calls,
         held: Held::open(dir)?,
         lanes: Lanes::of(&engine),
         flights: Flights::default(),

@@ -20,14 +20,21 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::http::bearer;
+use crate::{http::bearer, mcp::Calls, webhook::Webhooks};
 
 /// The route, for whoever holds one of the tokens.
-pub fn router<'t>(engine: Arc<Engine>, tokens: impl IntoIterator<Item = &'t str>) -> Router {
+pub fn router<'t>(
+    engine: Arc<Engine>,
+    webhooks: Arc<Webhooks>,
+    calls: Calls,
+    tokens: impl IntoIterator<Item = &'t str>,
+) -> Router {
     let tokens = tokens.into_iter();
     let tokens = tokens.map(|token| Digest::of_bytes(token.as_bytes()));
     let scraped = Scraped {
         engine,
+        webhooks,
+        calls,
         tokens: tokens.collect(),
     };
     Router::new()
@@ -37,6 +44,8 @@ pub fn router<'t>(engine: Arc<Engine>, tokens: impl IntoIterator<Item = &'t str>
 
 struct Scraped {
     engine: Arc<Engine>,
+    webhooks: Arc<Webhooks>,
+    calls: Calls,
     tokens: Vec<Digest>,
 }
 
@@ -51,7 +60,7 @@ async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Res
         let why = "give the token of `keys/metrics.token` in the data directory\n";
         return (StatusCode::UNAUTHORIZED, challenge, why).into_response();
     }
-    match text(&scraped.engine) {
+    match text(&scraped) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why.to_string()).into_response(),
     }
@@ -73,14 +82,17 @@ struct OfThreshold {
     environment: String,
 }
 
-type Seconds = Gauge<f64, AtomicU64>;
+pub(crate) type Seconds = Gauge<f64, AtomicU64>;
 
-fn text(engine: &Engine) -> Result<String, EngineError> {
+fn text(scraped: &Scraped) -> Result<String, EngineError> {
+    let engine = &scraped.engine;
     let mut registry = Registry::with_prefix("counterfoil");
     engine.meter().register(&mut registry);
     state(engine, &mut registry);
     thresholds(engine, &mut registry)?;
     log(engine, &mut registry);
+    scraped.calls.register(&mut registry);
+    scraped.webhooks.register(&mut registry);
     let mut text = String::new();
     encode(&mut text, &registry).expect("INVARIANT: a string takes all that is written to it");
     Ok(text)
@@ -229,7 +241,7 @@ fn log(engine: &Engine, registry: &mut Registry) {
 }
 
 /// From one moment to a later one.
-fn seconds(from: Time, to: Time) -> f64 {
+pub(crate) fn seconds(from: Time, to: Time) -> f64 {
     let millis = u32::try_from(to.millis().saturating_sub(from.millis()).max(0));
     millis.map_or(f64::from(u32::MAX), f64::from) / 1_000.0
 }

@@ -1,4 +1,4 @@
-//! A language model's endpoint that answers as the test says, over real HTTP.
+//! A language model's endpoint, or another one, that answers as the test says, over real HTTP.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -65,7 +65,13 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) fn thinking(mind: impl FnMut(&Seen) -> Says + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at(TcpListener::bind("127.0.0.1:0").unwrap(), mind)
+    }
+
+    pub(crate) fn at(
+        listener: TcpListener,
+        mind: impl FnMut(&Seen) -> Says + Send + 'static,
+    ) -> Self {
         let port = listener.local_addr().unwrap().port();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let mind: Arc<Mutex<Mind>> = Arc::new(Mutex::new(Box::new(mind)));
@@ -113,8 +119,10 @@ fn serve(stream: TcpStream, mind: &Mutex<Mind>, noted: &Mutex<Vec<Seen>>) {
             body,
         };
         noted.lock().unwrap().push(seen.clone());
-        let says = (mind.lock().unwrap())(&seen);
-        let reply = worded(&seen, says);
+        let reply = match (mind.lock().unwrap())(&seen) {
+            Says::Raw(reply) => reply,
+            says => worded(&seen, says),
+        };
         std::thread::sleep(reply.after);
         if reply.hang_up {
             return;
@@ -140,7 +148,7 @@ fn serve(stream: TcpStream, mind: &Mutex<Mind>, noted: &Mutex<Vec<Seen>>) {
 fn worded(seen: &Seen, says: Says) -> Reply {
     let model = seen.body["model"].as_str().unwrap().to_owned();
     let (model, calls, prose) = match says {
-        Says::Raw(reply) => return reply,
+        Says::Raw(_) => unreachable!("sent as it is"),
         Says::Call(name, arguments) => (model, vec![(name, arguments)], None),
         Says::Calls(calls) => (model, calls, None),
         Says::As(model, name, arguments) => (model.to_owned(), vec![(name, arguments)], None),

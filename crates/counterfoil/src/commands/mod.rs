@@ -25,6 +25,7 @@ pub(crate) mod threshold;
 mod tools;
 pub(crate) mod trail;
 mod verify;
+pub(crate) mod webhook;
 pub(crate) mod witness;
 
 use std::{path::Path, sync::Arc};

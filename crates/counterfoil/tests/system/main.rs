@@ -25,4 +25,5 @@ mod rig;
 mod table;
 mod tamper;
 mod tools;
+mod webhooks;
 mod witness;

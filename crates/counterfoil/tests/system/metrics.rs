@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::rig::{Example, Server, records};
+use crate::rig::{Example, Server, records, signed, wait_for};
 
 /// The value of a sample, by its name and labels as they are written.
 #[track_caller]
@@ -21,6 +21,10 @@ fn sample(text: &str, name: &str) -> f64 {
 fn metrics_are_read_with_their_own_token_and_follow_the_log() {
     let example = Example::new(40);
     let dir = example.dir();
+    store::secret::write_secret(&dir.join("keys/hook"), &[b'k'; 40]).unwrap();
+    // A receiver that is not there.
+    let hook = "[desk]\nurl = \"http://127.0.0.1:9/\"\nsecret_files = [\"keys/hook\"]\n";
+    fs::write(dir.join("webhooks.toml"), hook).unwrap();
     let server = Server::start(&dir);
     let token = fs::read_to_string(dir.join("keys/metrics.token")).unwrap();
     let token = token.trim();
@@ -65,13 +69,35 @@ fn metrics_are_read_with_their_own_token_and_follow_the_log() {
     let call =
         json!({"type": "call", "case": "no-such-case", "action": {"tool": "x.y", "arguments": {}}});
     assert_eq!(server.post(&server.token("analyst"), &call).0, 403);
-    let text = read();
+    // So are calls through MCP, by what came of them; and what is not told yet.
+    for (tool, arguments) in [
+        ("books__invoice_read", json!({"invoice_id": "nobody's"})),
+        ("books__burn", json!({})),
+    ] {
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
+        let sent = server.post_text_to("/mcp/staging", &server.token("analyst"), &call.to_string());
+        assert_eq!(sent.0, 200, "{}", sent.1);
+    }
+    let no = signed(&server, &server.waiting()[0], "amira", "reject");
+    assert_eq!(server.post(&server.local(), &no).0, 200);
+    let text = wait_for("an attempt at the receiver", || {
+        let text = read();
+        (sample(
+            &text,
+            "counterfoil_webhook_failures_total{endpoint=\"desk\"}",
+        ) > 0.0)
+            .then_some(text)
+    });
+    let of = |name: &str| sample(&text, name);
+    assert_eq!(of("counterfoil_mcp_calls_total{result=\"refused\"}"), 1.0);
+    assert_eq!(of("counterfoil_mcp_calls_total{result=\"error\"}"), 1.0);
+    assert_eq!(of("counterfoil_mcp_call_seconds_count"), 2.0);
+    assert!(of("counterfoil_webhook_lag_records{endpoint=\"desk\"}") > 0.0);
+    assert!(of("counterfoil_webhook_oldest_seconds{endpoint=\"desk\"}") >= 0.0);
+    assert_eq!(of("counterfoil_webhook_disabled{endpoint=\"desk\"}"), 0.0);
     let refused = "counterfoil_decisions_total{request=\"call\",answer=\"wrong-state\"}";
     assert_eq!(sample(&text, refused), 1.0);
-    assert_eq!(
-        sample(&text, "counterfoil_records_total{kind=\"request.refused\"}"),
-        1.0
-    );
+    assert!(sample(&text, "counterfoil_records_total{kind=\"request.refused\"}") >= 1.0);
     assert!(sample(&text, "counterfoil_decision_seconds_count") >= 1.0);
     assert!(sample(&text, "counterfoil_durable_seconds_count") >= 1.0);
     assert!(text.ends_with("# EOF\n"));

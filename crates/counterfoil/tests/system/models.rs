@@ -5,7 +5,7 @@ use std::{fs, process::Stdio, time::Duration};
 use serde_json::{Value, json};
 
 #[path = "../../../agents/tests/team/endpoint.rs"]
-mod endpoint;
+pub(crate) mod endpoint;
 
 use crate::rig::{Example, binary, expect, other_release, paid, records, row, sound, wait_for};
 use endpoint::{Endpoint, Reply, Says, Seen};

@@ -197,8 +197,12 @@ impl Api {
         self
     }
 
-    /// The routes, and the OpenAPI 3.1 document that describes them.
-    pub(super) fn finish(mut self) -> (Router<Door>, Value) {
+    /// The routes, and the OpenAPI 3.1 document that describes them and the webhooks.
+    pub(super) fn finish(
+        mut self,
+        webhooks: impl FnOnce(&mut SchemaGenerator) -> Map<String, Value>,
+    ) -> (Router<Door>, Value) {
+        let webhooks = webhooks(&mut self.generator);
         let schemas = self.generator.take_definitions(true);
         let document = json!({
             "openapi": "3.1.0",
@@ -211,6 +215,7 @@ impl Api {
             "servers": [{"url": "/"}],
             "security": [{"bearer": []}],
             "paths": self.paths,
+            "webhooks": webhooks,
             "components": {
                 "schemas": schemas,
                 "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},

@@ -1,7 +1,7 @@
 //! What happens to approvals, as server-sent events; each carries the number of its record, so that a client goes on where
 //! it was (`Last-Event-ID`).
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
@@ -11,8 +11,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use duty::record::{Body, Record};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Answer,
@@ -20,17 +19,14 @@ use super::{
     door::Door,
     problem::Problem,
 };
-use crate::feed;
-
-/// Events that are read at once.
-const AT_ONCE: usize = 256;
+use crate::told::{self, Told, What};
 
 pub(super) fn routes(api: Api) -> Api {
     api.route(
         Operation::get::<String>(
             "/v1/approvals/events",
             "followApprovals",
-            "What happens to approvals from now on, or after the record that `Last-Event-ID` names: `approval.requested`, `approval.given`, `approval.expired`, `glass.broken`, `grant.issued`, `case.closed`.",
+            "What happens to approvals from now on, or after the record that `Last-Event-ID` names: the events of the webhooks, those of exceptions left out.",
         )
         .header(
             "Last-Event-ID",
@@ -56,33 +52,16 @@ async fn follow(State(door): State<Door>, headers: HeaderMap) -> Answer {
         }
     };
     let stream = futures_util::stream::unfold(
-        (door, from, Vec::<(u64, Event)>::new()),
+        (door, from, VecDeque::new()),
         |(door, mut from, mut ready)| async move {
-            let mut news = door.engine.follow();
             loop {
-                if !ready.is_empty() {
-                    let (_, event) = ready.remove(0);
+                if let Some(event) = ready.pop_front() {
                     return Some((Ok::<_, Infallible>(event), (door, from, ready)));
                 }
-                if door.engine.journal().committed() <= from {
-                    news.changed().await.ok()?;
-                    continue;
-                }
-                let read = feed::each(
-                    &door.engine,
-                    from,
-                    (from, Vec::new()),
-                    |(next, found), record| {
-                        *next = record.seq + 1;
-                        found.extend(event(record).map(|e| (record.seq, e)));
-                        found.len() < AT_ONCE
-                    },
-                );
-                match read.await {
-                    Ok((next, found)) => (from, ready) = (next, found),
-                    // The client comes again with the last id it saw.
-                    Err(_) => return None,
-                }
+                // After a failure the client comes again with the last id it saw.
+                let batch = told::after(&door.engine, from).await.ok()??;
+                from = batch.next;
+                ready.extend(batch.events.iter().filter_map(event));
             }
         },
     );
@@ -90,31 +69,17 @@ async fn follow(State(door): State<Door>, headers: HeaderMap) -> Answer {
     Ok(Sse::new(stream).keep_alive(alive).into_response())
 }
 
-fn event(record: &Record) -> Option<Event> {
-    let data = told(record)?;
+/// An event of an approval, as it is sent.
+fn event(told: &Told) -> Option<Event> {
+    let exception = matches!(
+        told.what,
+        What::ExceptionRaised(_) | What::ExceptionTriaged(_)
+    );
+    if exception {
+        return None;
+    }
     let event = Event::default()
-        .id(record.seq.to_string())
-        .event(record.body.kind());
-    Some(event.data(data.to_string()))
-}
-
-/// What others are told of a record that is about approvals.
-fn told(record: &Record) -> Option<Value> {
-    let mut data = match &record.body {
-        Body::ApprovalRequested(b) => json!({
-            "approval": b.approval, "digest": b.digest, "tier": b.tier, "humans": b.humans, "expires": b.expires,
-        }),
-        Body::ApprovalGiven(b) => json!({"have": b.have, "need": b.need, "by": record.actor.id}),
-        Body::ApprovalExpired(b) => json!({"approval": b.approval}),
-        Body::GlassBroken(b) => {
-            json!({"approval": b.approval, "grant": b.grant, "signers": b.signers, "review_by": b.review_by})
-        }
-        Body::GrantIssued(b) => json!({"grant": b.grant, "expires": b.expires}),
-        Body::CaseClosed(b) => json!({"ended": b.outcome.word()}),
-        _ => return None,
-    };
-    data["record"] = json!(record.seq);
-    data["time"] = json!(record.time);
-    data["case"] = json!(record.case);
-    Some(data)
+        .id(told.record.to_string())
+        .event(told.what.word());
+    event.json_data(told).ok()
 }

@@ -50,7 +50,7 @@ impl Reply {
     }
 
     /// In a word; also in the result's `_meta`, where a target's own words cannot be taken for it.
-    fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
             Self::Failed(_) => "failed",

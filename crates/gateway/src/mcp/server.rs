@@ -1,6 +1,10 @@
 //! The protocol: what a client may ask of the door, in both dates of the specification.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -86,11 +90,19 @@ impl ServerHandler for Server {
             .enter(&caller.seat.credential, &context.id);
         let capabilities = context.client_capabilities();
         let knows_tasks = capabilities.is_some_and(|known| known.supports_tasks());
-        let (reply, case) = tokio::select! {
-            answered = call::call(&self.gate, &caller, request, &context.meta) => answered?,
-            () = waiting.taken_back() => return Err(cancelled()),
-            () = tell_progress(&context) => return Err(cancelled()),
+        let began = Instant::now();
+        let answered = tokio::select! {
+            answered = call::call(&self.gate, &caller, request, &context.meta) => Some(answered),
+            () = waiting.taken_back() => None,
+            () = tell_progress(&context) => None,
         };
+        let result = match &answered {
+            Some(Ok((reply, _))) => reply.word(),
+            Some(Err(_)) => "error",
+            None => "cancelled",
+        };
+        self.gate.calls.answered(result, began.elapsed());
+        let (reply, case) = answered.unwrap_or_else(|| Err(cancelled()))?;
         match reply {
             Reply::Waits(waits) if knows_tasks => {
                 Ok(CallToolResponse::Task(task::made(&self.gate, &waits)))
