@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use duty::{name::CaseId, record::Record};
-use engine::{Engine, Executed, target::BoxFuture};
+use engine::{Engine, Executed, Pending, target::BoxFuture};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
@@ -59,7 +59,7 @@ pub trait Team: Send + Sync {
 /// A case in hand.
 pub trait Hand: Send + Sync {
     /// Takes the case as far as the built-in agents can; or says in words why that failed.
-    fn advance(&self) -> BoxFuture<'_, Result<Moved, String>>;
+    fn advance(&self) -> BoxFuture<'_, Result<Pending<Moved>, String>>;
 }
 
 /// How far a case came.

@@ -16,7 +16,7 @@ use duty::{
     release::Rules,
     request::{OpenCase, Request},
 };
-use engine::{Engine, EngineError, Seat};
+use engine::{Ahead, Engine, EngineError, Seat};
 use serde_json::json;
 use tokio::sync::{Mutex as Slot, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -63,10 +63,12 @@ impl Lanes {
         &self,
         caller: &Caller,
         source: &Source<'_>,
+        ahead: &mut Ahead,
     ) -> Result<(CaseId, OwnedRwLockReadGuard<()>), Reply> {
         let lane = self.lane(caller, source);
         let mut slot = lane.lock().await;
-        let open = self.open(caller, source, &mut slot).await?;
+        let open = self.open(caller, source, &mut slot, ahead).await?;
+        // Under the lane's lock: no effect may take the case in between.
         Ok((open.case, open.reads.read_owned().await))
     }
 
@@ -75,11 +77,12 @@ impl Lanes {
         &self,
         caller: &Caller,
         source: &Source<'_>,
+        ahead: &mut Ahead,
     ) -> Result<(CaseId, OwnedRwLockWriteGuard<()>), Reply> {
         let lane = self.lane(caller, source);
         let open = {
             let mut slot = lane.lock().await;
-            let open = self.open(caller, source, &mut slot).await?;
+            let open = self.open(caller, source, &mut slot, ahead).await?;
             *slot = None;
             open
         };
@@ -142,6 +145,7 @@ impl Lanes {
         caller: &Caller,
         source: &Source<'_>,
         slot: &mut Option<Open>,
+        ahead: &mut Ahead,
     ) -> Result<Open, Reply> {
         let release = caller.release.digest();
         if let Some(open) = slot.as_ref()
@@ -165,7 +169,8 @@ impl Lanes {
             snapshot: snapshot.await?,
             subject,
         });
-        self.engine.submit(&Seat::engine(), request).await?;
+        let opened = self.engine.submit_ahead(&Seat::engine(), request).await?;
+        opened.onto(ahead);
         self.crowd.note(&caller.seat.principal, &case);
         let open = Open::new(case, release);
         *slot = Some(open.clone());
