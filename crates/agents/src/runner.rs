@@ -11,29 +11,26 @@ use duty::{
     name::{CaseId, Environment, ItemId, PrincipalId},
     principal::Duty,
     record::{ExceptionSort, Record},
-    refusal::{Code, Refusal},
-    release::{ClauseRef, Rules},
-    request::{AnswerModel, ModelResult, OpenCase, Recommend, Request, Stance},
+    release::Rules,
+    request::{AnswerModel, ModelResult, OpenCase, Recommend, Request},
     shared::Shared,
     state::{CallAnswer, Case},
 };
 use engine::{Engine, EngineError, Executed, Seat};
 use policy::Release;
-use serde_json::Value;
 
 use crate::{
     desk::Desk,
     endpoint::Endpoints,
+    escalation,
     language::LanguageModel,
-    model::{Answered, Model, ModelError, Said, Step, Unusable, View},
+    model::{Answered, Model, ModelError, Said, Step},
     rules::RuleModel,
+    view::{Place, Refused, may_say_again, view},
 };
 
 /// The most steps that one agent takes in one case: a model that never recommends is stopped.
-const MOST_STEPS: usize = 64;
-
-/// What stands in a recommendation's `row` where the runner refers the case, since the agent's model said nothing usable.
-pub const ESCALATED: &str = "escalated";
+pub(crate) const MOST_STEPS: usize = 64;
 
 /// Where the runner leaves a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,7 +330,14 @@ impl Runner {
             let Some(case) = self.case(id) else {
                 return Ok(Vec::new());
             };
-            let view = self.view(id, &case, &release, seat, duty, &refused)?;
+            let place = Place {
+                id,
+                case: &case,
+                release: &release,
+                agent: &seat.principal,
+                duty,
+            };
+            let view = view(&place, &refused, &|digest| self.snapshot(digest))?;
             for step in model.next(&view, &desk).await? {
                 match step {
                     Step::Call(action) => match self.engine.call(seat, id, action.clone()).await {
@@ -364,13 +368,11 @@ impl Runner {
                 }
             }
         }
-        let endless = RunError::Endless(seat.principal.clone(), id.clone());
         if !speaks {
-            return Err(endless);
+            return Err(RunError::Endless(seat.principal.clone(), id.clone()));
         }
-        let said = self
-            .escalation(id, &release, seat, &endless.to_string())
-            .await?;
+        let why = endless(&seat.principal, id);
+        let said = self.escalation(id, &release, seat, &why).await?;
         Ok(self.say(id, &release, seat, duty, &model, said).await?)
     }
 
@@ -414,31 +416,10 @@ impl Runner {
         seat: &Seat,
         why: &str,
     ) -> Result<Said, RunError> {
-        let wanted = &release.team().confidence_clause;
-        let at = self.engine.now();
-        let query = release
-            .clause_at(wanted, at)
-            .map(|clause| format!("{} {}", clause.title, clause.text));
-        let query: String = query
-            .unwrap_or_else(|| wanted.clone())
-            .chars()
-            .take(400)
-            .collect();
+        let query = escalation::query(release, self.engine.now());
         let found = self.engine.retrieve(seat, id, &query).await?;
-        let best = found
-            .iter()
-            .find(|f| f.clause.id == *wanted)
-            .or(found.first());
-        let why = format!("A human decides: {why}");
-        Ok(Said {
-            stance: Stance::Refer,
-            action: None,
-            confidence: 0,
-            rationale: why.chars().take(600).collect(),
-            clauses: best.map(|f| f.clause.clone()).into_iter().collect(),
-            quotes: Vec::new(),
-            row: Some(ESCALATED.to_owned()),
-        })
+        let cited = escalation::cited(release, &found, |f| &f.clause.id);
+        Ok(escalation::said(cited.map(|f| f.clause.clone()), why))
     }
 
     /// Calls of this agent that an earlier run left without an answer are answered now.
@@ -475,71 +456,6 @@ impl Runner {
             }
         }
         Ok(())
-    }
-
-    fn view(
-        &self,
-        id: &CaseId,
-        case: &Case,
-        release: &Release,
-        seat: &Seat,
-        duty: Duty,
-        refused: &Refused,
-    ) -> Result<View, RunError> {
-        let mut answers = Vec::new();
-        for call in case.calls.iter().filter(|c| c.agent == seat.principal) {
-            let answer = match &call.answer {
-                None => continue,
-                Some(CallAnswer::Problem(why)) => Err(why.clone()),
-                Some(CallAnswer::Snapshot(digest)) => {
-                    let bytes = self.snapshot(digest)?;
-                    serde_json::from_slice::<Value>(&bytes).map_err(|e| e.to_string())
-                }
-            };
-            answers.push(Answered {
-                action: call.action.clone(),
-                answer,
-            });
-        }
-        answers.extend_from_slice(&refused.calls);
-        let mut unusable = self.unusable(case, &seat.principal)?;
-        unusable.extend(refused.said.iter().map(|why| Unusable {
-            said: Vec::new(),
-            why: why.clone(),
-        }));
-        let plan = release.agent(&seat.principal);
-        Ok(View {
-            case: id.clone(),
-            environment: case.env.clone(),
-            duty,
-            prompt: plan.map(|p| p.prompt.clone()).unwrap_or_default(),
-            subject: case.subject.clone(),
-            source: self.snapshot(&case.snapshot)?,
-            answers,
-            found: found(case, release, &seat.principal),
-            proposal: match duty {
-                Duty::Review => case.prepared.as_ref().map(|(_, said)| said.clone()),
-                Duty::Prepare | Duty::Approve | Duty::Execute => None,
-            },
-            unusable,
-            attempt: next_attempt(case, &seat.principal),
-        })
-    }
-
-    /// What the agent's model said in the case that could not be used.
-    fn unusable(&self, case: &Case, agent: &PrincipalId) -> Result<Vec<Unusable>, RunError> {
-        let own = case.models.iter().filter(|m| m.agent == *agent);
-        let heard = own.filter_map(|m| m.answer.as_ref());
-        let unusable = heard.filter(|a| a.result == ModelResult::Malformed);
-        unusable
-            .map(|a| {
-                let said = a.snapshot.as_ref().map(|s| self.snapshot(s)).transpose()?;
-                Ok(Unusable {
-                    said: said.unwrap_or_default(),
-                    why: a.problem.clone().unwrap_or_default(),
-                })
-            })
-            .collect()
     }
 
     fn snapshot(&self, digest: &duty::canonical::Digest) -> Result<Vec<u8>, RunError> {
@@ -592,27 +508,9 @@ impl Runner {
     }
 }
 
-/// What the core refused in one part. It is in the log as refusals and not as calls, so the model is told of it here.
-#[derive(Default)]
-struct Refused {
-    calls: Vec<Answered>,
-    said: Vec<String>,
-}
-
-/// Whether a language model may say otherwise what was refused: what it cites is its own to mend, and it is told what was
-/// wrong.
-fn may_say_again(refusal: &Refusal) -> bool {
-    matches!(
-        refusal.code,
-        Code::BadCitation | Code::NotPermitted | Code::Malformed
-    )
-}
-
-/// The how manieth time an agent's model is asked the same, when it is asked next.
-fn next_attempt(case: &Case, agent: &PrincipalId) -> u32 {
-    let last = case.models.iter().rfind(|m| m.agent == *agent);
-    let failed = last.filter(|m| m.answer.as_ref().is_some_and(|a| a.result.failed()));
-    failed.map_or(1, |m| m.attempt.saturating_add(1))
+/// Why a language model that goes round in circles is stopped.
+pub(crate) fn endless(agent: &PrincipalId, case: &CaseId) -> String {
+    RunError::Endless(agent.clone(), case.clone()).to_string()
 }
 
 /// Commitments to everything that the agent was shown, and to what its language model said last.
@@ -628,16 +526,4 @@ fn inputs(case: &Case, agent: &PrincipalId) -> Vec<duty::canonical::Digest> {
         .chain(answers)
         .chain(heard)
         .collect()
-}
-
-fn found(case: &Case, release: &Release, agent: &PrincipalId) -> Vec<(String, Vec<ClauseRef>)> {
-    let own = case.retrieved.get(agent).into_iter().flatten();
-    own.map(|retrieval| {
-        let clauses = retrieval
-            .clauses
-            .iter()
-            .filter_map(|id| release.clause(id, retrieval.at).cloned());
-        (retrieval.query.clone(), clauses.collect())
-    })
-    .collect()
 }
