@@ -9,8 +9,7 @@ use duty::{
     action::Action,
     canonical::Digest,
     edition::Edition,
-    facts::Facts,
-    name::{CaseId, Environment, PrincipalId, ThresholdId},
+    name::{PrincipalId, ThresholdId},
     principal::Duty,
     release::{
         Ask, ClauseRef, Hearing, Near, Permission, RiskFinding, RuleHit, Rules, Team, Threshold,
