@@ -13,10 +13,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import AsyncExitStack
 
+import check_gateway
 from check_gateway import TOOLS, ended, status
-from desk import HERE, NODE, Desk, Failure, main, require
+from desk import HERE, NODE, Desk, main, require
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -25,56 +25,26 @@ def command(desk, token="keys/agents/agent.token"):
     return [desk.counterfoil, "mcp", "--url", desk.url, "--token-file", str(desk.dir / token), "--environment", "staging"]
 
 
-class Python:
+class Python(check_gateway.Python):
     """A client of the Python SDK."""
 
-    def __init__(self, name, mode):
-        self.name, self.mode = name, mode
-
-    async def connect(self, desk, said=None):
+    async def connect(self, desk):
         program, *words = command(desk)
-        self.stack = AsyncExitStack()
-        transport = stdio_client(StdioServerParameters(command=program, args=words), errlog=said or sys.stderr)
-        self.client = await self.stack.enter_async_context(Client(transport, mode=self.mode))
+        self.client = Client(stdio_client(StdioServerParameters(command=program, args=words)), mode=self.mode)
+        await self.client.__aenter__()
 
     async def close(self):
-        await self.stack.aclose()
-
-    async def tools(self):
-        return {tool.name for tool in (await self.client.list_tools()).tools}
-
-    async def call(self, tool, **arguments):
-        result = await self.client.call_tool(tool, arguments)
-        return result.model_dump(by_alias=True, exclude_none=True, mode="json")
+        await self.client.__aexit__(None, None, None)
 
 
-class TypeScript:
+class TypeScript(check_gateway.TypeScript):
     """A client of the TypeScript SDK, in a process of its own."""
-
-    name = "TypeScript"
 
     async def connect(self, desk):
         self.child = await asyncio.create_subprocess_exec(
             NODE, HERE / "line.mjs", "--stdio", *command(desk),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=2**22,
         )  # fmt: skip
-
-    async def close(self):
-        self.child.stdin.close()
-        await self.child.wait()
-
-    async def ask(self, **question):
-        self.child.stdin.write(json.dumps(question).encode() + b"\n")
-        answer = json.loads(await asyncio.wait_for(self.child.stdout.readline(), 60) or "null")
-        if not answer or "error" in answer:
-            raise Failure(f"{question}: {answer}")
-        return answer
-
-    async def tools(self):
-        return {tool["name"] for tool in (await self.ask())["tools"]}
-
-    async def call(self, tool, **arguments):
-        return await self.ask(tool=tool, arguments=arguments)
 
 
 async def works(desk, client):
