@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::{
     cli::Demo,
     fail::{Failure, named},
-    serve, show,
+    listen, serve, show,
     site::{Opening, Site, Work},
 };
 
@@ -51,7 +51,14 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     }
     match listener {
         None => site.close(),
-        Some(listener) => serve::serve(site, dir, listener, None, serve::Ending::caught()?).await,
+        Some(listener) => {
+            let place = serve::Place {
+                listener,
+                public_url: None,
+                connections: listen::room(None).map_err(Failure::unavailable)?,
+            };
+            serve::serve(site, dir, place, serve::Ending::caught()?).await
+        }
     }
 }
 

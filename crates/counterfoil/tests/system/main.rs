@@ -16,6 +16,7 @@ mod freeze;
 mod glass;
 mod keys;
 mod line;
+mod listen;
 mod mcp;
 mod metrics;
 mod models;

@@ -22,6 +22,7 @@ use super::{
     limit::{Meter, Payer},
     problem::Problem,
     replay::{Keys, Known, key_of},
+    room::{Place, Room},
 };
 
 /// What the door holds.
@@ -33,6 +34,7 @@ pub(super) struct Inner {
     local: Digest,
     keys: Keys,
     meter: Meter,
+    room: Room,
 }
 
 impl std::ops::Deref for Door {
@@ -58,6 +60,7 @@ impl Door {
             local: Digest::of_bytes(local.as_bytes()),
             keys,
             meter,
+            room: Room::default(),
             engine,
         })))
     }
@@ -113,14 +116,16 @@ impl Door {
         Some(Caller { seat, payer })
     }
 
-    /// Whoever has a token may read.
-    pub(super) fn reader(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Whoever has a token may read, for as long as it holds its place.
+    pub(super) fn reader(&self, headers: &HeaderMap) -> Result<Place, Problem> {
         let token = bearer(headers)?;
-        if !self.is_local(token) {
-            let seat = self.engine.authenticate(token)?;
-            self.meter.admit(&Payer::Proved(seat))?;
-        }
-        Ok(())
+        let payer = if self.is_local(token) {
+            Payer::Local
+        } else {
+            Payer::Proved(self.engine.authenticate(token)?)
+        };
+        self.meter.admit(&payer)?;
+        self.room.enter(&payer)
     }
 
     /// Carries it out, once for each key, within its rate. It goes on where the client goes away.
@@ -132,9 +137,13 @@ impl Door {
         act: Act,
     ) -> Answer {
         self.meter.admit(&caller.payer)?;
+        let place = self.room.enter(&caller.payer)?;
         let key = key_of(headers)?.map(str::to_owned);
         let (door, body) = (self.clone(), Digest::of_bytes(body));
-        let task = tokio::spawn(async move { door.once(caller, key, body, act).await });
+        let task = tokio::spawn(async move {
+            let _place = place;
+            door.once(caller, key, body, act).await
+        });
         task.await
             .map_err(|e| Problem::unavailable(format!("the request ended badly: {e}")))?
     }
