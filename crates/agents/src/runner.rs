@@ -20,6 +20,8 @@ use duty::{
 use engine::{Engine, EngineError, Executed, Seat};
 use policy::Release;
 use serde_json::Value;
+use telemetry::span;
+use tracing::Instrument as _;
 
 use crate::{
     desk::Desk,
@@ -82,6 +84,29 @@ pub enum RunError {
     /// The model goes round in circles.
     #[error("`{0}` has taken {MOST_STEPS} steps in case `{1}` without recommending")]
     Endless(PrincipalId, CaseId),
+}
+
+impl RunError {
+    /// In a word, for logs and traces: its message may repeat what a request held.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Engine(e) => e.word(),
+            Self::Model(_) => "model",
+            Self::NoSeat(_) => "no-seat",
+            Self::NoSnapshot(_) => "no-snapshot",
+            Self::Endless(..) => "endless",
+        }
+    }
+
+    /// For logs: its message, unless that may repeat what a request held; then its word.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Engine(e) => e.plain(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Takes cases through a team.
@@ -317,7 +342,26 @@ impl Runner {
     ) -> Result<Vec<Record>, RunError> {
         let release = self.release(opened)?;
         let seat = self.seat(&release, duty)?;
-        let model = self.model(&release, &seat.principal)?;
+        let (agent, environment) = (seat.principal.as_str(), opened.env.as_str());
+        let digest = release.digest().to_string();
+        let span = span::invoke_agent(agent, duty.word(), id.as_str(), environment, &digest);
+        let steps = self.steps(id, opened, duty, &release, seat);
+        let said = steps.instrument(span.clone()).await;
+        if let Err(e) = &said {
+            span::failed(&span, e.word());
+        }
+        said
+    }
+
+    async fn steps(
+        &self,
+        id: &CaseId,
+        opened: &Case,
+        duty: Duty,
+        release: &Arc<Release>,
+        seat: &Seat,
+    ) -> Result<Vec<Record>, RunError> {
+        let model = self.model(release, &seat.principal)?;
         self.close_calls(id, opened, &seat.principal).await?;
         let desk = Desk {
             engine: &self.engine,
@@ -333,7 +377,7 @@ impl Runner {
             let Some(case) = self.case(id) else {
                 return Ok(Vec::new());
             };
-            let view = self.view(id, &case, &release, seat, duty, &refused)?;
+            let view = self.view(id, &case, release, seat, duty, &refused)?;
             for step in model.next(&view, &desk).await? {
                 match step {
                     Step::Call(action) => match self.engine.call(seat, id, action.clone()).await {
@@ -348,7 +392,7 @@ impl Runner {
                         self.engine.retrieve(seat, id, &query).await?;
                     }
                     Step::Recommend(said) => {
-                        match self.say(id, &release, seat, duty, &model, *said).await {
+                        match self.say(id, release, seat, duty, &model, *said).await {
                             Err(EngineError::Refused(refusal))
                                 if speaks && may_say_again(&refusal) =>
                             {
@@ -358,8 +402,8 @@ impl Runner {
                         }
                     }
                     Step::Escalate(why) => {
-                        let said = self.escalation(id, &release, seat, &why).await?;
-                        return Ok(self.say(id, &release, seat, duty, &model, said).await?);
+                        let said = self.escalation(id, release, seat, &why).await?;
+                        return Ok(self.say(id, release, seat, duty, &model, said).await?);
                     }
                 }
             }
@@ -369,9 +413,9 @@ impl Runner {
             return Err(endless);
         }
         let said = self
-            .escalation(id, &release, seat, &endless.to_string())
+            .escalation(id, release, seat, &endless.to_string())
             .await?;
-        Ok(self.say(id, &release, seat, duty, &model, said).await?)
+        Ok(self.say(id, release, seat, duty, &model, said).await?)
     }
 
     /// Recommends, as the agent.

@@ -51,7 +51,10 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     }
     match listener {
         None => site.close(),
-        Some(listener) => serve::serve(site, dir, listener, None, serve::Ending::caught()?).await,
+        Some(listener) => {
+            let ending = serve::Ending::caught()?;
+            serve::serve(site, dir, listener, None, ending, None).await
+        },
     }
 }
 

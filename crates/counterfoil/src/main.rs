@@ -7,11 +7,13 @@ mod door;
 mod embedder;
 mod fail;
 mod keys;
+mod logging;
 mod models;
 mod passphrase;
 mod serve;
 mod show;
 mod site;
+mod spans;
 mod ssh;
 mod targets;
 
@@ -22,6 +24,7 @@ use clap::Parser as _;
 use crate::{
     cli::{Cli, Command, LogCommand},
     fail::Failure,
+    logging::Logging,
 };
 
 /// Verification spends half its time in memory otherwise, made on one thread and freed on another.
@@ -41,6 +44,14 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
+    let logging = match &command {
+        Command::Serve(serve) => Some(logging::server(serve.log.log_format)?),
+        Command::Run(run) => Some(logging::server(run.log.log_format)?),
+        _ => {
+            logging::plain();
+            None
+        }
+    };
     match command {
         // Servers of their own process bring their own runtime.
         Command::Treasury { db, delay_ms } => {
@@ -53,15 +64,15 @@ fn run(command: Command) -> Result<(), Failure> {
             .enable_all()
             .build()
             .map_err(Failure::unavailable)?
-            .block_on(dispatch(other)),
+            .block_on(dispatch(other, logging.as_ref())),
     }
 }
 
-async fn dispatch(command: Command) -> Result<(), Failure> {
+async fn dispatch(command: Command, logging: Option<&Logging>) -> Result<(), Failure> {
     match command {
         Command::Demo(demo) => demo::run(demo).await,
         Command::Init(init) => commands::init(init).await,
-        Command::Serve(serve) => commands::serve(serve).await,
+        Command::Serve(serve) => commands::serve(serve, logging).await,
         Command::Run(run) => commands::run(run).await,
         Command::Rebuild(rebuild) => commands::rebuild(&rebuild),
         Command::Glass(command) => commands::glass::run(command).await,

@@ -50,11 +50,8 @@ pub struct Executed {
 }
 
 impl Engine {
-    /// Calls a tool without effect, as an agent: permitted, then called, then answered in the log.
-    ///
-    /// # Errors
-    /// [`EngineError::Refused`] where the agent may not; that the tool does not answer is no error but an answer.
-    pub async fn call(
+    /// See [`Engine::call`].
+    pub(crate) async fn call_now(
         &self,
         seat: &Seat,
         case: &CaseId,
@@ -118,12 +115,8 @@ impl Engine {
         })
     }
 
-    /// Uses a grant as the executor: consumed and durable first, then the target is called, then the outcome is recorded.
-    ///
-    /// # Errors
-    /// [`EngineError::Refused`] where the grant does not stand. After the grant is used every result is an [`Executed`],
-    /// unless the store fails.
-    pub async fn execute(
+    /// See [`Engine::execute`].
+    pub(crate) async fn execute_now(
         &self,
         seat: &Seat,
         grant: &ItemId,

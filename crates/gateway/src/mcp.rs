@@ -27,6 +27,7 @@ mod reply;
 mod server;
 mod task;
 mod tools;
+mod traced;
 
 use std::{
     collections::HashMap,

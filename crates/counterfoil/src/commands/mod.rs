@@ -47,6 +47,7 @@ use crate::{
     cli::{Init, Run, Serve, SignIn},
     door::{Door, SERVING, Serving},
     fail::{Failure, named},
+    logging::Logging,
     passphrase, serve as server, show,
     site::Site,
 };
@@ -71,12 +72,14 @@ pub(crate) async fn init(init: Init) -> Result<(), Failure> {
 }
 
 /// `serve`: until it is stopped.
-pub(crate) async fn serve(serve: Serve) -> Result<(), Failure> {
+pub(crate) async fn serve(serve: Serve, logging: Option<&Logging>) -> Result<(), Failure> {
     let listener = server::listen(serve.listen).await?;
     let site = Site::open_with(&serve.dir.dir, serve.verify).await?;
     let ending = server::Ending::caught()?;
     println!("serving {}", server::url(&listener)?);
-    server::serve(site, &serve.dir.dir, listener, serve.public_url, ending).await
+    let dropped = logging.map(Logging::dropped);
+    let (dir, url) = (&serve.dir.dir, serve.public_url);
+    server::serve(site, dir, listener, url, ending, dropped).await
 }
 
 /// `run`: opens a case if one is named, and lets agents go on.
@@ -182,7 +185,7 @@ pub(crate) fn release_in_log(
 fn folded(dir: &Path) -> Result<Folded, Failure> {
     // Said of what is no log at all before anything is looked for in it.
     evidence::open(&dir.display().to_string()).map_err(Failure::unavailable)?;
-    fold::published(dir, &fold::on_stderr()).map_err(Failure::unavailable)
+    fold::published(dir, &fold::in_log()).map_err(Failure::unavailable)
 }
 
 /// A log with the index over it.

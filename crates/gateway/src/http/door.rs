@@ -15,6 +15,7 @@ use duty::{
 };
 use engine::{Engine, EngineError, Seat};
 use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 
 use super::{
     Answer,
@@ -23,6 +24,7 @@ use super::{
     problem::Problem,
     replay::{Keys, Known, key_of},
 };
+use crate::access;
 
 /// What the door holds.
 #[derive(Clone)]
@@ -83,6 +85,7 @@ impl Door {
             return Ok(Caller { seat, payer });
         }
         let seat = self.engine.authenticate(token)?;
+        access::asked_by(&seat.principal);
         let payer = Payer::Proved(seat.clone());
         Ok(Caller { seat, payer })
     }
@@ -106,6 +109,7 @@ impl Door {
         });
         let holds = proved.is_some_and(|key| request.holds_under(&key));
         let payer = if holds {
+            access::asked_by(principal);
             Payer::Proved(seat.clone())
         } else {
             Payer::Unproved
@@ -118,6 +122,7 @@ impl Door {
         let token = bearer(headers)?;
         if !self.is_local(token) {
             let seat = self.engine.authenticate(token)?;
+            access::asked_by(&seat.principal);
             self.meter.admit(&Payer::Proved(seat))?;
         }
         Ok(())
@@ -134,7 +139,8 @@ impl Door {
         self.meter.admit(&caller.payer)?;
         let key = key_of(headers)?.map(str::to_owned);
         let (door, body) = (self.clone(), Digest::of_bytes(body));
-        let task = tokio::spawn(async move { door.once(caller, key, body, act).await });
+        let once = async move { door.once(caller, key, body, act).await };
+        let task = tokio::spawn(once.in_current_span());
         task.await
             .map_err(|e| Problem::unavailable(format!("the request ended badly: {e}")))?
     }

@@ -20,7 +20,10 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{Gate, LONGEST, caller::Asker};
-use crate::http::{Payer, Problem};
+use crate::{
+    access,
+    http::{Payer, Problem},
+};
 
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,6 +34,7 @@ pub(super) async fn admit(gate: Arc<Gate>, request: Request, next: Next) -> Resp
         Ok(asker) => asker,
         Err(problem) => return problem.into_response(),
     };
+    access::asked_by(&asker.seat.principal);
     if let Err(problem) = gate.meter.admit(&Payer::Proved(asker.seat.clone())) {
         return problem.into_response();
     }
