@@ -206,6 +206,8 @@ fn every_receiver_is_told_everything_in_order_whatever_fails_between() {
         (all || asked.load(Ordering::SeqCst) > before).then_some(())
     });
     drop(server);
+    // What says where the killed one listened.
+    fs::remove_file(dir.join("serve.json")).unwrap();
     let taken = fine.seen().len();
     stuck.store(false, Ordering::SeqCst);
     let server = Server::start(&dir);

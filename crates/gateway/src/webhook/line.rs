@@ -73,7 +73,21 @@ impl Line {
             return Err(Stop::Moved);
         }
         let mut next = standing.next;
+        let mut news = self.engine.follow();
         loop {
+            while self.engine.journal().committed() <= next {
+                tokio::select! {
+                    changed = news.changed() => if changed.is_err() {
+                        return Ok(());
+                    },
+                    () = tokio::time::sleep(LOOK_AGAIN) => {
+                        let standing = self.cursors.standing(&self.name)?;
+                        if standing.is_none_or(|s| s.next != next || s.gone) {
+                            return Err(Stop::Moved);
+                        }
+                    }
+                }
+            }
             let Some(batch) = told::after(&self.engine, next).await? else {
                 return Ok(());
             };
