@@ -200,7 +200,10 @@ impl LanguageModel {
             Form::Anthropic => "anthropic",
         };
         // Releases name a model with its family before it.
-        let model = self.id.rsplit_once('/').map_or(self.id.as_str(), |(_, model)| model);
+        let model = self
+            .id
+            .rsplit_once('/')
+            .map_or(self.id.as_str(), |(_, model)| model);
         let (agent, case) = (self.agent.as_str(), desk.case.as_str());
         let span = span::chat(provider, model, max_tokens, agent, case);
         span.record("counterfoil.call", call.as_str());

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::logging::Format;
+
 /// Separation of duties for teams of AI agents, with an audit trail that an auditor accepts.
 #[derive(Debug, Parser)]
 #[command(name = "counterfoil", version, propagate_version = true)]

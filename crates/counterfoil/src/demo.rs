@@ -54,7 +54,7 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
         Some(listener) => {
             let ending = serve::Ending::caught()?;
             serve::serve(site, dir, listener, None, ending, None).await
-        },
+        }
     }
 }
 

@@ -196,7 +196,10 @@ async fn alarm(
     loop {
         let lines = dropped.as_ref().map_or(0, ErrorCounter::dropped_lines);
         if lines > lost {
-            warn!(lines, "lines of this log were dropped: whoever reads them is too slow");
+            warn!(
+                lines,
+                "lines of this log were dropped: whoever reads them is too slow"
+            );
             lost = lines;
         }
         let size = engine.journal().published();
@@ -312,9 +315,7 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
             error!("ALARM: {}", e.plain());
         }
         let movable = site.movable();
-        if !movable.is_empty()
-            && site.advance(movable, |_, _| {}).await.is_err()
-        {
+        if !movable.is_empty() && site.advance(movable, |_, _| {}).await.is_err() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         tokio::select! {

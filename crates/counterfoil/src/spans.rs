@@ -25,22 +25,20 @@ const LONGEST: u64 = 64 * 1024;
 
 type Boxed = Box<dyn Layer<WithLines> + Send + Sync>;
 /// What collects spans lies above what writes lines.
-type WithLines = tracing_subscriber::layer::Layered<
-    Box<dyn Layer<Registry> + Send + Sync>,
-    Registry,
->;
+type WithLines =
+    tracing_subscriber::layer::Layered<Box<dyn Layer<Registry> + Send + Sync>, Registry>;
 
 /// What collects spans and what sends them, where the environment says where to.
 pub(crate) fn collected() -> Result<Option<(Boxed, SdkTracerProvider)>, Failure> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let is = |name: &str, word: &str| set(name).is_some_and(|v| v.eq_ignore_ascii_case(word));
-    let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-        .or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"));
+    let endpoint =
+        set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"));
     if endpoint.is_none() || is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none") {
         return Ok(None);
     }
-    let protocol = set("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-        .or_else(|| set("OTEL_EXPORTER_OTLP_PROTOCOL"));
+    let protocol =
+        set("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").or_else(|| set("OTEL_EXPORTER_OTLP_PROTOCOL"));
     if let Some(other) = protocol.filter(|p| p != "http/protobuf") {
         return Err(Failure::usage(format!(
             "spans go out as `http/protobuf`, and `OTEL_EXPORTER_OTLP_PROTOCOL` asks for `{other}`"
@@ -70,7 +68,9 @@ pub(crate) fn collected() -> Result<Option<(Boxed, SdkTracerProvider)>, Failure>
         .with_tracked_inactivity(false)
         .with_level(false)
         .with_target(false)
-        .with_filter(filter_fn(|m| m.is_span() && m.target() == "telemetry::span"))
+        .with_filter(filter_fn(|m| {
+            m.is_span() && m.target() == "telemetry::span"
+        }))
         .boxed();
     Ok(Some((layer, provider)))
 }

@@ -10,7 +10,13 @@ pub(crate) fn decided(seat: &Seat, request: &'static str, decision: &Decision) {
     if let Some(refusal) = &decision.refusal {
         let (code, principal) = (refusal.code.word(), seat.principal.as_str());
         let case = decision.records.first().and_then(|r| r.case.as_ref());
-        info!(request, code, principal, case = case.map(|c| c.as_str()), "refused");
+        info!(
+            request,
+            code,
+            principal,
+            case = case.map(|c| c.as_str()),
+            "refused"
+        );
     }
     for record in &decision.records {
         let (seq, kind) = (record.seq, record.body.kind());
@@ -19,7 +25,10 @@ pub(crate) fn decided(seat: &Seat, request: &'static str, decision: &Decision) {
             Body::ExceptionRaised(raised) => {
                 let (exception, sort) = (raised.exception.as_str(), raised.sort.word());
                 let environment = record.env.as_ref().map(|e| e.as_str());
-                warn!(record = seq, exception, sort, case, environment, "exception raised");
+                warn!(
+                    record = seq,
+                    exception, sort, case, environment, "exception raised"
+                );
             }
             Body::GlassBroken(_) | Body::GlassOverdue(_) | Body::FreezePlaced(_) => {
                 warn!(record = seq, kind, case, "ALARM");

@@ -115,7 +115,14 @@ async fn tell(request: Request, next: Next) -> Response {
     response
 }
 
-fn say(method: &str, route: &str, request: &str, status: StatusCode, began: Instant, noted: &Noted) {
+fn say(
+    method: &str,
+    route: &str,
+    request: &str,
+    status: StatusCode,
+    began: Instant,
+    noted: &Noted,
+) {
     let (status, micros) = (status.as_u16(), began.elapsed().as_micros());
     let duration_us = u64::try_from(micros).unwrap_or(u64::MAX);
     let (principal, case) = (noted.principal.as_deref(), noted.case.as_deref());
@@ -200,7 +207,10 @@ mod tests {
         };
         let routes = told(Router::new().route("/v1/grants/{grant}/use", get(handler)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/v1/grants/c-1.g1/use", listener.local_addr().unwrap());
+        let url = format!(
+            "http://{}/v1/grants/c-1.g1/use",
+            listener.local_addr().unwrap()
+        );
         tokio::spawn(async move { axum::serve(listener, routes).await });
         let answer = reqwest::get(&url).await.unwrap();
         assert!(answer.headers().contains_key("x-request-id"));

@@ -72,7 +72,11 @@ mod tests {
         let parent = parse(&format!("00-{trace}-00f067aa0ba902b7-01")).unwrap();
         assert_eq!(parent.trace_id().to_string(), trace);
         assert!(parent.is_sampled() && parent.is_remote());
-        assert!(!parse(&format!("00-{trace}-00f067aa0ba902b7-00")).unwrap().is_sampled());
+        assert!(
+            !parse(&format!("00-{trace}-00f067aa0ba902b7-00"))
+                .unwrap()
+                .is_sampled()
+        );
         assert!(parse(&format!("cc-{trace}-00f067aa0ba902b7-01-later")).is_some());
         for wrong in [
             "",
@@ -92,7 +96,10 @@ mod tests {
     #[test]
     fn without_a_collector_there_is_no_trace() {
         let span = tracing::info_span!("x");
-        set_parent(&span, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        set_parent(
+            &span,
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        );
         assert_eq!(span.in_scope(traceparent), None);
     }
 }

@@ -128,7 +128,7 @@ pub fn execute_tool(tool: &str, agent: &str, case: &str) -> Span {
         gen_ai.operation.name = "execute_tool",
         gen_ai.tool.name = tool,
         gen_ai.tool.call.id = Empty,
-        gen_ai.tool.r#type = "extension",
+        "gen_ai.tool.type" = "extension",
         gen_ai.agent.id = agent,
         gen_ai.conversation.id = case,
         counterfoil.case = case,

@@ -24,7 +24,9 @@ impl Traced {
         context: &RequestContext<RoleServer>,
     ) -> Self {
         let parts = context.extensions.get::<Parts>();
-        let seen = parts.and_then(|parts| parts.extensions.get::<Seen>()).cloned();
+        let seen = parts
+            .and_then(|parts| parts.extensions.get::<Seen>())
+            .cloned();
         let agent = caller.seat.principal.as_str();
         // What nobody is shown can be any word at all.
         let own = own::named(gate, caller, tool).map(|own| own.name());
