@@ -148,6 +148,11 @@ def main():
         words = [program, *map(str, words), "--dir", str(data)]
         return subprocess.run(words, env=env, check=True, capture_output=True, text=True).stdout
 
+    def decide(decision, waiting, person):
+        overrides = waiting["yes_overrides" if decision == "approve" else "no_overrides"]
+        code = ["--code", waiting["codes"][0]] if overrides and waiting.get("codes") else []
+        run("approval", decision, waiting["approval"], "--as", person, "--reason", "looked at", *code)
+
     run("demo", "--once", "--json", "--cases", 30)
     home = work / "release"
     shutil.copytree(RELEASE, home)
@@ -214,7 +219,7 @@ def main():
         require(call({"traceparent": f"00-{more_theirs}-{span_id}-01"}) == 200, "a tool is called over MCP")
         waiting = json.loads(run("approval", "list", "--json").splitlines()[0])
         for person in ["amira", "bram"][: waiting["humans"]]:
-            run("approval", "approve", waiting["approval"], "--as", person, "--reason", "looked at")
+            decide("approve", waiting, person)
         grant = wait_for("an execution", lambda: trace.named("execute_tool treasury.transfer_create"))
         said = wait_for("the last question", lambda: len(asked.seen) >= 3 and trace.named("invoke_agent analyst"))
         time.sleep(1)
