@@ -154,7 +154,7 @@ mod tests {
         let of = |value| delay(value, now).map(|d| d.as_secs());
         assert_eq!(of("120"), Some(120));
         assert_eq!(of("Sun, 06 Nov 1994 08:50:37 GMT"), Some(60));
-        assert_eq!(of("Sun, 06 Nov 1993 08:50:37 GMT"), Some(0));
+        assert_eq!(of("Sat, 06 Nov 1993 08:50:37 GMT"), Some(0));
         assert_eq!((of("soon"), of("-1")), (None, None));
     }
 }

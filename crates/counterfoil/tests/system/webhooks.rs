@@ -262,6 +262,8 @@ fn every_receiver_is_told_everything_in_order_whatever_fails_between() {
         ] {
             assert!(!text.contains(word), "{word} in {text}");
         }
+    }
+    for seen in late.seen() {
         let page = seen.body["data"]["links"]["page"].as_str().unwrap();
         assert!(page.starts_with(&server.url), "{page}");
     }
