@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use engine::Engine;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use webhook::{Answer, Cursors, Post, config::Plan};
 
 use super::{message::Letterhead, meter::Meter};
@@ -12,6 +12,9 @@ use crate::told::{self, Told};
 
 /// How often it is looked whether somebody moved a cursor, and how long is waited after the log could not be read.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Failures in a row that are an alarm.
+const MANY: u32 = 5;
 
 /// Everything about one receiver.
 pub(super) struct Line {
@@ -120,7 +123,7 @@ impl Line {
             {
                 Answer::Taken => {
                     self.meter.taken(&self.name);
-                    if failures > 0 {
+                    if failures >= MANY {
                         info!(receiver = self.name, failures, "a webhook is taken again");
                     }
                     let (after, now) = (told.record + 1, self.engine.now().millis());
@@ -153,12 +156,15 @@ impl Line {
                     let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
                     let at = self.engine.now().millis().saturating_add(millis);
                     self.cursors.failed(&self.name, &why, at)?;
-                    if failures == 1 {
-                        let (receiver, record) = (self.name.as_str(), told.record);
-                        error!(
-                            receiver,
-                            record, why, "ALARM: a webhook is not taken; what comes after it waits"
-                        );
+                    let (receiver, record) = (self.name.as_str(), told.record);
+                    // One attempt fails now and then; several in a row are somebody's business.
+                    match failures {
+                        1 => warn!(receiver, record, why, "a webhook is not taken; it is tried again"),
+                        MANY => error!(
+                            receiver, record, why,
+                            "ALARM: a webhook is still not taken; what comes after it waits"
+                        ),
+                        _ => {}
                     }
                     self.pause(wait, next).await?;
                 }
