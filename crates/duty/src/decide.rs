@@ -12,6 +12,7 @@ mod delegate;
 mod elsewhere;
 mod erase;
 mod execute;
+mod expire;
 mod foresee;
 mod freeze;
 mod gather;

@@ -664,7 +664,10 @@ fn take_in_case(case: &mut Case, record: &Record) -> Result<(), String> {
             }
             case.outcome = Some(request.outcome);
         }
-        Body::OverrideRecorded(_) | Body::ApprovalExpired(_) | Body::GrantExpired(_) => {}
+        Body::OverrideRecorded(_)
+        | Body::ApprovalExpired(_)
+        | Body::GrantExpired(_)
+        | Body::CaseLapsed(_) => {}
         _ => return mismatch(),
     }
     Ok(())

@@ -605,6 +605,11 @@ bodies! {
         /// Which.
         grant: ItemId,
     }
+    /// A case came to no verdict in time, or can come to none.
+    CaseLapsed "case.lapsed" {
+        /// The request.
+        request: Request,
+    }
     /// Something that a human must triage.
     ExceptionRaised "exception.raised" {
         /// The exception.
@@ -751,6 +756,7 @@ impl Body {
             Self::DecisionRecorded(b) => Some(&b.request),
             Self::ApprovalExpired(b) => Some(&b.request),
             Self::GrantExpired(b) => Some(&b.request),
+            Self::CaseLapsed(b) => Some(&b.request),
             Self::ExceptionTriaged(b) => Some(&b.request),
             Self::HoldPlaced(b) => Some(&b.request),
             Self::HoldLifted(b) => Some(&b.request),
@@ -972,6 +978,8 @@ pub enum CaseOutcome {
     Referred,
     /// It was decided elsewhere, and taken down here.
     Recorded,
+    /// It came to no verdict in time, or could come to none.
+    Lapsed,
 }
 
 impl CaseOutcome {
@@ -986,6 +994,7 @@ impl CaseOutcome {
             Self::Expired => "expired",
             Self::Referred => "referred",
             Self::Recorded => "recorded",
+            Self::Lapsed => "lapsed",
         }
     }
 }

@@ -225,6 +225,23 @@ impl Retention {
     }
 }
 
+/// How long a case may be prepared and reviewed before it ends without a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Whole minutes from its opening; at least one.
+    pub minutes: u32,
+    /// The clause that says so.
+    pub clause: String,
+}
+
+impl Patience {
+    /// When it is over for a case.
+    #[must_use]
+    pub fn end(&self, opened: Time) -> Time {
+        opened.plus_minutes(self.minutes)
+    }
+}
+
 /// The team of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Team {
@@ -261,6 +278,8 @@ pub struct Team {
     pub durability: BTreeMap<Tier, Level>,
     /// How long snapshots are kept; none keeps them until somebody erases them.
     pub retention: Option<Retention>,
+    /// How long a case may wait for its verdict; none lets it wait as long as its release is in force.
+    pub patience: Option<Patience>,
 }
 
 impl Team {

@@ -573,6 +573,19 @@ impl Case {
         self.prepared.as_ref().map(|(agent, _)| agent)
     }
 
+    /// Whether it waits for its verdict: for what agents still read, prepare or review.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        self.approval.is_none() && self.grant.is_none()
+    }
+
+    /// Whether a call of a tool or of a model is under way: its answer belongs to the case.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        self.calls.iter().any(|call| call.answer.is_none())
+            || self.models.iter().any(|call| call.answer.is_none())
+    }
+
     /// Whether a request for approval waits for humans.
     #[must_use]
     pub fn waits(&self) -> bool {

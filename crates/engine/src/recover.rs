@@ -1,9 +1,12 @@
 //! What a start owes to the run before it, and what time brings about.
 
+use std::collections::BTreeMap;
+
 use duty::{
     name::{CaseId, ItemId},
+    release::Rules,
     request::{Expire, FoundBy, NoteOverdue, NoteWaiting, Outcome, Request},
-    state::State,
+    state::{Case, State},
 };
 
 use crate::{Engine, EngineError, Seat};
@@ -46,18 +49,29 @@ impl Engine {
         Ok(done)
     }
 
-    /// Ends approvals and grants whose time is over, notes emergencies that nobody reviewed in time, and has those reminded and
+    /// Ends approvals and grants whose time is over and cases that can come to no verdict, notes emergencies that nobody reviewed in time, and has those reminded and
     /// told whose signatures are waited for; returns how many cases it ended.
     ///
     /// # Errors
     /// [`EngineError`] where an expiry could not be recorded.
     pub async fn expire(&self) -> Result<usize, EngineError> {
         let now = self.now();
+        let pointed: BTreeMap<_, _> = self.read(|state| state.environments.clone());
+        let mut patience = BTreeMap::new();
+        for digest in pointed.into_values() {
+            let release = self.release(digest)?;
+            patience.insert(digest, release.and_then(|r| r.team().patience.clone()));
+        }
         let due: Vec<CaseId> = self.read(|state| {
-            let over = |case: &duty::state::Case| match (&case.grant, &case.approval) {
+            let over = |case: &Case| match (&case.grant, &case.approval) {
                 (Some(grant), _) => grant.used.is_none() && now >= grant.expires,
                 (None, Some(approval)) => now >= approval.expires,
-                (None, None) => false,
+                (None, None) if case.awaits_answer() => false,
+                (None, None) => {
+                    let in_force = state.environments.get(&case.env) == Some(&case.release);
+                    let patience = patience.get(&case.release).and_then(Option::as_ref);
+                    !in_force || patience.is_some_and(|p| now >= p.end(case.opened))
+                }
             };
             let due = state.cases.iter().filter(|(_, case)| over(case));
             due.map(|(id, _)| id.clone()).collect()

@@ -173,6 +173,7 @@ pub fn describe(record: &Record) -> String {
         }
         Body::ApprovalExpired(b) => format!("{} expired", b.approval),
         Body::GrantExpired(b) => format!("{} expired unused", b.grant),
+        Body::CaseLapsed(_) => "the case came to no verdict".to_owned(),
         body => body
             .request()
             .map_or_else(|| odd(record), |r| asked(record, r)),

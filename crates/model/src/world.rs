@@ -326,6 +326,7 @@ impl World {
                 grant_minutes: 10,
                 durability: BTreeMap::new(),
                 retention: None,
+                patience: None,
             },
             thresholds: vec![(threshold, digest)],
             clause: duty::edition::Edition {

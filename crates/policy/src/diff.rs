@@ -295,6 +295,22 @@ impl Diff {
                 Direction::Open,
             );
         }
+        if a.patience != b.patience {
+            let minutes = |p: &Option<duty::release::Patience>| {
+                p.as_ref().map_or("without end".to_owned(), |p| {
+                    format!("{} minutes by {}", p.minutes, p.clause)
+                })
+            };
+            self.add(
+                "cases",
+                format!(
+                    "a case waits for its verdict: {} → {}",
+                    minutes(&a.patience),
+                    minutes(&b.patience)
+                ),
+                Direction::Open,
+            );
+        }
     }
 
     fn agents(&mut self, from: &Release, to: &Release) {

@@ -10,7 +10,10 @@ use duty::{
     conflict::{self, Apart, Conflict, ConflictMatrix},
     name::{Course, PrincipalId},
     principal::{Duty, Role},
-    release::{Agent, Attention, BreakGlass, Disqualify, Level, Pace, Retention, Team, Tier, Tool},
+    release::{
+        Agent, Attention, BreakGlass, Disqualify, Level, Pace, Patience, Retention, Team, Tier,
+        Tool,
+    },
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -79,6 +82,7 @@ struct Written {
     #[serde(default)]
     durability: BTreeMap<Tier, Level>,
     retention: Option<WrittenRetention>,
+    cases: Option<WrittenCases>,
     #[serde(default)]
     conflict: Vec<WrittenConflict>,
     break_glass: Option<WrittenGlass>,
@@ -136,6 +140,13 @@ struct WrittenConflict {
 #[serde(deny_unknown_fields)]
 struct WrittenRetention {
     snapshot_days: u32,
+    clause: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCases {
+    open_minutes: u32,
     clause: String,
 }
 
@@ -293,6 +304,7 @@ impl Check<'_> {
                 grant_minutes: written.grant.expires_minutes,
                 durability: written.durability,
                 retention: None,
+                patience: None,
             },
             types,
             plans: BTreeMap::new(),
@@ -363,6 +375,16 @@ impl Check<'_> {
             file.team.retention = Some(Retention {
                 days: r.snapshot_days,
                 clause: r.clause,
+            });
+        }
+        if let Some(c) = written.cases {
+            if c.open_minutes == 0 {
+                self.wrong("[cases]", "`open_minutes` is at least 1".to_owned());
+            }
+            self.clause("[cases]", &c.clause);
+            file.team.patience = Some(Patience {
+                minutes: c.open_minutes,
+                clause: c.clause,
             });
         }
         let clause = file.team.confidence_clause.clone();

@@ -332,6 +332,16 @@ fn a_wrong_release_is_told_what_where_and_what_to_do() {
             &["[attention]", says],
         );
     }
+    for (bound, says) in [
+        (
+            "open_minutes = 0\nclause = \"PAY-1.2\"\n",
+            "`open_minutes` is at least 1",
+        ),
+        ("open_minutes = 9\nclause = \"PAY-9\"\n", "PAY-9"),
+    ] {
+        let text = format!("{TEAM}[cases]\n{bound}");
+        wrong("team.toml", &text, &["[cases]", says]);
+    }
     wrong("notes.txt", "x", &["does not belong"]);
     wrong("prompts/ana.md", &"x".repeat(70_000), &["70000 bytes"]);
 }

@@ -65,7 +65,7 @@ class Pending(CounterfoilError):
 
 
 class NotGranted(CounterfoilError):
-    """The case ended without a grant: `ended` is `refused`, `rejected`, `expired` or `referred`."""
+    """The case ended without a grant: `ended` is `refused`, `rejected`, `expired`, `lapsed` or `referred`."""
 
     def __init__(self, case: str, ended: str) -> None:
         super().__init__(f"case `{case}` ended: {ended}")

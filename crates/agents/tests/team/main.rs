@@ -131,6 +131,23 @@ async fn time_ends_what_waits_and_a_late_signature_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_case_that_comes_to_no_verdict_ends() {
+    let mut files = payables::release_files();
+    let team = files.get_mut("team.toml").unwrap();
+    team.push_str("\n[cases]\nopen_minutes = 60\nclause = \"PAY-1.1\"\n");
+    let rig = Rig::with(files, None).await;
+    rig.open("c1", "INV-1").await;
+    assert_eq!(rig.engine.expire().await.unwrap(), 0);
+    rig.clock.fetch_add(59 * 60_000, Ordering::SeqCst);
+    rig.open("c2", "INV-2").await;
+    assert_eq!(rig.engine.expire().await.unwrap(), 0);
+    rig.clock.fetch_add(60_000, Ordering::SeqCst);
+    assert_eq!(rig.engine.expire().await.unwrap(), 1);
+    assert_eq!(rig.closed("c1"), Some(CaseOutcome::Lapsed));
+    assert_eq!(rig.closed("c2"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_soon_is_told_once_and_then_stops_the_agents() {
     const DAY: i64 = 24 * 3_600_000;
     let rig = Rig::new().await;

@@ -12,13 +12,10 @@ use crate::{
     freeze::Step,
     name::ItemId,
     principal::{Duty, Role},
-    record::{
-        ApprovalExpired, Basis, CaseOutcome, ExceptionSort, GrantExpired, GrantUsed,
-        OutcomeRecorded, ThresholdReleased,
-    },
+    record::{Basis, CaseOutcome, ExceptionSort, GrantUsed, OutcomeRecorded, ThresholdReleased},
     refusal::{Code, Refusal},
     release::{BreakGlass, Heard, HumanStep, Rules},
-    request::{Expire, FoundBy, Outcome, RecordOutcome, UseGrant},
+    request::{FoundBy, Outcome, RecordOutcome, UseGrant},
     state::{Case, Grant},
 };
 
@@ -217,45 +214,12 @@ impl Desk<'_> {
         Ok(())
     }
 
-    pub(super) fn expire(&mut self, request: &Expire) -> Ruled {
-        self.holds(Role::Service)?;
-        let id = &request.case;
-        let case = self.case(id)?;
-        let place = Place::case(id, case);
-        if let Some(grant) = &case.grant {
-            if grant.used.is_some() || self.now < grant.expires {
-                return Err(nothing_expired());
-            }
-            let body = GrantExpired {
-                request: self.request(),
-                grant: grant.id.clone(),
-            };
-            self.write(place, Some(Role::Service), Vec::new(), body);
-            self.release_threshold(id, case, grant);
-            let text = format!("grant `{}` expired unused", grant.id);
-            self.raise_in(id, case, ExceptionSort::Expired, text.clone());
-            self.close(id, case, CaseOutcome::Expired, text);
-            return Ok(());
-        }
-        let approval = case.approval.as_ref().filter(|a| self.now >= a.expires);
-        let approval = approval.ok_or_else(nothing_expired)?;
-        let body = ApprovalExpired {
-            request: self.request(),
-            approval: approval.id.clone(),
-        };
-        self.write(place, Some(Role::Service), Vec::new(), body);
-        let text = format!(
-            "`{}` expired with {} of {} signatures",
-            approval.id,
-            approval.yes.len(),
-            approval.humans
-        );
-        self.raise_in(id, case, ExceptionSort::Expired, text.clone());
-        self.close(id, case, CaseOutcome::Expired, text);
-        Ok(())
-    }
-
-    fn release_threshold(&mut self, id: &crate::name::CaseId, case: &Case, grant: &Grant) {
+    pub(super) fn release_threshold(
+        &mut self,
+        id: &crate::name::CaseId,
+        case: &Case,
+        grant: &Grant,
+    ) {
         if let Basis::Threshold { threshold, .. } = &grant.basis {
             let body = ThresholdReleased {
                 threshold: threshold.clone(),
@@ -291,12 +255,4 @@ fn issued<'c>(case: &'c Case, id: &ItemId) -> Result<&'c Grant, Refusal> {
             "wait until the action is approved",
         )
     })
-}
-
-fn nothing_expired() -> Refusal {
-    Refusal::new(
-        Code::WrongState,
-        "nothing in the case has expired",
-        "wait until its expiry",
-    )
 }

@@ -17,6 +17,7 @@ mod glass;
 mod groups;
 mod keys;
 mod language;
+mod lapses;
 mod laws;
 mod pins;
 mod promotion;

@@ -15,8 +15,8 @@ use duty::{
     record::{Body, Record},
     refusal::{Code, Refusal},
     release::{
-        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Near, Permission, Quorum, Retention,
-        RiskFinding, RuleHit, Rules, Stage, Team, Threshold, Tier, Tool,
+        Agent, Ask, Cap, Caps, ClauseRef, Disqualify, Level, Near, Patience, Permission, Quorum,
+        Retention, RiskFinding, RuleHit, Rules, Stage, Team, Threshold, Tier, Tool,
     },
     release_for,
     request::{
@@ -183,6 +183,10 @@ impl TestRules {
                 durability: BTreeMap::from([(Tier::High, Level::Witnessed)]),
                 retention: Some(Retention {
                     days: 30,
+                    clause: "P-2".to_owned(),
+                }),
+                patience: Some(Patience {
+                    minutes: 120,
                     clause: "P-2".to_owned(),
                 }),
             },

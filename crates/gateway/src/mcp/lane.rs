@@ -121,6 +121,20 @@ impl Lanes {
         found.map(|case| Open::new(case, release))
     }
 
+    /// Whether a call may still go into a case: one that is about to lapse would end under it.
+    fn takes_more(&self, caller: &Caller, case: &CaseId) -> bool {
+        let opened = self
+            .engine
+            .read(|state| state.cases.get(case).map(|case| case.opened));
+        let patience = caller.release.team().patience.as_ref();
+        opened.is_some_and(|opened| {
+            patience.is_none_or(|p| {
+                let spare = GRACE.min(p.minutes / 2);
+                self.engine.now().plus_minutes(spare) < p.end(opened)
+            })
+        })
+    }
+
     async fn open(
         &self,
         caller: &Caller,
@@ -130,6 +144,7 @@ impl Lanes {
         let release = caller.release.digest();
         if let Some(open) = slot.as_ref()
             && open.release == release
+            && self.takes_more(caller, &open.case)
         {
             return Ok(open.clone());
         }
@@ -180,6 +195,9 @@ pub(super) fn new_id(tag: &str) -> Result<CaseId, EngineError> {
         .parse()
         .expect("INVARIANT: hexadecimal digits make a name"))
 }
+
+/// So many minutes before its case lapses an agent gets another one.
+const GRACE: u32 = 1;
 
 /// Lanes that are remembered beyond those in use.
 const MOST: usize = 10_000;
