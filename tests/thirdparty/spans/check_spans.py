@@ -208,11 +208,11 @@ def main():
         params = {"name": "books__invoice_read", "arguments": arguments, "_meta": meta}
         return post("/mcp/staging", analyst, {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
 
-    local = (data / "keys/local.token").read_text().strip()
     analyst = (data / "keys/agents/analyst.token").read_text().strip()
     subject = (data / "targets/books/invoices.csv").read_text().splitlines()[1].split(",")[0]
     theirs, span_id, more_theirs = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "a" * 32
     server, url = serve(exporting)
+    local = (data / "keys/local.token").read_text().strip()
     try:
         opening = {"case": "traced-1", "environment": "staging", "subject": subject, "source": "a-source"}
         require(post("/v1/cases", local, opening, traceparent=f"00-{theirs}-{span_id}-01") == 200, "a case opens")

@@ -159,9 +159,14 @@ impl Line {
                     let (receiver, record) = (self.name.as_str(), told.record);
                     // One attempt fails now and then; several in a row are somebody's business.
                     match failures {
-                        1 => warn!(receiver, record, why, "a webhook is not taken; it is tried again"),
+                        1 => warn!(
+                            receiver,
+                            record, why, "a webhook is not taken; it is tried again"
+                        ),
                         MANY => error!(
-                            receiver, record, why,
+                            receiver,
+                            record,
+                            why,
                             "ALARM: a webhook is still not taken; what comes after it waits"
                         ),
                         _ => {}
