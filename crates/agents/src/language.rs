@@ -29,6 +29,7 @@ pub use form::{Asked, Heard};
 use crate::{
     desk::{Desk, Question, Reply},
     endpoint::{Came, Endpoint, Endpoints},
+    escalation,
     model::{Model, ModelError, Step, View},
 };
 
@@ -42,6 +43,8 @@ pub struct LanguageModel {
 
 /// A body to send, and what was put out of it.
 pub struct Composed<'r> {
+    /// Who asks.
+    pub agent: PrincipalId,
     /// As it is sent.
     pub body: Vec<u8>,
     /// What it offers.
@@ -77,10 +80,8 @@ impl LanguageModel {
         let repairs = usize::try_from(plan.repairs).unwrap_or(usize::MAX);
         if view.unusable.len() > repairs {
             let last = view.unusable.last().map_or("", |u| u.why.as_str());
-            return Ok(vec![Step::Escalate(format!(
-                "the model's answer could not be used, {} times: {last}",
-                view.unusable.len()
-            ))]);
+            let why = escalation::unusable(view.unusable.len(), last);
+            return Ok(vec![Step::Escalate(why)]);
         }
         let composed = compose(&self.release, &self.agent, view).map_err(|why| self.cannot(why))?;
         let pinned = agent.language.as_ref();
@@ -118,17 +119,11 @@ impl LanguageModel {
             let why = reply.problem.unwrap_or_default();
             let most = pinned.map_or(1, |l| l.attempts);
             let Some(asked_for) = wait.filter(|_| question.attempt < most) else {
-                return Ok(vec![Step::Escalate(format!(
-                    "the model did not answer: {why}"
-                ))]);
+                return Ok(vec![Step::Escalate(escalation::no_answer(&why))]);
             };
             match endpoint.pause(asked_for, question.attempt, call.as_str()) {
                 Some(pause) => tokio::time::sleep(pause).await,
-                None => {
-                    return Ok(vec![Step::Escalate(format!(
-                        "the model did not answer, and wants to be asked later than is waited for: {why}"
-                    ))]);
-                }
+                None => return Ok(vec![Step::Escalate(escalation::too_late(&why))]),
             }
             question.attempt += 1;
         }
@@ -152,46 +147,11 @@ impl LanguageModel {
                 retry_after,
             } => (status, body, retry_after),
         };
-        if status != 200 {
-            let again = matches!(status, 408 | 425 | 429 | 500..=599);
-            let reply = Reply {
-                body: Some(body),
-                status: Some(status),
-                ..Reply::none(
-                    ModelResult::Refused,
-                    format!("the endpoint answered with status {status}"),
-                )
-            };
-            return (reply, None, again.then_some(retry_after));
-        }
-        let heard = form::hear(plan.form, &body);
-        let said = heard.calls.and_then(|calls| {
-            step::steps(
-                &self.release,
-                &self.agent,
-                view,
-                &composed.asked,
-                &composed.redacted,
-                &calls,
-            )
-        });
-        let (steps, problem) = match said {
-            Ok(steps) => (Some(steps), None),
-            Err(why) => (None, Some(why)),
-        };
-        let reply = Reply {
-            result: if problem.is_none() {
-                ModelResult::Usable
-            } else {
-                ModelResult::Malformed
-            },
-            body: Some(body),
-            model: heard.model,
-            tokens: heard.tokens,
-            status: Some(status),
-            problem: problem.map(|why| in_record(&composed.redacted, &why)),
-        };
-        (reply, steps, None)
+        let again = matches!(status, 408 | 425 | 429 | 500..=599);
+        let judged = judge(&self.release, plan, view, composed, status, body);
+        let (reply, steps) = (judged.reply, judged.steps);
+        let wait = (reply.result == ModelResult::Refused && again).then_some(retry_after);
+        (reply, steps, wait)
     }
 
     fn span(&self, plan: &LanguagePlan, max_tokens: u32, desk: &Desk<'_>, call: &ItemId) -> Span {
@@ -261,34 +221,62 @@ pub fn compose<'r>(
     let asked = prompt::asked(release, agent, plan, view, &mut redacted);
     let body = form::body(plan, pinned.max_tokens, &asked);
     Ok(Composed {
+        agent: agent.clone(),
         body: body.to_string().into_bytes(),
         asked,
         redacted,
     })
 }
 
-/// The steps that a recorded answer says, or what is wrong with it: what the runner made of it, made again.
-///
-/// # Errors
-/// What is wrong with the answer.
-pub fn read_answer(
+/// What an answer that came is good for.
+pub struct Judged {
+    /// As it is recorded.
+    pub reply: Reply,
+    /// The steps that it says, where it is usable.
+    pub steps: Option<Vec<Step>>,
+}
+
+/// Reads an answer that came under an HTTP status, and holds it to what was asked: when it comes, and again for whoever has the
+/// bytes.
+#[must_use]
+pub fn judge(
     release: &Release,
-    agent: &PrincipalId,
+    plan: &LanguagePlan,
     view: &View,
     composed: &Composed<'_>,
-    answer: &[u8],
-) -> Result<Vec<Step>, String> {
-    let plan = release.agent(agent).and_then(|p| p.language.as_ref());
-    let plan = plan.ok_or("the release gives this agent no language model")?;
-    let calls = form::hear(plan.form, answer).calls?;
-    step::steps(
-        release,
-        agent,
-        view,
-        &composed.asked,
-        &composed.redacted,
-        &calls,
-    )
+    status: u16,
+    body: Vec<u8>,
+) -> Judged {
+    if status != 200 {
+        let why = format!("the endpoint answered with status {status}");
+        let reply = Reply {
+            body: Some(body),
+            status: Some(status),
+            ..Reply::none(ModelResult::Refused, why)
+        };
+        return Judged { reply, steps: None };
+    }
+    let heard = form::hear(plan.form, &body);
+    let (asked, redacted) = (&composed.asked, &composed.redacted);
+    let said = heard
+        .calls
+        .and_then(|calls| step::steps(release, &composed.agent, view, asked, redacted, &calls));
+    let (steps, problem) = match said {
+        Ok(steps) => (Some(steps), None),
+        Err(why) => (None, Some(in_record(redacted, &why))),
+    };
+    let reply = Reply {
+        result: match problem {
+            None => ModelResult::Usable,
+            Some(_) => ModelResult::Malformed,
+        },
+        body: Some(body),
+        model: heard.model,
+        tokens: heard.tokens,
+        status: Some(status),
+        problem,
+    };
+    Judged { reply, steps }
 }
 
 /// Words about what a model said, as they may stand in a record: nothing that is put out of what models see, one line, short.

@@ -11,7 +11,7 @@ use duty::{
     release::{Ask, ClauseRef, Rules},
 };
 use engine::target::BoxFuture;
-use policy::{AgentPlan, Release};
+use policy::{AgentPlan, Matter, Release};
 use serde_json::Value;
 
 use crate::{
@@ -47,15 +47,16 @@ impl RuleModel {
         if let Some(read) = next_read(plan, view, &facts) {
             return Ok(Step::Call(read));
         }
+        let matter = Matter {
+            environment: &view.environment,
+            case: &view.case,
+            subject: &view.subject,
+            facts: &facts,
+            proposed: view.proposal.as_ref().and_then(|p| p.action.as_ref()),
+        };
         let verdict = self
             .release
-            .decide_table(
-                &self.agent,
-                &view.environment,
-                &view.case,
-                &view.subject,
-                &facts,
-            )
+            .decide_table(&self.agent, &matter)
             .ok_or("the release gives this agent no table")?;
         let found = match view.found.last() {
             Some((query, found)) if *query == verdict.query => found,

@@ -11,31 +11,28 @@ use duty::{
     name::{CaseId, Environment, ItemId, PrincipalId},
     principal::Duty,
     record::{ExceptionSort, Record},
-    refusal::{Code, Refusal},
-    release::{ClauseRef, Rules},
-    request::{AnswerModel, ModelResult, OpenCase, Recommend, Request, Stance},
+    release::Rules,
+    request::{AnswerModel, ModelResult, OpenCase, Recommend, Request},
     shared::Shared,
     state::{CallAnswer, Case},
 };
-use engine::{Engine, EngineError, Executed, Seat};
+use engine::{Ahead, Engine, EngineError, Executed, Pending, Seat};
 use policy::Release;
-use serde_json::Value;
 use telemetry::span;
 use tracing::Instrument as _;
 
 use crate::{
     desk::Desk,
     endpoint::Endpoints,
+    escalation,
     language::LanguageModel,
-    model::{Answered, Model, ModelError, Said, Step, Unusable, View},
+    model::{Answered, Model, ModelError, Said, Step},
     rules::RuleModel,
+    view::{Place, Refused, may_say_again, view},
 };
 
 /// The most steps that one agent takes in one case: a model that never recommends is stopped.
-const MOST_STEPS: usize = 64;
-
-/// What stands in a recommendation's `row` where the runner refers the case, since the agent's model said nothing usable.
-pub const ESCALATED: &str = "escalated";
+pub(crate) const MOST_STEPS: usize = 64;
 
 /// Where the runner leaves a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,14 +204,16 @@ impl Runner {
             runner: self,
             case: id,
         };
-        Ok(self.go_on(id).await?.stop)
+        let progress = self.go_on(id).await?.durable(&self.engine).await?;
+        Ok(progress.stop)
     }
 
-    /// As [`Runner::advance`], for whoever has the case in hand.
+    /// As [`Runner::advance`], for whoever has the case in hand, and may take further steps before it waits for the records of
+    /// these.
     ///
     /// # Errors
     /// As [`Runner::advance`].
-    pub async fn advance_held(&self, held: &Hold) -> Result<Progress, RunError> {
+    pub async fn advance_held(&self, held: &Hold) -> Result<Pending<Progress>, RunError> {
         self.go_on(&held.case).await
     }
 
@@ -228,8 +227,10 @@ impl Runner {
         in_hand.remove(case);
     }
 
-    async fn go_on(&self, id: &CaseId) -> Result<Progress, RunError> {
+    /// Each step is taken ahead: the executor's waits for the records of all before it.
+    async fn go_on(&self, id: &CaseId) -> Result<Pending<Progress>, RunError> {
         let (mut decided, mut executed) = (Vec::new(), None);
+        let mut ahead = Ahead::default();
         let stop = loop {
             let Some(case) = self.case(id) else {
                 break Stop::Ended;
@@ -269,18 +270,20 @@ impl Runner {
             } else if case.approval.is_some() {
                 break Stop::Waits;
             } else if case.prepared.is_none() {
-                decided = self.recommend(id, &case, Duty::Prepare).await?;
+                let recommended = self.recommend(id, &case, Duty::Prepare).await?;
+                decided = recommended.onto(&mut ahead);
             } else if case.reviewed.is_none() {
-                decided = self.recommend(id, &case, Duty::Review).await?;
+                let recommended = self.recommend(id, &case, Duty::Review).await?;
+                decided = recommended.onto(&mut ahead);
             } else {
                 break Stop::Waits;
             }
         };
-        Ok(Progress {
+        Ok(ahead.with(Progress {
             stop,
             decided,
             executed,
-        })
+        }))
     }
 
     /// Whether a freeze stops the agent whose turn it is.
@@ -339,7 +342,7 @@ impl Runner {
         id: &CaseId,
         opened: &Case,
         duty: Duty,
-    ) -> Result<Vec<Record>, RunError> {
+    ) -> Result<Pending<Vec<Record>>, RunError> {
         let release = self.release(opened)?;
         let seat = self.seat(&release, duty)?;
         let (agent, environment) = (seat.principal.as_str(), opened.env.as_str());
@@ -360,7 +363,7 @@ impl Runner {
         duty: Duty,
         release: &Arc<Release>,
         seat: &Seat,
-    ) -> Result<Vec<Record>, RunError> {
+    ) -> Result<Pending<Vec<Record>>, RunError> {
         let model = self.model(release, &seat.principal)?;
         self.close_calls(id, opened, &seat.principal).await?;
         let desk = Desk {
@@ -373,23 +376,34 @@ impl Runner {
             .agent(&seat.principal)
             .is_some_and(|plan| plan.language.is_some());
         let mut refused = Refused::default();
+        let mut ahead = Ahead::default();
         for _ in 0..MOST_STEPS {
             let Some(case) = self.case(id) else {
-                return Ok(Vec::new());
+                return Ok(ahead.with(Vec::new()));
             };
-            let view = self.view(id, &case, release, seat, duty, &refused)?;
+            let place = Place {
+                id,
+                case: &case,
+                release,
+                agent: &seat.principal,
+                duty,
+            };
+            let view = view(&place, &refused, &|digest| self.snapshot(digest))?;
             for step in model.next(&view, &desk).await? {
                 match step {
-                    Step::Call(action) => match self.engine.call(seat, id, action.clone()).await {
-                        Ok(_) => {}
-                        Err(EngineError::Refused(refusal)) => refused.calls.push(Answered {
-                            action,
-                            answer: Err(refusal.to_string()),
-                        }),
-                        Err(e) => return Err(e.into()),
-                    },
+                    Step::Call(action) => {
+                        match self.engine.call_ahead(seat, id, action.clone()).await {
+                            Ok(called) => drop(called.onto(&mut ahead)),
+                            Err(EngineError::Refused(refusal)) => refused.calls.push(Answered {
+                                action,
+                                answer: Err(refusal.to_string()),
+                            }),
+                            Err(e) => return Err(e.into()),
+                        }
+                    }
                     Step::Retrieve(query) => {
-                        self.engine.retrieve(seat, id, &query).await?;
+                        let found = self.engine.retrieve_ahead(seat, id, &query).await?;
+                        found.onto(&mut ahead);
                     }
                     Step::Recommend(said) => {
                         match self.say(id, release, seat, duty, &model, *said).await {
@@ -398,24 +412,37 @@ impl Runner {
                             {
                                 refused.said.push(refusal.to_string());
                             }
-                            said => return Ok(said?),
+                            said => {
+                                let decided = said?.onto(&mut ahead);
+                                return Ok(ahead.with(decided));
+                            }
                         }
                     }
                     Step::Escalate(why) => {
-                        let said = self.escalation(id, release, seat, &why).await?;
-                        return Ok(self.say(id, release, seat, duty, &model, said).await?);
+                        return self.escalate(id, release, seat, duty, &model, &why).await;
                     }
                 }
             }
         }
-        let endless = RunError::Endless(seat.principal.clone(), id.clone());
         if !speaks {
-            return Err(endless);
+            return Err(RunError::Endless(seat.principal.clone(), id.clone()));
         }
-        let said = self
-            .escalation(id, release, seat, &endless.to_string())
-            .await?;
-        Ok(self.say(id, release, seat, duty, &model, said).await?)
+        let why = endless(&seat.principal, id);
+        self.escalate(id, release, seat, duty, &model, &why).await
+    }
+
+    /// Has a human decide, where a model says nothing that can be used. A later record than all before it.
+    async fn escalate(
+        &self,
+        id: &CaseId,
+        release: &Release,
+        seat: &Seat,
+        duty: Duty,
+        model: &Arc<dyn Model>,
+        why: &str,
+    ) -> Result<Pending<Vec<Record>>, RunError> {
+        let said = self.escalation(id, release, seat, why).await?;
+        Ok(self.say(id, release, seat, duty, model, said).await?)
     }
 
     /// Recommends, as the agent.
@@ -427,7 +454,7 @@ impl Runner {
         duty: Duty,
         model: &Arc<dyn Model>,
         said: Said,
-    ) -> Result<Vec<Record>, EngineError> {
+    ) -> Result<Pending<Vec<Record>>, EngineError> {
         let inputs = self
             .case(id)
             .map(|case| inputs(&case, &seat.principal))
@@ -446,7 +473,7 @@ impl Runner {
             row: said.row,
             inputs,
         });
-        self.engine.submit(seat, request).await
+        self.engine.submit_ahead(seat, request).await
     }
 
     /// What is recommended where a model says nothing that can be used: that a human decides. It rests on the clause that
@@ -458,31 +485,10 @@ impl Runner {
         seat: &Seat,
         why: &str,
     ) -> Result<Said, RunError> {
-        let wanted = &release.team().confidence_clause;
-        let at = self.engine.now();
-        let query = release
-            .clause_at(wanted, at)
-            .map(|clause| format!("{} {}", clause.title, clause.text));
-        let query: String = query
-            .unwrap_or_else(|| wanted.clone())
-            .chars()
-            .take(400)
-            .collect();
+        let query = escalation::query(release, self.engine.now());
         let found = self.engine.retrieve(seat, id, &query).await?;
-        let best = found
-            .iter()
-            .find(|f| f.clause.id == *wanted)
-            .or(found.first());
-        let why = format!("A human decides: {why}");
-        Ok(Said {
-            stance: Stance::Refer,
-            action: None,
-            confidence: 0,
-            rationale: why.chars().take(600).collect(),
-            clauses: best.map(|f| f.clause.clone()).into_iter().collect(),
-            quotes: Vec::new(),
-            row: Some(ESCALATED.to_owned()),
-        })
+        let cited = escalation::cited(release, &found, |f| &f.clause.id);
+        Ok(escalation::said(cited.map(|f| f.clause.clone()), why))
     }
 
     /// Calls of this agent that an earlier run left without an answer are answered now.
@@ -519,71 +525,6 @@ impl Runner {
             }
         }
         Ok(())
-    }
-
-    fn view(
-        &self,
-        id: &CaseId,
-        case: &Case,
-        release: &Release,
-        seat: &Seat,
-        duty: Duty,
-        refused: &Refused,
-    ) -> Result<View, RunError> {
-        let mut answers = Vec::new();
-        for call in case.calls.iter().filter(|c| c.agent == seat.principal) {
-            let answer = match &call.answer {
-                None => continue,
-                Some(CallAnswer::Problem(why)) => Err(why.clone()),
-                Some(CallAnswer::Snapshot(digest)) => {
-                    let bytes = self.snapshot(digest)?;
-                    serde_json::from_slice::<Value>(&bytes).map_err(|e| e.to_string())
-                }
-            };
-            answers.push(Answered {
-                action: call.action.clone(),
-                answer,
-            });
-        }
-        answers.extend_from_slice(&refused.calls);
-        let mut unusable = self.unusable(case, &seat.principal)?;
-        unusable.extend(refused.said.iter().map(|why| Unusable {
-            said: Vec::new(),
-            why: why.clone(),
-        }));
-        let plan = release.agent(&seat.principal);
-        Ok(View {
-            case: id.clone(),
-            environment: case.env.clone(),
-            duty,
-            prompt: plan.map(|p| p.prompt.clone()).unwrap_or_default(),
-            subject: case.subject.clone(),
-            source: self.snapshot(&case.snapshot)?,
-            answers,
-            found: found(case, release, &seat.principal),
-            proposal: match duty {
-                Duty::Review => case.prepared.as_ref().map(|(_, said)| said.clone()),
-                Duty::Prepare | Duty::Approve | Duty::Execute => None,
-            },
-            unusable,
-            attempt: next_attempt(case, &seat.principal),
-        })
-    }
-
-    /// What the agent's model said in the case that could not be used.
-    fn unusable(&self, case: &Case, agent: &PrincipalId) -> Result<Vec<Unusable>, RunError> {
-        let own = case.models.iter().filter(|m| m.agent == *agent);
-        let heard = own.filter_map(|m| m.answer.as_ref());
-        let unusable = heard.filter(|a| a.result == ModelResult::Malformed);
-        unusable
-            .map(|a| {
-                let said = a.snapshot.as_ref().map(|s| self.snapshot(s)).transpose()?;
-                Ok(Unusable {
-                    said: said.unwrap_or_default(),
-                    why: a.problem.clone().unwrap_or_default(),
-                })
-            })
-            .collect()
     }
 
     fn snapshot(&self, digest: &duty::canonical::Digest) -> Result<Vec<u8>, RunError> {
@@ -636,27 +577,9 @@ impl Runner {
     }
 }
 
-/// What the core refused in one part. It is in the log as refusals and not as calls, so the model is told of it here.
-#[derive(Default)]
-struct Refused {
-    calls: Vec<Answered>,
-    said: Vec<String>,
-}
-
-/// Whether a language model may say otherwise what was refused: what it cites is its own to mend, and it is told what was
-/// wrong.
-fn may_say_again(refusal: &Refusal) -> bool {
-    matches!(
-        refusal.code,
-        Code::BadCitation | Code::NotPermitted | Code::Malformed
-    )
-}
-
-/// The how manieth time an agent's model is asked the same, when it is asked next.
-fn next_attempt(case: &Case, agent: &PrincipalId) -> u32 {
-    let last = case.models.iter().rfind(|m| m.agent == *agent);
-    let failed = last.filter(|m| m.answer.as_ref().is_some_and(|a| a.result.failed()));
-    failed.map_or(1, |m| m.attempt.saturating_add(1))
+/// Why a language model that goes round in circles is stopped.
+pub(crate) fn endless(agent: &PrincipalId, case: &CaseId) -> String {
+    RunError::Endless(agent.clone(), case.clone()).to_string()
 }
 
 /// Commitments to everything that the agent was shown, and to what its language model said last.
@@ -672,16 +595,4 @@ fn inputs(case: &Case, agent: &PrincipalId) -> Vec<duty::canonical::Digest> {
         .chain(answers)
         .chain(heard)
         .collect()
-}
-
-fn found(case: &Case, release: &Release, agent: &PrincipalId) -> Vec<(String, Vec<ClauseRef>)> {
-    let own = case.retrieved.get(agent).into_iter().flatten();
-    own.map(|retrieval| {
-        let clauses = retrieval
-            .clauses
-            .iter()
-            .filter_map(|id| release.clause(id, retrieval.at).cloned());
-        (retrieval.query.clone(), clauses.collect())
-    })
-    .collect()
 }

@@ -74,7 +74,7 @@ pub(crate) fn plain() {
         .without_time()
         .with_level(false)
         .with_target(false)
-        .with_filter(EnvFilter::new("info,counterfoil::access=off").and(filter_fn(own)));
+        .with_filter(EnvFilter::new("info,engine::told=off").and(filter_fn(own)));
     // A second one could only come from a test.
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }

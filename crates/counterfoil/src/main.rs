@@ -81,7 +81,7 @@ async fn dispatch(command: Command, logging: Option<&Logging>) -> Result<(), Fai
         Command::Unfreeze { freeze, dir, sign } => {
             commands::freeze::unfreeze(&dir.dir, freeze, &sign).await
         }
-        Command::Case(command) => commands::case::run(command),
+        Command::Case(command) => commands::case::run(command).await,
         Command::Approval(command) => commands::approval::run(command).await,
         Command::Release(command) => commands::release::run(command).await,
         Command::Policy(command) => commands::clauses::run(command),

@@ -47,11 +47,17 @@ fn longest_wait() -> u64 {
 /// The endpoints that are set up in a data directory.
 pub(crate) fn of(dir: &Path) -> Result<Arc<Endpoints>, Failure> {
     let file = dir.join(FILE);
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Arc::default()),
-        Err(e) => return Err(Failure::unavailable(format!("`{}`: {e}", file.display()))),
-    };
+    match file.try_exists() {
+        Ok(false) => Ok(Arc::default()),
+        _ => in_file(&file),
+    }
+}
+
+/// The endpoints that are set up in a file; key files are named from its directory.
+pub(crate) fn in_file(file: &Path) -> Result<Arc<Endpoints>, Failure> {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
     let wrong = |why: &str| Failure::usage(format!("`{}`: {why}", file.display()));
     let written: BTreeMap<String, Written> =
         toml::from_str(&text).map_err(|e| wrong(e.message()))?;

@@ -9,35 +9,37 @@ use telemetry::span;
 use tracing::{Instrument as _, Span};
 
 use crate::{
-    Engine, EngineError, Seat,
+    Engine, EngineError, Pending, Seat,
     act::{Called, Executed},
 };
 
 impl Engine {
-    /// Calls a tool without effect, as an agent: permitted, then called, then answered in the log.
+    /// As [`Engine::call`], for a step on which another follows: the call waited for its record, the answer's is pending.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] where the agent may not; that the tool does not answer is no error but an answer.
-    pub async fn call(
+    /// As [`Engine::call`].
+    pub async fn call_ahead(
         &self,
         seat: &Seat,
         case: &CaseId,
         action: Action,
-    ) -> Result<Called, EngineError> {
+    ) -> Result<Pending<Called>, EngineError> {
         let span = span::execute_tool(&action.tool, seat.principal.as_str(), case.as_str());
         self.describe(&span, case);
         let called = self.call_now(seat, case, action);
-        let called = called.instrument(span.clone()).await;
-        match &called {
-            Ok(called) => {
+        match called.instrument(span.clone()).await {
+            Ok(called) => Ok(called.map(|called| {
                 span.record("gen_ai.tool.call.id", called.call.as_str());
                 if called.answer.is_err() {
                     span::failed(&span, "tool_error");
                 }
+                called
+            })),
+            Err(e) => {
+                span::failed(&span, e.word());
+                Err(e)
             }
-            Err(e) => span::failed(&span, e.word()),
         }
-        called
     }
 
     /// Uses a grant as the executor: consumed and durable first, then the target is called, then the outcome is recorded.

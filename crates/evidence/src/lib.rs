@@ -53,4 +53,5 @@ pub use source::{Opened, S3Access, open, open_at, open_s3};
 pub use story::{Story, case_story};
 pub use vault::{Kept, Vault};
 pub use verify::{Fault, VerifyOptions, VerifyReport, verify, verify_with};
+pub use walk::{Group, for_each_group};
 pub use words::describe;

@@ -10,12 +10,13 @@ use duty::{
     canonical::Digest,
     facts::Facts,
     name::{CaseId, PrincipalId},
+    principal::Duty,
     release::{Ask, Rules},
     request::{Recommend, Retrieve},
     state::{CallAnswer, Case},
     time::Time,
 };
-use policy::{Query, Release, TableVerdict, Vector};
+use policy::{Matter, Query, Release, TableVerdict, Vector};
 use serde_json::{Value, json};
 
 use crate::{EvidenceError, Kept, Vault};
@@ -103,7 +104,17 @@ impl<'a> Rerunner<'a> {
         let Some(facts) = self.facts(release, agent, case)? else {
             return Ok(Rerun::NotHere);
         };
-        let verdict = release.decide_table(agent, &case.env, &recorded.case, &case.subject, &facts);
+        let matter = Matter {
+            environment: &case.env,
+            case: &recorded.case,
+            subject: &case.subject,
+            facts: &facts,
+            proposed: match recorded.duty {
+                Duty::Review => case.action(),
+                Duty::Prepare | Duty::Approve | Duty::Execute => None,
+            },
+        };
+        let verdict = release.decide_table(agent, &matter);
         let Some(verdict) = verdict else {
             return Ok(differs(
                 recorded,

@@ -1,26 +1,48 @@
 //! The way through a log that deciding again needs: group by group, each with the state before it.
 
-use std::num::NonZero;
+use std::{num::NonZero, rc::Rc};
 
-use duty::{record::Record, signature::Checked, state::State};
+use duty::{canonical::Digest, record::Record, signature::Checked, state::State};
 use ledger::Source;
+use policy::Release;
 
 use crate::{
     EvidenceError,
-    ahead::{self, Read},
+    ahead::{self, Read, cores},
     library::Library,
 };
 
 /// A group: the record of a request, and its consequences.
-pub(crate) struct Group<'a> {
+pub struct Group<'a> {
     /// The state before it.
-    pub(crate) before: &'a State,
+    pub before: &'a State,
     /// The files so far.
     pub(crate) library: &'a Library,
     /// Its records; never empty.
-    pub(crate) records: &'a [Record],
+    pub records: &'a [Record],
     /// The signature of its request, where it was verified.
     pub(crate) checked: Option<&'a Checked>,
+}
+
+impl Group<'_> {
+    /// A release that the log has built by then.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Release`] where it has not, or what it holds cannot be loaded.
+    pub fn release(&self, digest: Digest) -> Result<Rc<Release>, EvidenceError> {
+        self.library.release(self.before, digest)
+    }
+}
+
+/// Goes through the log from its start, group by group; answers the state at its end.
+///
+/// # Errors
+/// What cannot be read or folded, and what `f` says.
+pub fn for_each_group(
+    source: &(dyn Source + Sync),
+    f: &mut dyn FnMut(Group<'_>) -> Result<(), EvidenceError>,
+) -> Result<State, EvidenceError> {
+    groups(source, cores(), f)
 }
 
 /// Goes through the log from its start; it is read on so many threads.

@@ -1,7 +1,7 @@
 //! A question put to Cedar: a request built once, asked of as many sets of rules as need be.
 //!
 //! Asked with principal `Agent::"<id>"`, action `Action::"<server>.<tool>"`, resource `Case::"<id>"` and a context of
-//! `args`, `env`, `facts`, `subject`. An attribute that is absent is an evaluation error, and every caller takes an error for
+//! `args`, `env`, `facts`, `subject`; a reviewer's table also sees the `tool` that was proposed. An attribute that is absent is an evaluation error, and every caller takes an error for
 //! the careful side.
 
 use std::{collections::BTreeMap, str::FromStr, sync::LazyLock};
@@ -28,7 +28,9 @@ pub(crate) const ACTION: &str = "Action";
 pub(crate) const CASE: &str = "Case";
 
 /// What rules find in their context.
-pub(crate) const CONTEXT: [&str; 4] = ["args", "env", "facts", "subject"];
+const CONTEXT: [&str; 4] = ["args", "env", "facts", "subject"];
+/// What a reviewer's table finds besides, where an action was prepared.
+const PROPOSED: &str = "tool";
 
 /// A question to the rules.
 pub(crate) struct Question<'a> {
@@ -38,6 +40,8 @@ pub(crate) struct Question<'a> {
     pub(crate) subject: &'a str,
     pub(crate) env: &'a str,
     pub(crate) args: &'a Map<String, Value>,
+    /// The tool that `args` are for, where `action` is a duty.
+    pub(crate) proposed: Option<&'a str>,
     pub(crate) facts: &'a Facts,
     pub(crate) types: Types<'a>,
 }
@@ -79,7 +83,9 @@ impl Question<'_> {
             Cedar::record(namespaces, None),
             Cedar::from(self.subject),
         ];
-        let context = match Cedar::record(CONTEXT.into_iter().zip(values), None).value {
+        let proposed = self.proposed.map(|tool| (PROPOSED, Cedar::from(tool)));
+        let fields = CONTEXT.into_iter().zip(values).chain(proposed);
+        let context = match Cedar::record(fields, None).value {
             ValueKind::Record(fields) => Context::Value(fields),
             _ => unreachable!("INVARIANT: a record is a record"),
         };
@@ -181,6 +187,7 @@ mod tests {
             subject: "s",
             env: "dev",
             args: given.as_object().unwrap(),
+            proposed: None,
             facts: &known,
             types: Types {
                 args: Some(&args),
@@ -213,7 +220,7 @@ mod tests {
             }
             let question = Question {
                 principal: "ana", action: "t.x", case: "c1", subject: "s", env: "dev",
-                args: &args, facts: &known, types: Types { args: None, facts: &BTreeMap::new() },
+                args: &args, proposed: None, facts: &known, types: Types { args: None, facts: &BTreeMap::new() },
             };
             let facts = if facts.is_empty() { json!({}) } else { json!({ "inv": facts }) };
             let whole = json!({"args": args, "env": "dev", "facts": facts, "subject": "s"});

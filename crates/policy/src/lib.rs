@@ -43,7 +43,7 @@ pub use release::{Release, ToEmbed};
 pub use retrieval::{
     Counts, Embedder, Found, Place, Query, TermMatch, Vector, embedded_text, vector_files,
 };
-pub use table::TableVerdict;
+pub use table::{Matter, TableVerdict};
 pub use team::{AgentPlan, Form, LanguagePlan};
 pub use template::Template;
 pub use touches::{Touch, touches};

@@ -9,8 +9,7 @@ use duty::{
     action::Action,
     canonical::Digest,
     edition::Edition,
-    facts::Facts,
-    name::{CaseId, Environment, PrincipalId, ThresholdId},
+    name::{PrincipalId, ThresholdId},
     principal::Duty,
     release::{
         Ask, ClauseRef, Hearing, Near, Permission, RiskFinding, RuleHit, Rules, Team, Threshold,
@@ -32,7 +31,7 @@ use crate::{
     redact::Redaction,
     retrieval::{Book, FOLDER, Found, Index, Matrix, Query, TermMatch, Vector, embedded_text},
     schema::{self, ToolTypes},
-    table::{self, Table, TableVerdict},
+    table::{self, Matter, Table, TableVerdict},
     team::{self, AgentPlan, TeamFile},
     threshold::threshold,
     types::{self, Fields},
@@ -357,25 +356,22 @@ impl Release {
 
     /// What the agent's decision table says of a case; none where it has no table.
     #[must_use]
-    pub fn decide_table(
-        &self,
-        agent: &PrincipalId,
-        env: &Environment,
-        case: &CaseId,
-        subject: &str,
-        facts: &Facts,
-    ) -> Option<TableVerdict> {
+    pub fn decide_table(&self, agent: &PrincipalId, matter: &Matter<'_>) -> Option<TableVerdict> {
         let duty = self.team.agent(agent)?.duty;
+        let proposed = matter.proposed.filter(|_| duty == Duty::Review);
+        let types = proposed.and_then(|action| self.types.get(&action.tool));
+        let nothing = Map::new();
         let question = Question {
             principal: agent.as_str(),
             action: duty.word(),
-            case: case.as_str(),
-            subject,
-            env: env.as_str(),
-            args: &Map::new(),
-            facts,
+            case: matter.case.as_str(),
+            subject: matter.subject,
+            env: matter.environment.as_str(),
+            args: proposed.map_or(&nothing, |action| &action.arguments),
+            proposed: proposed.map(|action| action.tool.as_str()),
+            facts: matter.facts,
             types: Types {
-                args: None,
+                args: types.and_then(|types| types.args.as_ref()),
                 facts: &self.fact_types,
             },
         };
@@ -398,6 +394,7 @@ impl Release {
             subject: wanted.subject,
             env: wanted.environment.as_str(),
             args: &action.arguments,
+            proposed: None,
             facts: wanted.facts,
             types: Types {
                 args: types.and_then(|t| t.args.as_ref()),

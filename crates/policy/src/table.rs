@@ -1,6 +1,11 @@
 //! Decision tables of the built-in rule model: rows in order, the first that holds decides.
 
-use duty::request::Stance;
+use duty::{
+    action::Action,
+    facts::Facts,
+    name::{CaseId, Environment},
+    request::Stance,
+};
 
 use crate::{ask::Question, cedar::RuleBook, index::Indexed, problem::Problems};
 
@@ -13,6 +18,21 @@ pub(crate) const NOTES: &[&str] = &[
     "cite",
     "rationale",
 ];
+
+/// What a table is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Matter<'a> {
+    /// Where the case runs.
+    pub environment: &'a Environment,
+    /// The case.
+    pub case: &'a CaseId,
+    /// What it is about.
+    pub subject: &'a str,
+    /// All plain fields of the agent's own answers.
+    pub facts: &'a Facts,
+    /// What was prepared: a reviewer's rows see its tool and its arguments, a preparer's do not.
+    pub proposed: Option<&'a Action>,
+}
 
 /// What a table says of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]

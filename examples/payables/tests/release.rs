@@ -19,7 +19,7 @@ use duty::{
 use payables::{
     Answer, Expected, Trap, answers, books::Books, data_files, generate, release_files, rows,
 };
-use policy::{Release, TableVerdict};
+use policy::{Matter, Release, TableVerdict};
 use serde_json::Value;
 
 struct House {
@@ -97,12 +97,22 @@ impl House {
         own
     }
 
-    fn decide(&self, agent: &PrincipalId, subject: &str, own: &Facts) -> TableVerdict {
+    fn decide(
+        &self,
+        agent: &PrincipalId,
+        subject: &str,
+        own: &Facts,
+        proposed: Option<&Action>,
+    ) -> TableVerdict {
         let case: CaseId = format!("case-{subject}").parse().unwrap();
-        let verdict = self
-            .release
-            .decide_table(agent, &self.env, &case, subject, own)
-            .unwrap();
+        let matter = Matter {
+            environment: &self.env,
+            case: &case,
+            subject,
+            facts: own,
+            proposed,
+        };
+        let verdict = self.release.decide_table(agent, &matter).unwrap();
         assert_eq!(
             verdict.problem, None,
             "{subject}: row `{}` of `{agent}`",
@@ -115,7 +125,7 @@ impl House {
         let mut facts = Facts::default();
         let analyst = self.agent(Duty::Prepare);
         let own = self.read(&analyst, subject, &mut facts);
-        let prepared = self.decide(&analyst, subject, &own);
+        let prepared = self.decide(&analyst, subject, &own, None);
         let action = self
             .release
             .agent(&analyst)
@@ -126,7 +136,7 @@ impl House {
             .fill(subject, &own);
         let reviewer = self.agent(Duty::Review);
         let own = self.read(&reviewer, subject, &mut facts);
-        let reviewed = self.decide(&reviewer, subject, &own);
+        let reviewed = self.decide(&reviewer, subject, &own, action.as_ref());
         let second = self
             .release
             .agent(&reviewer)

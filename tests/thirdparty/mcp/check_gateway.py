@@ -109,6 +109,11 @@ async def first(desk, client):
     read = await client.call("files__read_text_file", path=draft["path"])
     require("a draft" in json.dumps(read), f"{who}: and read through server-filesystem", read)
 
+    secret = {"path": str(files / "drafts" / f"{slug}-key.txt"), "content": "-----BEGIN PRIVATE KEY-----\nMC4="}
+    result = await client.call("files__write_file", **secret)
+    held_back = status(result) == "pending_approval" and not (files / "drafts" / f"{slug}-key.txt").exists()
+    require(held_back, f"{who}: a key in a draft goes to a human, since the reviewer refuses it", result)
+
     async def held(name):
         path = files / f"{slug}-{name}.txt"
         arguments = {"path": str(path), "content": name}

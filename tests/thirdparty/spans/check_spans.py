@@ -154,6 +154,23 @@ def main():
         run("approval", decision, waiting["approval"], "--as", person, "--reason", "looked at", *code)
 
     run("demo", "--once", "--json", "--cases", 30)
+    collector = Server(lambda _: ("application/x-protobuf", b""))
+    trace = Trace(collector)
+    exporting = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=ours",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
+    }
+
+    # What waits is signed for, and carried out by `run`, whose spans are collected too.
+    waiting = json.loads(run("approval", "list", "--json").splitlines()[0])
+    for person in ["amira", "bram"][: waiting["humans"]]:
+        decide("approve", waiting, person)
+    words = [program, "run", "--dir", str(data)]
+    subprocess.run(words, env=env | exporting, check=True, stdout=subprocess.DEVNULL)
+    grant = trace.named("execute_tool treasury.transfer_create")
+    require(grant, "the spans of a command are there when it ends")
+
     home = work / "release"
     shutil.copytree(RELEASE, home)
     team = (home / "team.toml").read_text()
@@ -177,14 +194,6 @@ def main():
     noted = work / "told"
     args = json.dumps([str(HERE / "tee.py"), str(noted), program, "books", "--data", str(data / "targets/books")])
     (data / "targets.toml").write_text(f'{before}[books]\nprogram = "{sys.executable}"\nargs = {args}\n')
-
-    collector = Server(lambda _: ("application/x-protobuf", b""))
-    trace = Trace(collector)
-    exporting = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
-        "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=ours",
-        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
-    }
 
     def serve(more):
         file = data / "serve.json"
@@ -217,10 +226,6 @@ def main():
         opening = {"case": "traced-1", "environment": "staging", "subject": subject, "source": "a-source"}
         require(post("/v1/cases", local, opening, traceparent=f"00-{theirs}-{span_id}-01") == 200, "a case opens")
         require(call({"traceparent": f"00-{more_theirs}-{span_id}-01"}) == 200, "a tool is called over MCP")
-        waiting = json.loads(run("approval", "list", "--json").splitlines()[0])
-        for person in ["amira", "bram"][: waiting["humans"]]:
-            decide("approve", waiting, person)
-        grant = wait_for("an execution", lambda: trace.named("execute_tool treasury.transfer_create"))
         said = wait_for("the last question", lambda: len(asked.seen) >= 3 and trace.named("invoke_agent analyst"))
         time.sleep(1)
     finally:

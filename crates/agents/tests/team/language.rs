@@ -22,11 +22,11 @@ use crate::{
     rig::{KEY, Rig, elevated_row, name, small_row},
 };
 
-const OPENAI: &str = "openai";
-const ANTHROPIC: &str = "anthropic";
+pub(crate) const OPENAI: &str = "openai";
+pub(crate) const ANTHROPIC: &str = "anthropic";
 
 /// The example's release with both agents on language models; `more` goes into each model's table.
-fn release(form: &str, more: &str) -> BTreeMap<String, String> {
+pub(crate) fn release(form: &str, more: &str) -> BTreeMap<String, String> {
     let mut files = payables::release_files();
     for (agent, id, family, choice) in [
         ("analyst", "alpha-1", "acme", ""),
@@ -44,12 +44,12 @@ fn release(form: &str, more: &str) -> BTreeMap<String, String> {
     files
 }
 
-async fn rig(form: &str, more: &str, endpoint: &Endpoint) -> Rig {
+pub(crate) async fn rig(form: &str, more: &str, endpoint: &Endpoint) -> Rig {
     Rig::with(release(form, more), Some(endpoint.port)).await
 }
 
 /// The words of a request, whatever the form.
-fn matter(seen: &Seen) -> String {
+pub(crate) fn matter(seen: &Seen) -> String {
     let messages = seen.body["messages"].as_array().unwrap();
     messages.last().unwrap()["content"]
         .as_str()
@@ -89,13 +89,13 @@ fn shown(matter: &str, tool: &str) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-fn first_clause(matter: &str) -> Option<String> {
+pub(crate) fn first_clause(matter: &str) -> Option<String> {
     let (_, rest) = matter.split_once("<clause id=\"")?;
     Some(rest.split_once('"')?.0.to_owned())
 }
 
 /// An honest clerk: reads all that it is offered, looks a clause up, and recommends the transfer that the books support.
-fn clerk(seen: &Seen) -> Says {
+pub(crate) fn clerk(seen: &Seen) -> Says {
     let matter = matter(seen);
     let subject = matter.split('`').nth(3).unwrap().to_owned();
     let offered = offered(seen);
@@ -205,7 +205,7 @@ fn recommended(records: &[Record], agent: &str) -> (Stance, Option<String>, Stri
 }
 
 /// A case of which the analyst's model says these things; the rest is the clerk's.
-async fn told(more: &str, says: Vec<Says>) -> (Rig, Endpoint, Stop) {
+pub(crate) async fn told(more: &str, says: Vec<Says>) -> (Rig, Endpoint, Stop) {
     let mut says = says.into_iter();
     let endpoint = Endpoint::thinking(move |seen| says.next().unwrap_or_else(|| clerk(seen)));
     let rig = rig(OPENAI, more, &endpoint).await;

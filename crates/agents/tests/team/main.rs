@@ -3,6 +3,7 @@
 
 mod endpoint;
 mod language;
+mod replay;
 mod rig;
 
 use std::sync::atomic::Ordering;

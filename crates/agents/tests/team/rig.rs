@@ -1,7 +1,8 @@
 //! An engine in a temporary directory with the example's people, release and books.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use agents::{Endpoint, Endpoints, RunError, Runner, Stop};
+use agents::{Endpoint, Endpoints, RunError, Runner, Stop, replay::Replayed};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use duty::{
     canonical::{Digest, to_vec},
@@ -361,7 +362,23 @@ impl Rig {
             ..Default::default()
         };
         evidence::reperform(&*opened.source, &options).unwrap();
+        for case in asked_in(&self.records()) {
+            let replayed = self.replayed(case.as_str());
+            assert!(!replayed.differs(), "{}", shown(&replayed));
+            assert_eq!(replayed.missing().count(), 0, "{}", shown(&replayed));
+        }
         verified.warnings
+    }
+
+    /// What the models of a case were asked, made again from the log.
+    pub(crate) fn replayed(&self, case: &str) -> Replayed {
+        let opened = self.audited();
+        agents::replay::replay(&*opened.source, opened.vault().as_ref(), &name(case)).unwrap()
+    }
+
+    /// Where the bytes of a snapshot are.
+    pub(crate) fn snapshot_file(&self, commitment: &Digest) -> PathBuf {
+        self.audited().vault().unwrap().path(commitment)
     }
 
     /// Opens a case and takes it as far as agents can.
@@ -390,10 +407,26 @@ impl Rig {
     }
 }
 
+/// The cases in which a model was asked.
+fn asked_in(records: &[Record]) -> BTreeSet<CaseId> {
+    let cases = records.iter().filter_map(|r| match r.body.request() {
+        Some(Request::CallModel(call)) => Some(call.case.clone()),
+        _ => None,
+    });
+    cases.collect()
+}
+
+/// A replay in words.
+pub(crate) fn shown(replayed: &Replayed) -> String {
+    let asked = replayed.asked.iter().map(ToString::to_string);
+    let unsaid = replayed.unsaid.iter().map(ToString::to_string);
+    asked.chain(unsaid).collect::<Vec<_>>().join("\n")
+}
+
 /// Where the key goes.
 pub(crate) const KEY: &str = "sk-test-1234567890";
 
-fn endpoints(port: Option<u16>) -> Arc<Endpoints> {
+pub(crate) fn endpoints(port: Option<u16>) -> Arc<Endpoints> {
     let all = port.map(|port| {
         let url = format!("http://127.0.0.1:{port}/v1");
         let wait = Duration::from_millis(1);

@@ -8,7 +8,7 @@ use crate::{
     show::{self, Listing},
 };
 
-pub(crate) fn run(command: CaseCommand) -> Result<(), Failure> {
+pub(crate) async fn run(command: CaseCommand) -> Result<(), Failure> {
     match command {
         CaseCommand::List { dir, outcome, form } => {
             let index = super::index(&dir.dir.display().to_string())?;
@@ -47,20 +47,6 @@ pub(crate) fn run(command: CaseCommand) -> Result<(), Failure> {
             }
             Ok(())
         }
-        CaseCommand::Replay { id, dir, form } => {
-            let opened =
-                evidence::open_at(&dir.dir.display().to_string()).map_err(Failure::unavailable)?;
-            let vault = opened.vault();
-            let steps = evidence::replay(&*opened.source, vault.as_ref(), &named(&id)?)
-                .map_err(Failure::usage)?;
-            for step in &steps {
-                if form.json {
-                    show::json(step);
-                } else {
-                    show::line(&step.to_string());
-                }
-            }
-            Ok(())
-        }
+        CaseCommand::Replay(replay) => super::replay::run(replay).await,
     }
 }

@@ -20,6 +20,7 @@ pub(crate) mod principal;
 pub(crate) mod promote;
 mod rebuild;
 pub(crate) mod release;
+mod replay;
 pub(crate) mod threshold;
 mod tools;
 pub(crate) mod trail;

@@ -182,3 +182,157 @@ fn what_is_not_set_up_is_said_and_asks_nobody() {
     assert!(endpoint.seen().is_empty());
     assert!(of_kind(&example, "model.called").is_empty());
 }
+
+/// A case of the analyst that a human decides, on a model that is asked three times.
+fn referred(example: &Example, subject: &str) {
+    let source = example.home.path().join("source.csv");
+    row(&example.dir(), subject, &source);
+    let (source, dir) = (source.display().to_string(), example.arg());
+    let args = ["run", "--case", "live", "--env", "staging", "--subject"];
+    expect(
+        0,
+        &[&args[..], &[subject, "--source", &source, "--dir", &dir]].concat(),
+    );
+}
+
+fn objects(out: &str) -> Vec<Value> {
+    out.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_case_is_run_again_on_what_its_models_said() {
+    let endpoint = Endpoint::thinking(careful);
+    let (example, _) = example(&endpoint);
+    // Nobody else has work with it.
+    let invoices = fs::read_to_string(example.dir().join("targets/books/invoices.csv")).unwrap();
+    let last = invoices.lines().last().unwrap();
+    let subject = last.split(',').next().unwrap().to_owned();
+    referred(&example, &subject);
+    let (dir, arg) = (example.dir(), example.arg());
+    let replay = |code: i32, more: &[&str]| {
+        let args = ["case", "replay", "live", "--dir", &arg];
+        expect(code, &[&args[..], more].concat())
+    };
+    let (out, _) = replay(0, &["--model"]);
+    assert!(
+        out.contains("question made again: the same") && out.contains("calls books.invoice_read("),
+        "{out}"
+    );
+    let (out, _) = replay(0, &["--model", "--json"]);
+    let lines = objects(&out);
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[3]["questions"], 3);
+    assert_eq!(lines[3]["same"], 3);
+    assert_eq!(lines[0]["question"]["result"], "same");
+    assert_eq!(endpoint.seen().len(), 3, "nobody was asked again");
+    // Wrong words, and a case of another kind.
+    replay(2, &["--model", "--live"]);
+    replay(2, &["--yes"]);
+    replay(2, &["--model", "--snapshots", "/nowhere"]);
+    let (cases, _) = expect(0, &["case", "list", "--json", "--dir", &arg]);
+    let by_rules = objects(&cases).into_iter().find(|c| c["id"] != "live");
+    let by_rules = by_rules.unwrap()["id"].as_str().unwrap().to_owned();
+    let (_, err) = expect(2, &["case", "replay", &by_rules, "--model", "--dir", &arg]);
+    assert!(err.contains("no language model was asked"), "{err}");
+    expect(2, &["case", "replay", "nobody", "--model", "--dir", &arg]);
+
+    // A bare copy of the log: with the snapshots and keys beside it, and without.
+    let copy = example.home.path().join("copy");
+    fs::create_dir_all(copy.join("keys")).unwrap();
+    for part in ["log", "snapshots", "keys/subjects"] {
+        crate::rig::copy(&dir.join(part), &copy.join(part));
+    }
+    let log = copy.join("log").display().to_string();
+    let snapshots = copy.join("snapshots").display().to_string();
+    let bare = ["case", "replay", "live", "--model", "--dir", &log];
+    expect(0, &[&bare[..], &["--snapshots", &snapshots]].concat());
+    let (_, err) = expect(4, &bare);
+    assert!(err.contains("--snapshots"), "{err}");
+
+    // One byte of a question.
+    let question = &of_kind(&example, "model.called")[1]["body"]["request"]["snapshot"];
+    let question = question.as_str().unwrap();
+    let file = dir.join(format!("snapshots/{}/{question}", &question[..2]));
+    let whole = fs::read(&file).unwrap();
+    let mut changed = whole.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    fs::write(&file, changed).unwrap();
+    let (out, err) = replay(1, &["--model"]);
+    assert!(out.contains("DAMAGED"), "{out}");
+    assert!(err.contains("is not what the log says"), "{err}");
+    fs::write(&file, whole).unwrap();
+    replay(0, &["--model"]);
+
+    // What is erased is said to be, and nothing is claimed of it.
+    for (word, who) in [("request", "olivia"), ("confirm", "amira")] {
+        let tail = ["--as", who, "--reason", "a letter", "--dir", &arg];
+        expect(0, &[&["erase", word, &subject], &tail[..]].concat());
+    }
+    let (out, _) = replay(0, &["--model"]);
+    assert!(out.contains("was erased under record"), "{out}");
+    let (out, _) = replay(0, &["--model", "--json"]);
+    assert_eq!(objects(&out)[3]["erased"], 3);
+    assert_eq!(objects(&out)[3]["same"], 0);
+    let (_, err) = replay(4, &["--live", "--yes"]);
+    assert!(err.contains("no question can be asked again"), "{err}");
+    assert_eq!(endpoint.seen().len(), 3);
+}
+
+#[test]
+fn live_models_are_asked_again_only_when_told_so_and_nothing_is_recorded() {
+    let mut asked = 0;
+    let endpoint = Endpoint::thinking(move |seen| {
+        asked += 1;
+        match (asked, careful(seen)) {
+            // The third time round the model is another one.
+            (9, Says::Call(name, mut said)) => {
+                said["stance"] = json!("refuse");
+                Says::Call(name, said)
+            }
+            (10, _) => Says::Raw(Reply::new(503, "away")),
+            (_, says) => says,
+        }
+    });
+    let (example, subject) = example(&endpoint);
+    referred(&example, &subject);
+    let arg = example.arg();
+    let size = records(&example.dir()).len();
+    let replay = |code: i32, more: &[&str]| {
+        let args = ["case", "replay", "live", "--live", "--dir", &arg];
+        expect(code, &[&args[..], more].concat())
+    };
+    let (_, err) = replay(2, &[]);
+    assert!(
+        err.contains("3 questions") && err.contains("3 to `anthropic`") && err.contains("--yes"),
+        "{err}"
+    );
+    assert_eq!(endpoint.seen().len(), 3, "nothing was sent");
+    let (out, _) = replay(0, &["--yes"]);
+    assert!(out.contains("3 answered to the same effect"), "{out}");
+    assert!(!out.contains(KEY));
+    let (out, err) = replay(1, &["--yes", "--json"]);
+    let lines = objects(&out);
+    assert_eq!(lines[2]["verdict"]["differences"][0]["what"], "the stance");
+    assert_eq!(lines[3]["differing"], 1);
+    assert_eq!(lines[0]["now"]["tokens"], json!([100, 10]));
+    assert!(err.contains("say otherwise to 1 of 3"), "{err}");
+    let (out, err) = replay(4, &["--yes", "--most", "1"]);
+    assert!(out.contains("1 questions: 0 answered"), "{out}");
+    assert!(err.contains("1 questions were not answered"), "{err}");
+    assert_eq!(endpoint.seen().len(), 10);
+    assert_eq!(records(&example.dir()).len(), size);
+
+    // Whoever is stopped is not asked in this way either.
+    expect(
+        0,
+        &[
+            "freeze", "--agent", "analyst", "--reason", "odd", "--dir", &arg,
+        ],
+    );
+    expect(0, &["run", "--dir", &arg]);
+    let (_, err) = replay(3, &["--yes"]);
+    assert!(err.contains("is frozen since record"), "{err}");
+    assert_eq!(endpoint.seen().len(), 10);
+}

@@ -357,10 +357,15 @@ impl World {
                 self.call(id, agent, action, invoice, &mut facts);
             }
         }
-        let verdict = self
-            .release
-            .decide_table(&name(agent), &name("staging"), &case_id, &subject, &facts)
-            .unwrap();
+        let case = self.state.cases[&case_id].clone();
+        let matter = policy::Matter {
+            environment: &case.env,
+            case: &case_id,
+            subject: &subject,
+            facts: &facts,
+            proposed: case.action(),
+        };
+        let verdict = self.release.decide_table(&name(agent), &matter).unwrap();
         let query = policy::Query {
             text: &verdict.query,
             vector: None,
