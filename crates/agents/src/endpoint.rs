@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use policy::{Form, LanguagePlan};
+use telemetry::context;
 use url::{Host, Url};
 
 /// The version of Anthropic's API whose form is spoken.
@@ -129,6 +130,7 @@ impl Endpoint {
 
     fn headers(&self, form: Form) -> Vec<(&'static str, String)> {
         let mut headers = vec![("content-type", "application/json".to_owned())];
+        headers.extend(context::traceparent().map(|parent| (context::TRACEPARENT, parent)));
         match (form, &self.key) {
             (Form::OpenAi, Some(key)) => headers.push(("authorization", format!("Bearer {key}"))),
             (Form::Anthropic, Some(key)) => headers.push(("x-api-key", key.clone())),

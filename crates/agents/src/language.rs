@@ -14,13 +14,15 @@ use std::{sync::Arc, time::Duration};
 
 use duty::{
     canonical::Digest,
-    name::PrincipalId,
+    name::{ItemId, PrincipalId},
     refusal::Code,
     release::{Agent, Rules},
     request::ModelResult,
 };
 use engine::{EngineError, target::BoxFuture};
-use policy::{LanguagePlan, Redacted, Release};
+use policy::{Form, LanguagePlan, Redacted, Release};
+use telemetry::span;
+use tracing::{Instrument as _, Span};
 
 pub use form::{Asked, Heard};
 
@@ -99,8 +101,11 @@ impl LanguageModel {
                 }
                 Err(e) => return Err(e.into()),
             };
-            let came = endpoint.send(plan, &question.body).await;
+            let span = self.span(plan, pinned.map_or(0, |l| l.max_tokens), desk, &call);
+            let asking = endpoint.send(plan, &question.body);
+            let came = asking.instrument(span.clone()).await;
             let (reply, steps, wait) = self.judged(plan, view, &composed, came);
+            close(&span, &reply);
             let filed = desk.file(&call, sent, &reply).await?;
             if let Some(drift) = filed.drift {
                 return Ok(vec![Step::Escalate(drift)]);
@@ -147,6 +152,22 @@ impl LanguageModel {
         let (reply, steps) = (judged.reply, judged.steps);
         let wait = (reply.result == ModelResult::Refused && again).then_some(retry_after);
         (reply, steps, wait)
+    }
+
+    fn span(&self, plan: &LanguagePlan, max_tokens: u32, desk: &Desk<'_>, call: &ItemId) -> Span {
+        let provider = match plan.form {
+            Form::OpenAi => "openai",
+            Form::Anthropic => "anthropic",
+        };
+        // Releases name a model with its family before it.
+        let model = self
+            .id
+            .rsplit_once('/')
+            .map_or(self.id.as_str(), |(_, model)| model);
+        let (agent, case) = (self.agent.as_str(), desk.case.as_str());
+        let span = span::chat(provider, model, max_tokens, agent, case);
+        span.record("counterfoil.call", call.as_str());
+        span
     }
 
     fn plan(&self) -> Result<(&Agent, &LanguagePlan), ModelError> {
@@ -274,6 +295,31 @@ pub(crate) fn spread(words: &str) -> f64 {
     let digest = Digest::of_bytes(words.as_bytes());
     let first = digest.as_bytes().iter().take(4);
     first.fold(0.0, |n, b| n * 256.0 + f64::from(*b)) / f64::from(u32::MAX)
+}
+
+/// What came of a question, on its span.
+fn close(span: &Span, reply: &Reply) {
+    if let Some(model) = &reply.model {
+        span.record("gen_ai.response.model", model.as_str());
+    }
+    if let Some(tokens) = &reply.tokens {
+        span.record("gen_ai.usage.input_tokens", tokens.input);
+        span.record("gen_ai.usage.output_tokens", tokens.output);
+    }
+    let (word, wrong) = match reply.result {
+        ModelResult::Usable => ("usable", None),
+        ModelResult::Malformed => ("malformed", Some("malformed")),
+        ModelResult::Refused => ("refused", Some("refused")),
+        ModelResult::Unsent => ("unsent", Some("unsent")),
+        ModelResult::Lost => ("lost", Some("lost")),
+    };
+    span.record("counterfoil.result", word);
+    if let Some(wrong) = wrong {
+        // A status says more than that there was one.
+        let status = reply.status.filter(|status| *status != 200);
+        let status = status.map(|status| status.to_string());
+        span::failed(span, status.as_deref().unwrap_or(wrong));
+    }
 }
 
 /// How an endpoint waits; see [`Endpoint::pause`].

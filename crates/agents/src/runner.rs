@@ -18,6 +18,8 @@ use duty::{
 };
 use engine::{Ahead, Engine, EngineError, Executed, Pending, Seat};
 use policy::Release;
+use telemetry::span;
+use tracing::Instrument as _;
 
 use crate::{
     desk::Desk,
@@ -79,6 +81,29 @@ pub enum RunError {
     /// The model goes round in circles.
     #[error("`{0}` has taken {MOST_STEPS} steps in case `{1}` without recommending")]
     Endless(PrincipalId, CaseId),
+}
+
+impl RunError {
+    /// In a word, for logs and traces: its message may repeat what a request held.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Engine(e) => e.word(),
+            Self::Model(_) => "model",
+            Self::NoSeat(_) => "no-seat",
+            Self::NoSnapshot(_) => "no-snapshot",
+            Self::Endless(..) => "endless",
+        }
+    }
+
+    /// For logs: its message, unless that may repeat what a request held; then its word.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Engine(e) => e.plain(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Takes cases through a team.
@@ -320,7 +345,26 @@ impl Runner {
     ) -> Result<Pending<Vec<Record>>, RunError> {
         let release = self.release(opened)?;
         let seat = self.seat(&release, duty)?;
-        let model = self.model(&release, &seat.principal)?;
+        let (agent, environment) = (seat.principal.as_str(), opened.env.as_str());
+        let digest = release.digest().to_string();
+        let span = span::invoke_agent(agent, duty.word(), id.as_str(), environment, &digest);
+        let steps = self.steps(id, opened, duty, &release, seat);
+        let said = steps.instrument(span.clone()).await;
+        if let Err(e) = &said {
+            span::failed(&span, e.word());
+        }
+        said
+    }
+
+    async fn steps(
+        &self,
+        id: &CaseId,
+        opened: &Case,
+        duty: Duty,
+        release: &Arc<Release>,
+        seat: &Seat,
+    ) -> Result<Pending<Vec<Record>>, RunError> {
+        let model = self.model(release, &seat.principal)?;
         self.close_calls(id, opened, &seat.principal).await?;
         let desk = Desk {
             engine: &self.engine,
@@ -340,7 +384,7 @@ impl Runner {
             let place = Place {
                 id,
                 case: &case,
-                release: &release,
+                release,
                 agent: &seat.principal,
                 duty,
             };
@@ -362,7 +406,7 @@ impl Runner {
                         found.onto(&mut ahead);
                     }
                     Step::Recommend(said) => {
-                        match self.say(id, &release, seat, duty, &model, *said).await {
+                        match self.say(id, release, seat, duty, &model, *said).await {
                             Err(EngineError::Refused(refusal))
                                 if speaks && may_say_again(&refusal) =>
                             {
@@ -375,7 +419,7 @@ impl Runner {
                         }
                     }
                     Step::Escalate(why) => {
-                        return self.escalate(id, &release, seat, duty, &model, &why).await;
+                        return self.escalate(id, release, seat, duty, &model, &why).await;
                     }
                 }
             }
@@ -384,7 +428,7 @@ impl Runner {
             return Err(RunError::Endless(seat.principal.clone(), id.clone()));
         }
         let why = endless(&seat.principal, id);
-        self.escalate(id, &release, seat, duty, &model, &why).await
+        self.escalate(id, release, seat, duty, &model, &why).await
     }
 
     /// Has a human decide, where a model says nothing that can be used. A later record than all before it.

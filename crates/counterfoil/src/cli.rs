@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::logging::Format;
+
 /// Separation of duties for teams of AI agents, with an audit trail that an auditor accepts.
 #[derive(Debug, Parser)]
 #[command(name = "counterfoil", version, propagate_version = true)]
@@ -330,6 +332,17 @@ pub(crate) struct Serve {
     /// Verify and fold the whole log first, whatever fold was written down.
     #[arg(long)]
     pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// How lines about what goes on are written to standard error; which of them is said by `COUNTERFOIL_LOG`, like
+/// `info,engine=debug`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Log {
+    /// As text for people, or as JSON, an object a line.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) log_format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -369,6 +382,8 @@ pub(crate) struct Run {
     /// The file with its source.
     #[arg(long)]
     pub(crate) source: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: Log,
     #[command(flatten)]
     pub(crate) form: Form,
 }

@@ -57,7 +57,7 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
                 public_url: None,
                 connections: listen::room(None).map_err(Failure::unavailable)?,
             };
-            serve::serve(site, dir, place, serve::Ending::caught()?).await
+            serve::serve(site, dir, place, serve::Ending::caught()?, None).await
         }
     }
 }

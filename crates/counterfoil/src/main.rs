@@ -8,11 +8,13 @@ mod embedder;
 mod fail;
 mod keys;
 mod listen;
+mod logging;
 mod models;
 mod passphrase;
 mod serve;
 mod show;
 mod site;
+mod spans;
 mod ssh;
 mod targets;
 
@@ -23,6 +25,7 @@ use clap::Parser as _;
 use crate::{
     cli::{Cli, Command, LogCommand},
     fail::Failure,
+    logging::Logging,
 };
 
 /// Verification spends half its time in memory otherwise, made on one thread and freed on another.
@@ -42,6 +45,14 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
+    let logging = match &command {
+        Command::Serve(serve) => Some(logging::server(serve.log.log_format)?),
+        Command::Run(run) => Some(logging::server(run.log.log_format)?),
+        _ => {
+            logging::plain();
+            None
+        }
+    };
     match command {
         // Servers of their own process bring their own runtime.
         Command::Treasury { db, delay_ms } => {
@@ -57,7 +68,7 @@ fn run(command: Command) -> Result<(), Failure> {
             runtime.shutdown_background();
             done
         }
-        other => runtime()?.block_on(dispatch(other)),
+        other => runtime()?.block_on(dispatch(other, logging.as_ref())),
     }
 }
 
@@ -66,11 +77,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     runtime.enable_all().build().map_err(Failure::unavailable)
 }
 
-async fn dispatch(command: Command) -> Result<(), Failure> {
+async fn dispatch(command: Command, logging: Option<&Logging>) -> Result<(), Failure> {
     match command {
         Command::Demo(demo) => demo::run(demo).await,
         Command::Init(init) => commands::init(init).await,
-        Command::Serve(serve) => commands::serve(serve).await,
+        Command::Serve(serve) => commands::serve(serve, logging).await,
         Command::Run(run) => commands::run(run).await,
         Command::Rebuild(rebuild) => commands::rebuild(&rebuild),
         Command::Glass(command) => commands::glass::run(command).await,

@@ -19,6 +19,8 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
+use tracing::{debug, error, info, warn};
+use tracing_appender::non_blocking::ErrorCounter;
 use witness::{
     anchor::{Kept, config::Anchors, schedule::States},
     client::Health,
@@ -74,6 +76,7 @@ pub(crate) async fn serve(
     dir: &Path,
     place: Place,
     ending: Ending,
+    dropped: Option<ErrorCounter>,
 ) -> Result<(), Failure> {
     let Place {
         listener,
@@ -96,8 +99,7 @@ pub(crate) async fn serve(
     let calls = gateway::mcp::Calls::default();
     let mcp = gateway::mcp::router(Arc::clone(&site.engine), site.team(), hosts, calls.clone());
     let base = public_url.as_deref().unwrap_or(&url);
-    let tell: gateway::webhook::Tell = Arc::new(|line| eprintln!("{line}"));
-    let webhooks = Webhooks::open(&site.engine, base, &tell);
+    let webhooks = Webhooks::open(&site.engine, base);
     let (webhooks, deliveries) = webhooks.map_err(Failure::usage)?;
     let app = door
         .and_then(|door| Ok(door.merge(mcp?)))
@@ -109,8 +111,10 @@ pub(crate) async fn serve(
             [local.as_str(), metrics.as_str()],
         ))
         .merge(console);
+    let app = gateway::access::told(app);
     let serving = serde_json::to_vec(&Serving { url, public_url }).map_err(Failure::unavailable)?;
     secret::write_secret(&dir.join(SERVING), &serving)?;
+    info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
     let (stop, stopped) = watch::channel(false);
     let anchoring = tokio::spawn(anchor(
@@ -120,13 +124,14 @@ pub(crate) async fn serve(
         stopped.clone(),
     ));
     let delivering = tokio::spawn(deliveries.run(stopped.clone()));
-    let witnessing = tokio::spawn(alarm(Arc::clone(&site.engine), stopped.clone()));
+    let witnessing = tokio::spawn(alarm(Arc::clone(&site.engine), dropped, stopped.clone()));
     let going_on = tokio::spawn(go_on(site, stopped.clone()));
     let mut until = stopped;
     let server = tokio::spawn(listen::serve(listener, app, connections, async move {
         let _ = until.wait_for(|stop| *stop).await;
     }));
     ending.asked().await;
+    info!("stopping");
     let _ = stop.send(true);
     let _ = std::fs::remove_file(dir.join(SERVING));
     server.await.map_err(Failure::unavailable)?;
@@ -160,7 +165,7 @@ async fn publish(engine: &Engine) {
     )
     .await;
     if waited.is_err() {
-        eprintln!(
+        warn!(
             "the last records are committed and not yet published; the next start publishes them"
         );
     }
@@ -192,15 +197,34 @@ fn outside(dir: &Path, health: Health) -> console::Outside {
     })
 }
 
-/// Says when there is no quorum of witnesses, and when there is one again.
-async fn alarm(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
+/// Says when there is no quorum of witnesses, and when there is one again; how far checkpoints are; and that lines were
+/// dropped.
+async fn alarm(
+    engine: Arc<Engine>,
+    dropped: Option<ErrorCounter>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut told = None;
+    let (mut lost, mut published) = (0, engine.journal().published());
     loop {
+        let lines = dropped.as_ref().map_or(0, ErrorCounter::dropped_lines);
+        if lines > lost {
+            warn!(
+                lines,
+                "lines of this log were dropped: whoever reads them is too slow"
+            );
+            lost = lines;
+        }
+        let size = engine.journal().published();
+        if size > published {
+            debug!(size, "checkpoint published");
+            published = size;
+        }
         let problem = engine.journal().witnessed().problem;
         if problem != told {
             match &problem {
-                Some(why) => eprintln!("ALARM: witnesses: {why}; it is tried again"),
-                None => eprintln!("witnesses cosign again"),
+                Some(why) => error!("ALARM: witnesses: {why}; it is tried again"),
+                None => info!("witnesses cosign again"),
             }
             told = problem;
         }
@@ -241,15 +265,15 @@ async fn anchor(
         });
         let (wrong, states, written) = run.await.map_err(Failure::unavailable)?;
         if let Err(why) = written {
-            eprintln!("how anchors fare could not be kept: {why}");
+            warn!("how anchors fare could not be kept: {why}");
         }
         for (name, why) in wrong {
-            eprintln!("ALARM: anchor `{name}` keeps no checkpoint: {why}; it is tried again");
+            error!("ALARM: anchor `{name}` keeps no checkpoint: {why}; it is tried again");
             alarmed.insert(name);
         }
         let fine = |name: &String| states.0.get(name).is_some_and(|s| s.problem.is_none());
         for name in alarmed.extract_if(.., |name| fine(name)) {
-            eprintln!("anchor `{name}` keeps checkpoints again");
+            info!("anchor `{name}` keeps checkpoints again");
         }
         tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => break,
@@ -269,49 +293,46 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
         let now = site.engine.journal().unsigned();
         if now != unsigned {
             match &now {
-                Some(why) => eprintln!("{why}"),
-                None => eprintln!("the signer answers again: checkpoints are published"),
+                Some(why) => error!("{why}"),
+                None => info!("the signer answers again: checkpoints are published"),
             }
             unsigned = now;
         }
         match site.engine.take_orders().await {
             Ok(0) => {}
-            Ok(taken) => eprintln!(
+            Ok(taken) => error!(
                 "ALARM: {taken} orders to stop were taken; `counterfoil freeze` lists what is frozen"
             ),
-            Err(e) => eprintln!("ALARM: {e}"),
+            Err(e) => error!("ALARM: {}", e.plain()),
         }
         if expired.is_none_or(|at| at.elapsed() >= LOOK_AGAIN / 2) {
             expired = Some(began);
             if let Err(e) = site.engine.expire().await {
-                eprintln!("expiring: {e}");
+                warn!("expiring: {}", e.plain());
             }
         }
         if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
             swept = Some(Instant::now());
             match site.engine.end_retentions().await {
                 Ok(0) => {}
-                Ok(ended) => eprintln!("the retention of {ended} data subjects is over: erased"),
-                Err(e) => eprintln!("ALARM: ending retentions: {e}"),
+                Ok(ended) => info!("the retention of {ended} data subjects is over: erased"),
+                Err(e) => error!("ALARM: ending retentions: {}", e.plain()),
             }
             match site.engine.announce().await {
                 Ok(0) => {}
                 Ok(noted) => {
-                    eprintln!("{noted} exceptions: what ends soon; `exception list` shows it")
+                    info!("{noted} exceptions: what ends soon; `exception list` shows it")
                 }
-                Err(e) => eprintln!("ALARM: looking for what ends soon: {e}"),
+                Err(e) => error!("ALARM: looking for what ends soon: {}", e.plain()),
             }
         }
         if site.engine.has_unfinished_erasures()
             && let Err(e) = site.engine.finish_erasures().await
         {
-            eprintln!("ALARM: {e}");
+            error!("ALARM: {}", e.plain());
         }
         let movable = site.movable();
-        if !movable.is_empty()
-            && let Err(e) = site.advance(movable, |_, _| {}).await
-        {
-            eprintln!("{}", e.message);
+        if !movable.is_empty() && site.advance(movable, |_, _| {}).await.is_err() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         tokio::select! {

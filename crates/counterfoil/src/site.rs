@@ -18,6 +18,7 @@ use engine::{Engine, Options, Pending, Seat, target::BoxFuture};
 use ledger::trust::Policy;
 use store::Cosign;
 use tokio::{sync::Semaphore, task::JoinSet};
+use tracing::{error, warn};
 
 use witness::{Client, client::Health};
 
@@ -63,7 +64,7 @@ impl Site {
         let engine = Arc::new(Engine::open(dir, options).await?);
         let recovered = engine.recover().await?;
         if recovered.unknown + recovered.settled > 0 {
-            eprintln!(
+            warn!(
                 "after an interruption: {} outcomes were unknown, {} could be settled at the target, {} stay open",
                 recovered.unknown + recovered.open,
                 recovered.settled,
@@ -72,11 +73,11 @@ impl Site {
         }
         match engine.finish_erasures().await {
             Ok(0) => {}
-            Ok(removed) => eprintln!(
+            Ok(removed) => warn!(
                 "after an interruption: {removed} snapshots of erased data subjects were still here, and are removed"
             ),
             // The work of others does not wait for it; `serve` tries again.
-            Err(why) => eprintln!("ALARM: {why}"),
+            Err(why) => error!("ALARM: {}", why.plain()),
         }
         let runner = runner(dir, &engine)?;
         Ok(Self {
@@ -115,6 +116,8 @@ impl Site {
             match joined {
                 Ok((case, Ok(stop))) => done(&case, stop),
                 Ok((case, Err(e))) => {
+                    let why = e.plain();
+                    warn!(case = case.as_str(), why, "the case stays where it is");
                     let e = Failure::from(e);
                     let named = Failure {
                         message: format!("case `{case}`: {}", e.message),

@@ -66,11 +66,8 @@ impl Engine {
             .await
     }
 
-    /// As [`Engine::call`], for a step on which another follows: the call waited for its record, the answer's is pending.
-    ///
-    /// # Errors
-    /// As [`Engine::call`].
-    pub async fn call_ahead(
+    /// See [`Engine::call_ahead`].
+    pub(crate) async fn call_now(
         &self,
         seat: &Seat,
         case: &CaseId,
@@ -140,12 +137,8 @@ impl Engine {
         }))
     }
 
-    /// Uses a grant as the executor: consumed and durable first, then the target is called, then the outcome is recorded.
-    ///
-    /// # Errors
-    /// [`EngineError::Refused`] where the grant does not stand. After the grant is used every result is an [`Executed`],
-    /// unless the store fails.
-    pub async fn execute(
+    /// See [`Engine::execute`].
+    pub(crate) async fn execute_now(
         &self,
         seat: &Seat,
         grant: &ItemId,

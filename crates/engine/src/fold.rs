@@ -28,10 +28,10 @@ pub(crate) use keeper::Keeper;
 /// Hears what is worth an operator's attention, a line each.
 pub type Tell = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Tells on standard error.
+/// Tells in the log of the program.
 #[must_use]
-pub fn on_stderr() -> Tell {
-    std::sync::Arc::new(|line| eprintln!("{line}"))
+pub fn in_log() -> Tell {
+    std::sync::Arc::new(|line| tracing::warn!("{line}"))
 }
 
 /// Version of what folds: a fold that another one wrote is not used.

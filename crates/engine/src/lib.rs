@@ -20,6 +20,8 @@ mod seat;
 mod shell;
 pub mod stop;
 pub mod target;
+mod told;
+mod traced;
 
 pub use act::{Called, Executed};
 pub use caller::Begun;

@@ -21,6 +21,7 @@ use ledger::rotation::Act;
 use policy::{Embedder, Release};
 use store::{Cosign, DataDir, Folds, Journal, NewKey, Passphrase, Snapshots, StoreError};
 use tokio::sync::watch;
+use tracing::debug;
 
 use crate::{
     EngineError,
@@ -31,6 +32,7 @@ use crate::{
     pending::Pending,
     seat::{Seat, new_services},
     target::Target,
+    told,
 };
 
 /// Bytes of a record that are left for everything but its request.
@@ -62,7 +64,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The system's clock, no targets, no witnesses; what is told goes to standard error.
+    /// The system's clock, no targets, no witnesses; what is told is logged.
     #[must_use]
     pub fn new(guards: &Path) -> Self {
         Self {
@@ -74,7 +76,7 @@ impl Options {
             unlock: None,
             verify: false,
             fold_every: FOLD_EVERY,
-            tell: fold::on_stderr(),
+            tell: fold::in_log(),
         }
     }
 }
@@ -151,6 +153,7 @@ impl Engine {
             library: Library::with(known.files),
         };
         let from = core.state.size;
+        let known_size = from;
         let mut journal = Journal::open_from(&dir, from, &mut |_, bytes| {
             let record = Record::from_bytes_unchecked(bytes).map_err(|e| e.to_string())?;
             core.library.take(&record);
@@ -181,6 +184,8 @@ impl Engine {
             engine.submit(&Seat::admin(), request).await?;
         }
         engine.take_rotation_down().await?;
+        let (origin, size) = (engine.dir.origin(), engine.read(|state| state.size));
+        debug!(origin, size, folded = known_size, "the log is open");
         Ok(engine)
     }
 
@@ -346,6 +351,7 @@ impl Engine {
             core.state.apply(record)?;
         }
         self.meter.decided(word, &decision, began.elapsed());
+        told::decided(seat, word, &decision);
         Ok(Pending::new(decision, upto))
     }
 

@@ -1,5 +1,6 @@
 //! The door for anybody's agents, and the way out to target systems.
 
+pub mod access;
 pub mod bridge;
 mod feed;
 pub mod http;

@@ -28,6 +28,7 @@ mod reply;
 mod server;
 mod task;
 mod tools;
+mod traced;
 
 use std::sync::Arc;
 

@@ -20,6 +20,7 @@ use engine::target::{Answer, BoxFuture, Target};
 use policy::Pin;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
+use tracing::{info, warn};
 
 use catalogue::Offers;
 use connection::Connection;
@@ -35,6 +36,20 @@ pub enum Place {
     Child(Launch),
     /// A server that speaks streamable HTTP.
     Remote(Remote),
+}
+
+impl Place {
+    /// As it is logged: without arguments, which may say more than an operator's log should hold.
+    fn shown(&self) -> String {
+        match self {
+            Self::Child(launch) => launch.program.display().to_string(),
+            Self::Remote(remote) => {
+                let url = reqwest::Url::parse(&remote.url).ok();
+                let origin = url.map(|url| url.origin().ascii_serialization());
+                origin.unwrap_or_default()
+            }
+        }
+    }
 }
 
 /// How long a target system is waited for, and how long its word counts.
@@ -88,7 +103,11 @@ impl Upstream {
         }
         // Drop the dead one first, so that its child is gone before the next one opens the same files.
         *slot = None;
-        let connection = Arc::new(Connection::open(&self.place, self.patience.timeout).await?);
+        let place = self.place.shown();
+        let opened = Connection::open(&self.place, self.patience.timeout).await;
+        let connection =
+            Arc::new(opened.inspect_err(|_| warn!(place, "a target cannot be reached"))?);
+        info!(place, "a target is connected");
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
     }

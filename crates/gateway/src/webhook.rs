@@ -27,9 +27,6 @@ use line::Line;
 use message::Letterhead;
 use meter::{Meter, Of};
 
-/// Hears of receivers that are away, in words for an operator.
-pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
-
 /// The receivers of a server.
 pub struct Webhooks {
     engine: Arc<Engine>,
@@ -48,11 +45,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// In words, what is wrong with `webhooks.toml` or `webhooks.db`.
-    pub fn open(
-        engine: &Arc<Engine>,
-        base: &str,
-        tell: &Tell,
-    ) -> Result<(Arc<Self>, Deliveries), String> {
+    pub fn open(engine: &Arc<Engine>, base: &str) -> Result<(Arc<Self>, Deliveries), String> {
         let dir = engine.dir().path();
         let endpoints = config::read(dir, What::TYPES)?;
         let mut webhooks = Self {
@@ -84,7 +77,6 @@ impl Webhooks {
                 cursors: Arc::clone(&webhooks.cursors),
                 letterhead: letterhead.clone(),
                 meter: Arc::clone(&webhooks.meter),
-                tell: Arc::clone(tell),
             });
         }
         Ok((Arc::new(webhooks), Deliveries(lines)))

@@ -54,7 +54,7 @@ async fn add_checkpoint(State(Served { keeper, clock }): State<Served>, body: By
         Ok(Ok(Ok(line))) => format!("{line}\n").into_response(),
         Ok(Ok(Err(refused))) => refuse(&refused),
         Ok(Err(error)) => {
-            eprintln!("not cosigned: {error}");
+            tracing::warn!("not cosigned: {error}");
             let why = "the checkpoint could not be kept, so it is not cosigned\n";
             (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
         }
@@ -68,13 +68,13 @@ fn refuse(refused: &Refused) -> Response {
         // Whoever forked a log also hears the size: the protocol wants it of every conflict.
         Refused::OtherSize(size) | Refused::Forked(size) => {
             if matches!(refused, Refused::Forked(_)) {
-                eprintln!("not cosigned: {refused}");
+                tracing::warn!("not cosigned: {refused}");
             }
             let kind = [(header::CONTENT_TYPE, SIZE_TYPE)];
             (status, kind, format!("{size}\n")).into_response()
         }
         Refused::Inconsistent(_) => {
-            eprintln!("not cosigned: {refused}");
+            tracing::warn!("not cosigned: {refused}");
             (status, format!("{refused}\n")).into_response()
         }
         _ => (status, format!("{refused}\n")).into_response(),

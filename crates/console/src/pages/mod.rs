@@ -171,7 +171,7 @@ pub(crate) async fn ask<T: Send + 'static>(
         index.rely(&*source)?;
         let answer = question(&mut index, &*source);
         for note in index.notes() {
-            eprintln!("{note}");
+            tracing::warn!("{note}");
         }
         answer
     });

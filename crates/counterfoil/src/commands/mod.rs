@@ -49,7 +49,9 @@ use crate::{
     cli::{Init, Run, Serve, SignIn},
     door::{Door, SERVING, Serving},
     fail::{Failure, named},
-    listen, passphrase, serve as server, show,
+    listen,
+    logging::Logging,
+    passphrase, serve as server, show,
     site::Site,
 };
 
@@ -73,7 +75,7 @@ pub(crate) async fn init(init: Init) -> Result<(), Failure> {
 }
 
 /// `serve`: until it is stopped.
-pub(crate) async fn serve(serve: Serve) -> Result<(), Failure> {
+pub(crate) async fn serve(serve: Serve, logging: Option<&Logging>) -> Result<(), Failure> {
     let connections = listen::room(serve.connections).map_err(Failure::usage)?;
     let listener = server::listen(serve.listen).await?;
     let site = Site::open_with(&serve.dir.dir, serve.verify).await?;
@@ -84,7 +86,8 @@ pub(crate) async fn serve(serve: Serve) -> Result<(), Failure> {
         public_url: serve.public_url,
         connections,
     };
-    server::serve(site, &serve.dir.dir, place, ending).await
+    let dropped = logging.map(Logging::dropped);
+    server::serve(site, &serve.dir.dir, place, ending, dropped).await
 }
 
 /// `run`: opens a case if one is named, and lets agents go on.
@@ -190,7 +193,7 @@ pub(crate) fn release_in_log(
 fn folded(dir: &Path) -> Result<Folded, Failure> {
     // Said of what is no log at all before anything is looked for in it.
     evidence::open(&dir.display().to_string()).map_err(Failure::unavailable)?;
-    fold::published(dir, &fold::on_stderr()).map_err(Failure::unavailable)
+    fold::published(dir, &fold::in_log()).map_err(Failure::unavailable)
 }
 
 /// A log with the index over it.

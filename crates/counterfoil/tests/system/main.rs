@@ -17,6 +17,7 @@ mod glass;
 mod keys;
 mod line;
 mod listen;
+mod logs;
 mod mcp;
 mod metrics;
 mod models;

@@ -10,7 +10,7 @@ pub(crate) mod endpoint;
 use crate::rig::{Example, binary, expect, other_release, paid, records, row, sound, wait_for};
 use endpoint::{Endpoint, Reply, Says, Seen};
 
-const KEY: &str = "sk-of-a-test";
+pub(crate) const KEY: &str = "sk-of-a-test";
 
 /// The analyst on a language model; the reviewer stays on its table.
 fn speaking(path: &str, text: String) -> String {
@@ -27,7 +27,7 @@ fn speaking(path: &str, text: String) -> String {
 }
 
 /// A directory whose analyst asks this endpoint, and the row of an invoice.
-fn example(endpoint: &Endpoint) -> (Example, String) {
+pub(crate) fn example(endpoint: &Endpoint) -> (Example, String) {
     let example = Example::new(1);
     other_release(&example, speaking);
     let key = example.dir().join("keys/model");
@@ -51,7 +51,7 @@ fn of_kind(example: &Example, kind: &str) -> Vec<Value> {
 }
 
 /// Reads the invoice, looks a clause up, and asks for a human.
-fn careful(seen: &Seen) -> Says {
+pub(crate) fn careful(seen: &Seen) -> Says {
     let matter = seen.body["messages"][0]["content"].as_str().unwrap();
     let subject = matter.split('`').nth(3).unwrap();
     if !matter.contains("answer of books.invoice_read") {

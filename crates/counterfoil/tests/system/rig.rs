@@ -103,7 +103,7 @@ impl Server {
         Self::start_by(command, dir, &[])
     }
 
-    fn start_by(mut command: Command, dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start_by(mut command: Command, dir: &Path, more: &[&str]) -> Self {
         let child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--dir"])
             .arg(dir)

@@ -28,6 +28,7 @@ use super::{
     replay::key_of,
     shape,
 };
+use crate::access;
 
 /// The longest that a reader waits, in seconds: clients and proxies commonly give up after a minute.
 pub(super) const LONGEST_WAIT: u64 = 55;
@@ -119,6 +120,9 @@ async fn open(State(door): State<Door>, headers: HeaderMap, body: Body) -> Answe
     let caller = door.agent(&headers)?;
     if !(1..=256).contains(&opening.subject.len()) {
         return Err(Problem::malformed("`subject` is 1 to 256 bytes"));
+    }
+    if let Some(case) = &opening.case {
+        access::about(case);
     }
     let case = match opening.case {
         Some(case) => case,

@@ -15,6 +15,7 @@ use duty::{
 };
 use engine::{Engine, EngineError, Seat};
 use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 
 use super::{
     Answer,
@@ -24,6 +25,7 @@ use super::{
     replay::{Keys, Known, key_of},
     room::{Place, Room},
 };
+use crate::access;
 
 /// What the door holds.
 #[derive(Clone)]
@@ -86,6 +88,7 @@ impl Door {
             return Ok(Caller { seat, payer });
         }
         let seat = self.engine.authenticate(token)?;
+        access::asked_by(&seat.principal);
         let payer = Payer::Proved(seat.clone());
         Ok(Caller { seat, payer })
     }
@@ -109,6 +112,7 @@ impl Door {
         });
         let holds = proved.is_some_and(|key| request.holds_under(&key));
         let payer = if holds {
+            access::asked_by(principal);
             Payer::Proved(seat.clone())
         } else {
             Payer::Unproved
@@ -122,7 +126,9 @@ impl Door {
         let payer = if self.is_local(token) {
             Payer::Local
         } else {
-            Payer::Proved(self.engine.authenticate(token)?)
+            let seat = self.engine.authenticate(token)?;
+            access::asked_by(&seat.principal);
+            Payer::Proved(seat)
         };
         self.meter.admit(&payer)?;
         self.room.enter(&payer)
@@ -140,10 +146,11 @@ impl Door {
         let place = self.room.enter(&caller.payer)?;
         let key = key_of(headers)?.map(str::to_owned);
         let (door, body) = (self.clone(), Digest::of_bytes(body));
-        let task = tokio::spawn(async move {
+        let once = async move {
             let _place = place;
             door.once(caller, key, body, act).await
-        });
+        };
+        let task = tokio::spawn(once.in_current_span());
         task.await
             .map_err(|e| Problem::unavailable(format!("the request ended badly: {e}")))?
     }

@@ -23,6 +23,7 @@ use duty::{
 use engine::{Ahead, EngineError, Executed};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::{
     Gate, Hand, Moved,
@@ -53,11 +54,12 @@ pub(super) async fn through(gate: &Arc<Gate>, caller: &Caller, asked: Asked) -> 
     };
     let mut answer = gate.flights.join(&key, |told| {
         let (gate, caller, key) = (Arc::clone(gate), caller.clone(), key.clone());
-        tokio::spawn(async move {
+        let flight = async move {
             let answered = run(&gate, &caller, &asked, &key).await;
             gate.flights.land(&key);
             let _nobody_waits = told.send(Some(answered));
-        });
+        };
+        tokio::spawn(flight.in_current_span());
     });
     let answered = match answer.wait_for(Option::is_some).await {
         Ok(answered) => answered.clone(),

@@ -86,7 +86,7 @@ pub(super) async fn call(
 }
 
 impl Own {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::CaseOpen => "case_open",
             Self::CasesWaiting => "cases_waiting",

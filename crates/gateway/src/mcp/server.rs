@@ -15,11 +15,12 @@ use rmcp::{
     },
     service::RequestContext,
 };
+use tracing::Instrument as _;
 
-use super::{Gate, call, caller::Caller, own, reply::Reply, task, tools};
+use super::{Gate, call, caller::Caller, own, reply::Reply, task, tools, traced::Traced};
 
 /// The versions that are spoken.
-const VERSIONS: &[ProtocolVersion] = &[
+pub(super) const VERSIONS: &[ProtocolVersion] = &[
     ProtocolVersion::V_2025_06_18,
     ProtocolVersion::V_2025_11_25,
     ProtocolVersion::V_2026_07_28,
@@ -85,8 +86,10 @@ impl ServerHandler for Server {
         let capabilities = context.client_capabilities();
         let knows_tasks = capabilities.is_some_and(|known| known.supports_tasks());
         let began = Instant::now();
+        let traced = Traced::new(&self.gate, &caller, &request.name, &context);
+        let calling = call::call(&self.gate, &caller, request, &context.meta);
         let answered = tokio::select! {
-            answered = call::call(&self.gate, &caller, request, &context.meta) => Some(answered),
+            answered = calling.instrument(traced.span.clone()) => Some(answered),
             () = waiting.taken_back() => None,
             () = tell_progress(&context) => None,
         };
@@ -95,6 +98,8 @@ impl ServerHandler for Server {
             Some(Err(_)) => "error",
             None => "cancelled",
         };
+        let case = answered.as_ref().and_then(|a| a.as_ref().ok()?.1.as_ref());
+        traced.answered(result, case);
         self.gate.calls.answered(result, began.elapsed());
         let (reply, case) = answered.unwrap_or_else(|| Err(cancelled()))?;
         match reply {

@@ -13,12 +13,14 @@ use rmcp::{
     RoleClient, ServiceError, ServiceExt,
     model::{
         CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ProtocolVersion,
-        ServerResult,
+        RequestMetaObject, ServerResult,
     },
     service::{ClientLifecycleMode, ClientServiceExt, PeerRequestOptions, RunningService},
 };
 use serde_json::{Map, Value, json};
+use telemetry::{context, span};
 use tokio::{process::Child, sync::Mutex, time::timeout};
+use tracing::Instrument as _;
 
 use super::{
     Patience, Place,
@@ -144,7 +146,16 @@ impl Connection {
         arguments: Map<String, Value>,
         patience: Duration,
     ) -> Answer {
-        let answer = self.ask(tool, arguments, patience).await;
+        let over = if self._child.is_some() { "pipe" } else { "tcp" };
+        let span = span::mcp_client(tool, over);
+        let asked = self.ask(tool, arguments, patience);
+        let answer = asked.instrument(span.clone()).await;
+        match &answer {
+            Answer::Succeed(_) => {}
+            Answer::Fail(_) => span::failed(&span, "tool_error"),
+            Answer::NotSent(_) => span::failed(&span, "not_sent"),
+            Answer::Lost(_) => span::failed(&span, "lost"),
+        }
         match answer {
             Answer::Fail(why) => Answer::Fail(self.secrets.hide(&why)),
             Answer::NotSent(why) => Answer::NotSent(self.secrets.hide(&why)),
@@ -156,7 +167,12 @@ impl Connection {
     async fn ask(&self, tool: &str, arguments: Map<String, Value>, patience: Duration) -> Answer {
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
-        let options = PeerRequestOptions::with_timeout(patience);
+        let mut options = PeerRequestOptions::with_timeout(patience);
+        if let Some(parent) = context::traceparent() {
+            let mut meta = RequestMetaObject::default();
+            meta.set_traceparent(parent);
+            options.meta = Some(meta);
+        }
         // An error here means that the session's loop had ended and never took the request.
         let handle = match self
             .service

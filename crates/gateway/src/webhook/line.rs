@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use engine::Engine;
 use tokio::sync::watch;
+use tracing::{error, info, warn};
 use webhook::{Answer, Cursors, Post, config::Plan};
 
 use super::{message::Letterhead, meter::Meter};
@@ -11,6 +12,9 @@ use crate::told::{self, Told};
 
 /// How often it is looked whether somebody moved a cursor, and how long is waited after the log could not be read.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Failures in a row that are an alarm.
+const MANY: u32 = 5;
 
 /// Everything about one receiver.
 pub(super) struct Line {
@@ -21,7 +25,6 @@ pub(super) struct Line {
     pub(super) cursors: Arc<Cursors>,
     pub(super) letterhead: Letterhead,
     pub(super) meter: Arc<Meter>,
-    pub(super) tell: super::Tell,
 }
 
 /// Why a line goes back to its cursor.
@@ -50,10 +53,10 @@ impl Line {
                     Err(Stop::Failed(why)) => Some(why),
                 };
                 if let Some(why) = wrong.as_ref().filter(|_| wrong != told) {
-                    (self.tell)(&format!(
-                        "ALARM: webhook `{}`: {why}; it is tried again",
-                        self.name
-                    ));
+                    error!(
+                        receiver = self.name,
+                        why, "ALARM: webhooks stand still; it is tried again"
+                    );
                 }
                 told = wrong;
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -120,8 +123,8 @@ impl Line {
             {
                 Answer::Taken => {
                     self.meter.taken(&self.name);
-                    if failures > 0 {
-                        (self.tell)(&format!("webhook `{}` takes events again", self.name));
+                    if failures >= MANY {
+                        info!(receiver = self.name, failures, "a webhook is taken again");
                     }
                     let (after, now) = (told.record + 1, self.engine.now().millis());
                     if self.cursors.taken(&self.name, next, after, now)? {
@@ -132,10 +135,10 @@ impl Line {
                 Answer::Gone => {
                     self.meter.failed(&self.name);
                     self.cursors.gone(&self.name)?;
-                    (self.tell)(&format!(
-                        "ALARM: webhook `{0}` answers 410 and is told nothing more; `counterfoil webhook resume {0}` goes on with it",
-                        self.name
-                    ));
+                    error!(
+                        receiver = self.name,
+                        "ALARM: a webhook's receiver answers 410 and is told nothing more; `counterfoil webhook resume` goes on with it"
+                    );
                     return Err(Stop::Moved);
                 }
                 Answer::Failed { why, retry_after } => {
@@ -153,11 +156,20 @@ impl Line {
                     let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
                     let at = self.engine.now().millis().saturating_add(millis);
                     self.cursors.failed(&self.name, &why, at)?;
-                    if failures == 1 {
-                        (self.tell)(&format!(
-                            "ALARM: webhook `{}`: {why}; record {} and what comes after it wait",
-                            self.name, told.record
-                        ));
+                    let (receiver, record) = (self.name.as_str(), told.record);
+                    // One attempt fails now and then; several in a row are somebody's business.
+                    match failures {
+                        1 => warn!(
+                            receiver,
+                            record, why, "a webhook is not taken; it is tried again"
+                        ),
+                        MANY => error!(
+                            receiver,
+                            record,
+                            why,
+                            "ALARM: a webhook is still not taken; what comes after it waits"
+                        ),
+                        _ => {}
                     }
                     self.pause(wait, next).await?;
                 }
