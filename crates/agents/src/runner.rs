@@ -16,7 +16,7 @@ use duty::{
     shared::Shared,
     state::{CallAnswer, Case},
 };
-use engine::{Engine, EngineError, Executed, Seat};
+use engine::{Ahead, Engine, EngineError, Executed, Pending, Seat};
 use policy::Release;
 
 use crate::{
@@ -179,14 +179,16 @@ impl Runner {
             runner: self,
             case: id,
         };
-        Ok(self.go_on(id).await?.stop)
+        let progress = self.go_on(id).await?.durable(&self.engine).await?;
+        Ok(progress.stop)
     }
 
-    /// As [`Runner::advance`], for whoever has the case in hand.
+    /// As [`Runner::advance`], for whoever has the case in hand, and may take further steps before it waits for the records of
+    /// these.
     ///
     /// # Errors
     /// As [`Runner::advance`].
-    pub async fn advance_held(&self, held: &Hold) -> Result<Progress, RunError> {
+    pub async fn advance_held(&self, held: &Hold) -> Result<Pending<Progress>, RunError> {
         self.go_on(&held.case).await
     }
 
@@ -200,8 +202,10 @@ impl Runner {
         in_hand.remove(case);
     }
 
-    async fn go_on(&self, id: &CaseId) -> Result<Progress, RunError> {
+    /// Each step is taken ahead: the executor's waits for the records of all before it.
+    async fn go_on(&self, id: &CaseId) -> Result<Pending<Progress>, RunError> {
         let (mut decided, mut executed) = (Vec::new(), None);
+        let mut ahead = Ahead::default();
         let stop = loop {
             let Some(case) = self.case(id) else {
                 break Stop::Ended;
@@ -241,18 +245,20 @@ impl Runner {
             } else if case.approval.is_some() {
                 break Stop::Waits;
             } else if case.prepared.is_none() {
-                decided = self.recommend(id, &case, Duty::Prepare).await?;
+                let recommended = self.recommend(id, &case, Duty::Prepare).await?;
+                decided = recommended.onto(&mut ahead);
             } else if case.reviewed.is_none() {
-                decided = self.recommend(id, &case, Duty::Review).await?;
+                let recommended = self.recommend(id, &case, Duty::Review).await?;
+                decided = recommended.onto(&mut ahead);
             } else {
                 break Stop::Waits;
             }
         };
-        Ok(Progress {
+        Ok(ahead.with(Progress {
             stop,
             decided,
             executed,
-        })
+        }))
     }
 
     /// Whether a freeze stops the agent whose turn it is.
@@ -311,7 +317,7 @@ impl Runner {
         id: &CaseId,
         opened: &Case,
         duty: Duty,
-    ) -> Result<Vec<Record>, RunError> {
+    ) -> Result<Pending<Vec<Record>>, RunError> {
         let release = self.release(opened)?;
         let seat = self.seat(&release, duty)?;
         let model = self.model(&release, &seat.principal)?;
@@ -326,9 +332,10 @@ impl Runner {
             .agent(&seat.principal)
             .is_some_and(|plan| plan.language.is_some());
         let mut refused = Refused::default();
+        let mut ahead = Ahead::default();
         for _ in 0..MOST_STEPS {
             let Some(case) = self.case(id) else {
-                return Ok(Vec::new());
+                return Ok(ahead.with(Vec::new()));
             };
             let place = Place {
                 id,
@@ -340,16 +347,19 @@ impl Runner {
             let view = view(&place, &refused, &|digest| self.snapshot(digest))?;
             for step in model.next(&view, &desk).await? {
                 match step {
-                    Step::Call(action) => match self.engine.call(seat, id, action.clone()).await {
-                        Ok(_) => {}
-                        Err(EngineError::Refused(refusal)) => refused.calls.push(Answered {
-                            action,
-                            answer: Err(refusal.to_string()),
-                        }),
-                        Err(e) => return Err(e.into()),
-                    },
+                    Step::Call(action) => {
+                        match self.engine.call_ahead(seat, id, action.clone()).await {
+                            Ok(called) => drop(called.onto(&mut ahead)),
+                            Err(EngineError::Refused(refusal)) => refused.calls.push(Answered {
+                                action,
+                                answer: Err(refusal.to_string()),
+                            }),
+                            Err(e) => return Err(e.into()),
+                        }
+                    }
                     Step::Retrieve(query) => {
-                        self.engine.retrieve(seat, id, &query).await?;
+                        let found = self.engine.retrieve_ahead(seat, id, &query).await?;
+                        found.onto(&mut ahead);
                     }
                     Step::Recommend(said) => {
                         match self.say(id, &release, seat, duty, &model, *said).await {
@@ -358,12 +368,14 @@ impl Runner {
                             {
                                 refused.said.push(refusal.to_string());
                             }
-                            said => return Ok(said?),
+                            said => {
+                                let decided = said?.onto(&mut ahead);
+                                return Ok(ahead.with(decided));
+                            }
                         }
                     }
                     Step::Escalate(why) => {
-                        let said = self.escalation(id, &release, seat, &why).await?;
-                        return Ok(self.say(id, &release, seat, duty, &model, said).await?);
+                        return self.escalate(id, &release, seat, duty, &model, &why).await;
                     }
                 }
             }
@@ -372,8 +384,21 @@ impl Runner {
             return Err(RunError::Endless(seat.principal.clone(), id.clone()));
         }
         let why = endless(&seat.principal, id);
-        let said = self.escalation(id, &release, seat, &why).await?;
-        Ok(self.say(id, &release, seat, duty, &model, said).await?)
+        self.escalate(id, &release, seat, duty, &model, &why).await
+    }
+
+    /// Has a human decide, where a model says nothing that can be used. A later record than all before it.
+    async fn escalate(
+        &self,
+        id: &CaseId,
+        release: &Release,
+        seat: &Seat,
+        duty: Duty,
+        model: &Arc<dyn Model>,
+        why: &str,
+    ) -> Result<Pending<Vec<Record>>, RunError> {
+        let said = self.escalation(id, release, seat, why).await?;
+        Ok(self.say(id, release, seat, duty, model, said).await?)
     }
 
     /// Recommends, as the agent.
@@ -385,7 +410,7 @@ impl Runner {
         duty: Duty,
         model: &Arc<dyn Model>,
         said: Said,
-    ) -> Result<Vec<Record>, EngineError> {
+    ) -> Result<Pending<Vec<Record>>, EngineError> {
         let inputs = self
             .case(id)
             .map(|case| inputs(&case, &seat.principal))
@@ -404,7 +429,7 @@ impl Runner {
             row: said.row,
             inputs,
         });
-        self.engine.submit(seat, request).await
+        self.engine.submit_ahead(seat, request).await
     }
 
     /// What is recommended where a model says nothing that can be used: that a human decides. It rests on the clause that

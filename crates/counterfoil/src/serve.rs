@@ -36,6 +36,8 @@ use crate::{
 const METRICS_TOKEN: &str = "keys/metrics.token";
 /// How long the loop sleeps at most: expiries are noticed within this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// From one round of the loop to the next, at least: each looks through all open cases, however many are decided meanwhile.
+const BETWEEN: Duration = Duration::from_millis(20);
 /// How often it is looked for data subjects whose retention is over, and for what ends soon.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -250,8 +252,9 @@ async fn anchor(
 async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
     let mut news = site.engine.follow();
     let mut unsigned = None;
-    let mut swept = None::<Instant>;
+    let (mut swept, mut expired) = (None::<Instant>, None::<Instant>);
     loop {
+        let began = Instant::now();
         let now = site.engine.journal().unsigned();
         if now != unsigned {
             match &now {
@@ -267,8 +270,11 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
             ),
             Err(e) => eprintln!("ALARM: {e}"),
         }
-        if let Err(e) = site.engine.expire().await {
-            eprintln!("expiring: {e}");
+        if expired.is_none_or(|at| at.elapsed() >= LOOK_AGAIN / 2) {
+            expired = Some(began);
+            if let Err(e) = site.engine.expire().await {
+                eprintln!("expiring: {e}");
+            }
         }
         if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
             swept = Some(Instant::now());
@@ -299,8 +305,9 @@ async fn go_on(site: Site, mut stopped: watch::Receiver<bool>) -> Site {
         }
         tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => return site,
-            _ = tokio::time::timeout(LOOK_AGAIN, news.changed()) => {}
+            _ = tokio::time::timeout(LOOK_AGAIN / 2, news.changed()) => {}
         }
+        tokio::time::sleep(BETWEEN.saturating_sub(began.elapsed())).await;
     }
 }
 

@@ -14,7 +14,7 @@ use duty::{
     release::Rules,
     state::Case,
 };
-use engine::{Engine, Options, Seat, target::BoxFuture};
+use engine::{Engine, Options, Pending, Seat, target::BoxFuture};
 use ledger::trust::Policy;
 use store::Cosign;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -213,14 +213,14 @@ impl gateway::mcp::Team for BuiltIn {
 struct InHand(Arc<Runner>, Hold);
 
 impl gateway::mcp::Hand for InHand {
-    fn advance(&self) -> BoxFuture<'_, Result<gateway::mcp::Moved, String>> {
+    fn advance(&self) -> BoxFuture<'_, Result<Pending<gateway::mcp::Moved>, String>> {
         Box::pin(async move {
             let progress = self.0.advance_held(&self.1).await;
             let progress = progress.map_err(|e| e.to_string())?;
-            Ok(gateway::mcp::Moved {
+            Ok(progress.map(|progress| gateway::mcp::Moved {
                 decided: progress.decided,
                 executed: progress.executed,
-            })
+            }))
         })
     }
 }

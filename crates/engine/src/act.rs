@@ -17,7 +17,7 @@ use policy::{Query, Release, Vector};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use crate::{Engine, EngineError, Seat, target};
+use crate::{Engine, EngineError, Seat, pending::Pending, target};
 
 /// How long a grant waits for its level before it is used, which can be tried again; and how long its use waits, which
 /// cannot.
@@ -60,6 +60,22 @@ impl Engine {
         case: &CaseId,
         action: Action,
     ) -> Result<Called, EngineError> {
+        self.call_ahead(seat, case, action)
+            .await?
+            .durable(self)
+            .await
+    }
+
+    /// As [`Engine::call`], for a step on which another follows: the call waited for its record, the answer's is pending.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub async fn call_ahead(
+        &self,
+        seat: &Seat,
+        case: &CaseId,
+        action: Action,
+    ) -> Result<Pending<Called>, EngineError> {
         let release = self.read(|state| state.cases.get(case).map(|c| c.release));
         let release = release.map(|digest| self.release(digest)).transpose()?;
         let described = match release.flatten() {
@@ -76,7 +92,7 @@ impl Engine {
             Body::CallPermitted(body) => Some(body.call.clone()),
             _ => None,
         });
-        self.answer_call(&call.expect("INVARIANT: a call that is not refused is permitted"))
+        self.answer_ahead(&call.expect("INVARIANT: a call that is not refused is permitted"))
             .await
     }
 
@@ -86,6 +102,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Missing`] where no such call is open; [`EngineError::NoTarget`] where nobody can be asked.
     pub async fn answer_call(&self, call: &ItemId) -> Result<Called, EngineError> {
+        // The call may be in the state and not on the disk yet.
+        self.look(|_| ()).durable(self).await?;
+        self.answer_ahead(call).await?.durable(self).await
+    }
+
+    async fn answer_ahead(&self, call: &ItemId) -> Result<Pending<Called>, EngineError> {
         let (action, subject, release) = self.open_call(call)?;
         let tool = release.team().tools.get(&action.tool).cloned();
         let (target, name) = self.target(&action.tool)?;
@@ -110,12 +132,12 @@ impl Engine {
             facts,
             problem: answer.as_ref().err().map(|why| shorten(why)),
         });
-        self.submit(&Seat::engine(), request).await?;
-        Ok(Called {
+        let answered = self.submit_ahead(&Seat::engine(), request).await?;
+        Ok(answered.map(|_| Called {
             call: call.clone(),
             answer,
             snapshot,
-        })
+        }))
     }
 
     /// Uses a grant as the executor: consumed and durable first, then the target is called, then the outcome is recorded.
@@ -270,6 +292,22 @@ impl Engine {
         case: &CaseId,
         query: &str,
     ) -> Result<Vec<Ranked>, EngineError> {
+        self.retrieve_ahead(seat, case, query)
+            .await?
+            .durable(self)
+            .await
+    }
+
+    /// As [`Engine::retrieve`], for a step on which another follows.
+    ///
+    /// # Errors
+    /// As [`Engine::retrieve`].
+    pub async fn retrieve_ahead(
+        &self,
+        seat: &Seat,
+        case: &CaseId,
+        query: &str,
+    ) -> Result<Pending<Vec<Ranked>>, EngineError> {
         let release = self.read(|state| state.cases.get(case).map(|c| c.release));
         let release = match release {
             Some(digest) => self.release(digest)?,
@@ -302,8 +340,8 @@ impl Engine {
             as_of,
             ranking: ranking.clone(),
         });
-        self.submit(seat, request).await?;
-        Ok(ranking)
+        let retrieved = self.submit_ahead(seat, request).await?;
+        Ok(retrieved.map(|_| ranking))
     }
 
     /// The vector of a query, where the release ranks by meaning and does not hold it.
@@ -344,17 +382,19 @@ impl Engine {
     }
 
     /// Keeps bytes as a snapshot, sealed with the key of whom they are about: the subject of their case, which has one also
-    /// before it opens. What belongs to no case goes under the empty subject, the log's own.
+    /// before it opens. What belongs to no case goes under the empty subject, the log's own. It is durable no later than the
+    /// record that names it.
     ///
     /// # Errors
     /// [`EngineError::Store`] where they cannot be written.
     pub async fn keep(&self, subject: &str, bytes: Vec<u8>) -> Result<Digest, EngineError> {
         let subject = SubjectId::of(self.dir().origin(), subject);
         let snapshots = self.snapshots().clone();
-        // It waits for the disk: on a thread for that, so that others can wait beside it.
-        let kept = tokio::task::spawn_blocking(move || snapshots.put(subject.as_bytes(), &bytes));
-        match kept.await {
-            Ok(commitment) => Ok(Digest::from_bytes(commitment?)),
+        // It may wait for the disk: on a thread for that, so that others can wait beside it.
+        let written =
+            tokio::task::spawn_blocking(move || snapshots.write(subject.as_bytes(), &bytes));
+        match written.await {
+            Ok(written) => Ok(Digest::from_bytes(self.journal().attach(written?)?)),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }
@@ -408,10 +448,11 @@ impl Engine {
         Ok(self.release_of(grant)?.team().level(tier))
     }
 
-    /// Waits until all that is committed now is at a level; the reason where it does not come to that in time.
+    /// Waits until all that is decided now is at a level; the reason where it does not come to that in time. The lowest is
+    /// not waited for: whoever goes on waits for a later record.
     pub(crate) async fn reach(&self, level: Level, patience: Duration) -> Result<(), String> {
         let journal = self.journal();
-        let size = journal.committed();
+        let size = self.read(|state| state.size);
         let waited = match level {
             Level::Committed => return Ok(()),
             Level::Checkpointed => timeout(patience, journal.wait_published(size)).await,

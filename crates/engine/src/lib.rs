@@ -1,7 +1,8 @@
 //! The shell round the core: authenticate, decide, append, act.
 //!
 //! The way of one request: [`Engine::submit`] decides it under a short lock, gives its records their place in the journal,
-//! and answers only when they are durable. Whatever has an effect ([`Engine::execute`]) happens after that (I1).
+//! and answers only when they are durable. Whatever has an effect ([`Engine::execute`]) happens after that (I1). Whoever takes
+//! several steps takes them ahead ([`Pending`]), and waits once.
 
 mod act;
 mod announce;
@@ -13,6 +14,7 @@ mod error;
 pub mod fold;
 mod library;
 mod meter;
+mod pending;
 mod recover;
 mod seat;
 mod shell;
@@ -24,6 +26,7 @@ pub use caller::Begun;
 pub use docket::Waiting;
 pub use error::EngineError;
 pub use meter::Meter;
+pub use pending::{Ahead, Pending};
 pub use recover::Recovered;
 pub use seat::{ADMIN, ENGINE, LOCAL_SUFFIX, Seat, new_services};
 pub use shell::{Engine, Options};

@@ -66,7 +66,7 @@ impl Meter {
         );
         registry.register_with_unit(
             "durable",
-            "From the place in the journal until the records are on the disk",
+            "Waits until records are on the disk",
             Unit::Seconds,
             self.durable.clone(),
         );

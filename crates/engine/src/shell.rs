@@ -28,6 +28,7 @@ use crate::{
     fold::{self, Keeper, Tell},
     library::Library,
     meter::Meter,
+    pending::Pending,
     seat::{Seat, new_services},
     target::Target,
 };
@@ -88,7 +89,6 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     targets: HashMap<String, Arc<dyn Target>>,
     embedder: Option<Arc<dyn Embedder>>,
-    size: watch::Sender<u64>,
     keeper: Keeper,
     meter: Meter,
     dir: DataDir,
@@ -161,7 +161,6 @@ impl Engine {
         }
         let from = core.write_down(&folds, from, &options);
         let keeper = Keeper::start(folds, from, options.fold_every, options.tell)?;
-        let (size, _) = watch::channel(core.state.size);
         let engine = Self {
             core: Mutex::new(core),
             journal,
@@ -169,7 +168,6 @@ impl Engine {
             clock: options.clock,
             targets: options.targets,
             embedder: options.embedder,
-            size,
             keeper,
             meter: Meter::default(),
             dir,
@@ -257,6 +255,19 @@ impl Engine {
     /// [`EngineError::Refused`] where the core refused it (the refusal is then in the log), [`EngineError::NotErased`] where
     /// an erasure was recorded and is not carried out yet, others where nothing was recorded at all.
     pub async fn submit(&self, seat: &Seat, request: Request) -> Result<Vec<Record>, EngineError> {
+        self.submit_ahead(seat, request).await?.durable(self).await
+    }
+
+    /// As [`Engine::submit`], for a step on which another follows: what was decided is in its place in the log, and not
+    /// durable yet. A refusal is.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn submit_ahead(
+        &self,
+        seat: &Seat,
+        request: Request,
+    ) -> Result<Pending<Vec<Record>>, EngineError> {
         if let Request::RotateLogKey(r) = &request {
             // The core cannot know which keys signed checkpoints; this directory does.
             let last = self.dir.keys().statements().last();
@@ -273,14 +284,18 @@ impl Engine {
             .await
             .map(|_| ())
             .or_else(|e| if happened { Ok(()) } else { Err(e) })?;
-        let decision = self.decided(seat, request).await?;
-        match decision.refusal {
-            None => {
-                self.erase_as(&decision.records).await?;
-                Ok(decision.records)
-            }
-            Some(refusal) => Err(EngineError::Refused(Box::new(refusal))),
+        let decided = self.decide(seat, request)?;
+        if decided.is_told_at_once() {
+            let decision = decided.durable(self).await?;
+            return match decision.refusal {
+                None => {
+                    self.erase_as(&decision.records).await?;
+                    Ok(Pending::new(decision.records, 0))
+                }
+                Some(refusal) => Err(EngineError::Refused(Box::new(refusal))),
+            };
         }
+        Ok(decided.map(|decision| decision.records))
     }
 
     /// As [`Engine::submit`], whatever orders lie there; a refusal is part of the answer.
@@ -289,58 +304,66 @@ impl Engine {
         seat: &Seat,
         request: Request,
     ) -> Result<Decision, EngineError> {
+        self.decide(seat, request)?.durable(self).await
+    }
+
+    /// Decides, and gives what was decided its place in the log.
+    fn decide(&self, seat: &Seat, request: Request) -> Result<Pending<Decision>, EngineError> {
         let bytes = to_vec(&request)?.len();
         if bytes > LONGEST - ENVELOPE {
             let most = LONGEST - ENVELOPE;
             return Err(EngineError::TooLong { bytes, most });
         }
         let word = request.word();
-        let (decision, ticket, size) = {
-            let mut core = self.core();
-            let began = Instant::now();
-            let core = &mut *core;
-            let release = match release_for(&core.state, &request) {
-                Some(digest) => core.library.release(&core.state, digest)?,
-                None => None,
-            };
-            let submission = Submission {
-                clock: self.clock.now(),
-                principal: seat.principal.clone(),
-                credential: seat.credential.clone(),
-                request,
-            };
-            let rules = release.as_deref().map(|r| r as &dyn Rules);
-            let decision = decide(&core.state, rules, &submission);
-            let records = decision.records.iter().map(Record::to_bytes);
-            let records = records.collect::<Result<Vec<_>, _>>()?;
-            if let Some(long) = records.iter().find(|r| r.len() > LONGEST) {
-                let bytes = long.len();
-                return Err(EngineError::TooLong {
-                    bytes,
-                    most: LONGEST,
-                });
-            }
-            // Sequenced before applied: if the journal refuses, the state has not moved.
-            let ticket = self.journal.append(core.state.size, records)?;
-            for record in &decision.records {
-                core.library.take(record);
-                core.state.apply(record)?;
-            }
-            self.meter.decided(word, &decision, began.elapsed());
-            (decision, ticket, core.state.size)
-        };
+        let mut core = self.core();
         let began = Instant::now();
-        ticket.durable().await?;
-        self.meter.durable(began.elapsed());
-        self.size.send_if_modified(|seen| {
-            let newer = size > *seen;
-            *seen = size.max(*seen);
-            newer
-        });
-        Ok(decision)
+        let core = &mut *core;
+        let release = match release_for(&core.state, &request) {
+            Some(digest) => core.library.release(&core.state, digest)?,
+            None => None,
+        };
+        let submission = Submission {
+            clock: self.clock.now(),
+            principal: seat.principal.clone(),
+            credential: seat.credential.clone(),
+            request,
+        };
+        let rules = release.as_deref().map(|r| r as &dyn Rules);
+        let decision = decide(&core.state, rules, &submission);
+        let records = decision.records.iter().map(Record::to_bytes);
+        let records = records.collect::<Result<Vec<_>, _>>()?;
+        if let Some(long) = records.iter().find(|r| r.len() > LONGEST) {
+            let bytes = long.len();
+            return Err(EngineError::TooLong {
+                bytes,
+                most: LONGEST,
+            });
+        }
+        // Sequenced before applied: if the journal refuses, the state has not moved.
+        let upto = self.journal.append_ahead(core.state.size, records)?;
+        for record in &decision.records {
+            core.library.take(record);
+            core.state.apply(record)?;
+        }
+        self.meter.decided(word, &decision, began.elapsed());
+        Ok(Pending::new(decision, upto))
     }
 
-    /// Looks at the state. Keep it short: deciding waits meanwhile.
+    /// Waits until the first `upto` records are durable.
+    pub(crate) async fn wait(&self, upto: u64) -> Result<(), EngineError> {
+        let began = Instant::now();
+        self.journal.wait_committed(upto).durable().await?;
+        self.meter.durable(began.elapsed());
+        Ok(())
+    }
+
+    /// Looks at the state, for an answer: what it tells of may not be durable yet. Keep it short: deciding waits meanwhile.
+    pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Pending<T> {
+        self.read(|state| Pending::new(look(state), state.size))
+    }
+
+    /// Looks at the state, to go on. Keep it short: deciding waits meanwhile. What is told to others by it is
+    /// [`Engine::look`]'s.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.core().state)
     }
@@ -377,7 +400,7 @@ impl Engine {
     /// Follows the number of durable records.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<u64> {
-        self.size.subscribe()
+        self.journal.follow()
     }
 
     pub(crate) fn embedder(&self) -> Option<&Arc<dyn Embedder>> {

@@ -38,7 +38,7 @@ use duty::{
     name::{CaseId, CredentialId},
     record::Record,
 };
-use engine::{Engine, Executed, Seat, target::BoxFuture};
+use engine::{Engine, Executed, Pending, Seat, target::BoxFuture};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
@@ -66,7 +66,7 @@ pub trait Team: Send + Sync {
 /// A case in hand.
 pub trait Hand: Send + Sync {
     /// Takes the case as far as the built-in agents can; or says in words why that failed.
-    fn advance(&self) -> BoxFuture<'_, Result<Moved, String>>;
+    fn advance(&self) -> BoxFuture<'_, Result<Pending<Moved>, String>>;
 }
 
 /// How far a case came.

@@ -21,6 +21,7 @@ use policy::Pin;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
+use catalogue::Offers;
 use connection::Connection;
 
 pub use child::Launch;
@@ -69,7 +70,11 @@ impl Upstream {
     /// # Errors
     /// Why it does not say.
     pub async fn offers(&self) -> Result<BTreeMap<String, Pin>, String> {
-        Ok((*self.looked().await?.1).clone())
+        let (_, offers) = self.looked().await?;
+        let pins = offers.iter();
+        Ok(pins
+            .map(|(name, offer)| (name.clone(), offer.pin.clone()))
+            .collect())
     }
 
     /// The live connection, a new one where there is none.
@@ -100,7 +105,7 @@ impl Upstream {
 
     /// A connection with what its server offers. Looking has no effect, so that it is tried again where an old connection
     /// has ended unseen.
-    async fn looked(&self) -> Result<(Arc<Connection>, Arc<BTreeMap<String, Pin>>), String> {
+    async fn looked(&self) -> Result<(Arc<Connection>, Arc<Offers>), String> {
         let mut again = true;
         loop {
             let connection = self.connection().await?;
@@ -151,7 +156,7 @@ impl Target for Upstream {
     fn describe<'a>(&'a self, tool: &'a str) -> BoxFuture<'a, Result<Option<Digest>, String>> {
         Box::pin(async move {
             let (_, catalogue) = self.looked().await?;
-            Ok(catalogue.get(tool).map(Pin::digest))
+            Ok(catalogue.get(tool).map(|offer| offer.digest))
         })
     }
 
@@ -166,7 +171,7 @@ impl Target for Upstream {
                 Ok(looked) => looked,
                 Err(problem) => return Answer::NotSent(problem),
             };
-            if catalogue.get(tool).map(Pin::digest) != Some(described) {
+            if catalogue.get(tool).map(|offer| offer.digest) != Some(described) {
                 return Answer::NotSent(format!(
                     "the server describes `{tool}` otherwise since it was looked at"
                 ));

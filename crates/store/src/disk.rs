@@ -50,6 +50,15 @@ impl Disk {
         Ok(())
     }
 
+    /// Forces everything on the file system of an open file or directory to the device, and tells of writes that failed since
+    /// it was opened (Linux 5.8 or newer).
+    pub(crate) fn sync_all(&self, file: &File, path: &Path) -> Result<()> {
+        self.step(|| sync_file_system(file)).map_err(at(path))?;
+        #[cfg(test)]
+        self.settle_all();
+        Ok(())
+    }
+
     /// Puts a file in the place of another, in one step.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         #[cfg(test)]
@@ -128,6 +137,17 @@ impl Disk {
     fn step<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         operation()
     }
+}
+
+#[cfg(target_os = "linux")]
+fn sync_file_system(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(file)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_file_system(_: &File) -> io::Result<()> {
+    // Snapshots are forced to the device one by one there; see `Snapshots::write`.
+    Ok(())
 }
 
 /// Turns a system error at `path` into ours.

@@ -3,9 +3,10 @@
 mod threads;
 mod witnessing;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use ledger::Directory;
 use ledger::verify::OnEntry;
@@ -14,7 +15,8 @@ use tokio::sync::{oneshot, watch};
 use crate::datadir::Lock;
 use crate::disk::Disk;
 use crate::recover::{Recovered, recover};
-use crate::wal::Group;
+use crate::snapshots::{Settle, Written};
+use crate::wal::{Entry, Group};
 use crate::{DataDir, StoreError};
 use witnessing::Places;
 pub use witnessing::{Cosign, Witnessed};
@@ -34,7 +36,7 @@ pub struct Journal {
 
 /// The promise that appended records will be durable.
 #[must_use = "records are not durable before their ticket says so"]
-pub struct Ticket(oneshot::Receiver<Result<(), StoreError>>);
+pub struct Ticket(Option<oneshot::Receiver<Result<(), StoreError>>>);
 
 impl Journal {
     /// Opens the log: verifies what is published, reads the write-ahead log on from there, publishes the rest. Every
@@ -81,6 +83,7 @@ impl Journal {
             }),
             appended: Condvar::new(),
             changed: Condvar::new(),
+            committed: watch::Sender::new(size),
             published: watch::Sender::new(Published {
                 size,
                 note,
@@ -91,6 +94,7 @@ impl Journal {
             _lock: dir.hold(),
         });
         let closed = writer.closed();
+        let snapshots = Settle::of(disk, dir.path())?;
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new()
                 .name(name.to_owned())
@@ -101,12 +105,14 @@ impl Journal {
             shared: Arc::clone(&shared),
             threads: Vec::new(),
         };
-        let (committing, publishing) = (Arc::clone(&shared), shared);
+        let [committing, publishing, tidying] = [(); 3].map(|()| Arc::clone(&shared));
         let run = Box::new(move || threads::commit(&committing, writer));
         journal.threads.push(start("journal-commit", run)?);
-        let disk = disk.clone();
-        let run = Box::new(move || threads::publish(&publishing, publisher, &closed, &disk));
+        let run = Box::new(move || threads::publish(&publishing, publisher));
         journal.threads.push(start("journal-publish", run)?);
+        let disk = disk.clone();
+        let run = Box::new(move || threads::tidy(&tidying, &closed, &disk, &snapshots));
+        journal.threads.push(start("journal-tidy", run)?);
         Ok(journal)
     }
 
@@ -169,32 +175,74 @@ impl Journal {
     /// [`StoreError::OutOfOrder`], [`StoreError::TooLong`], [`StoreError::Busy`], [`StoreError::Stopped`]. Nothing was
     /// taken then.
     pub fn append(&self, first: u64, records: Vec<Vec<u8>>) -> Result<Ticket, StoreError> {
+        let end = self.append_ahead(first, records)?;
+        Ok(self.wait_committed(end))
+    }
+
+    /// As [`Journal::append`], for records on which more will follow before anybody waits: they are written with those. Answers
+    /// the number of the record after them, for [`Journal::wait_committed`]: since the log is one sequence, whoever waits for
+    /// a later record has waited for these too. Unwaited for, they are written all the same, after a moment.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn append_ahead(&self, first: u64, records: Vec<Vec<u8>>) -> Result<u64, StoreError> {
         let group = Group::new(first, &records)?;
         drop(records);
-        let (done, ticket) = oneshot::channel();
-        let mut state = self.shared.lock();
-        if let Some(why) = &state.failure {
-            return Err(StoreError::Stopped {
-                why: why.to_string(),
-            });
-        }
+        let mut state = self.shared.open()?;
         if first != state.enqueued {
             return Err(StoreError::OutOfOrder {
                 first,
                 next: state.enqueued,
             });
         }
-        if state.queued > MOST_QUEUED {
-            return Err(StoreError::Busy {
-                bytes: state.queued,
-            });
+        let end = group.end();
+        state.enqueued = end;
+        state.push(Entry::Group(group));
+        state.since.get_or_insert_with(Instant::now);
+        let dozes = std::mem::take(&mut state.dozes);
+        drop(state);
+        if dozes {
+            self.shared.appended.notify_one();
         }
-        state.enqueued = group.end();
-        state.queued += group.payload.len();
-        state.queue.push_back((group, done));
+        Ok(end)
+    }
+
+    /// Takes a snapshot in, which is durable no later than any record that is appended after this; answers its commitment.
+    /// Never waits for the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Stopped`]. No record may name it then.
+    pub fn attach(&self, written: Written) -> Result<[u8; 32], StoreError> {
+        if let Some(sealed) = written.sealed {
+            let mut state = self.shared.open()?;
+            let next = state.enqueued;
+            state.push(Entry::Snapshot(next, sealed));
+        }
+        Ok(written.commitment)
+    }
+
+    /// The promise that the first `size` records will be durable. Those that nobody appended yet are not waited for.
+    pub fn wait_committed(&self, size: u64) -> Ticket {
+        let mut state = self.shared.lock();
+        let size = size.min(state.enqueued);
+        if state.committed >= size {
+            return Ticket(None);
+        }
+        let (done, ticket) = oneshot::channel();
+        if state.failure.is_some() || state.ended {
+            let _ = done.send(Err(state.stopped()));
+            return Ticket(Some(ticket));
+        }
+        state.waiting.entry(size).or_default().push(done);
         drop(state);
         self.shared.appended.notify_one();
-        Ok(Ticket(ticket))
+        Ticket(Some(ticket))
+    }
+
+    /// Follows the number of durable records.
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<u64> {
+        self.shared.committed.subscribe()
     }
 
     /// Records that are durable.
@@ -224,6 +272,7 @@ impl Journal {
         size: u64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let mut published = self.shared.published.subscribe();
+        drop(self.wait_committed(size));
         async move {
             let seen = published
                 .wait_for(|now| now.size >= size || now.failure.is_some())
@@ -246,6 +295,7 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Stopped`].
     pub fn wait_published_blocking(&self, size: u64) -> Result<(), StoreError> {
+        drop(self.wait_committed(size));
         let mut state = self.shared.lock();
         while self.published() < size {
             if let Some(why) = &state.failure {
@@ -309,7 +359,10 @@ impl Ticket {
     /// The failure of the write. The records may then be in the log or not: the next start tells, and takes a group
     /// whole or not at all.
     pub async fn durable(self) -> Result<(), StoreError> {
-        self.0.await.unwrap_or_else(|_| Err(dropped()))
+        match self.0 {
+            Some(done) => done.await.unwrap_or_else(|_| Err(dropped())),
+            None => Ok(()),
+        }
     }
 
     /// As [`Ticket::durable`], for threads. Not to be called from async code, where it panics.
@@ -317,7 +370,10 @@ impl Ticket {
     /// # Errors
     /// As [`Ticket::durable`].
     pub fn durable_blocking(self) -> Result<(), StoreError> {
-        self.0.blocking_recv().unwrap_or_else(|_| Err(dropped()))
+        match self.0 {
+            Some(done) => done.blocking_recv().unwrap_or_else(|_| Err(dropped())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -344,27 +400,52 @@ struct Shared {
     appended: Condvar,
     /// Signalled at every change of the state that another thread may wait for.
     changed: Condvar,
+    committed: watch::Sender<u64>,
     published: watch::Sender<Published>,
     witnessed: watch::Sender<Witnessed>,
     /// The data directory stays locked as long as any thread may write to it.
     _lock: Arc<Lock>,
 }
 
+/// Those who wait for records to be durable, by the record after.
+type Waiting = BTreeMap<u64, Vec<oneshot::Sender<Result<(), StoreError>>>>;
+
 #[derive(Default)]
 struct State {
     /// Number of the record after the last one enqueued, and after the last durable one.
     enqueued: u64,
     committed: u64,
-    /// Groups to be made durable, and their bytes.
-    queue: VecDeque<(Group, oneshot::Sender<Result<(), StoreError>>)>,
+    /// What is to be made durable, its bytes, and who waits for it.
+    queue: VecDeque<Entry>,
     queued: usize,
+    waiting: Waiting,
+    /// Since when records are in the queue.
+    since: Option<Instant>,
+    /// Whether the committer must be told of records that nobody waits for.
+    dozes: bool,
     /// Durable groups to be published, and their bytes with those being published.
     durable: Vec<Group>,
     unpublished: usize,
     failure: Option<Arc<str>>,
     stop: Option<Stop>,
-    /// Whether the committer has ended, so that nothing more becomes durable.
+    /// Whether the committer has ended, so that nothing more becomes durable; and whether the publisher has.
     ended: bool,
+    published: bool,
+}
+
+impl State {
+    fn push(&mut self, entry: Entry) {
+        self.queued += entry.bytes();
+        self.queue.push_back(entry);
+    }
+
+    /// Why nothing more is taken.
+    fn stopped(&self) -> StoreError {
+        let why = self.failure.as_deref().unwrap_or("it was closed");
+        StoreError::Stopped {
+            why: why.to_owned(),
+        }
+    }
 }
 
 struct Published {
@@ -379,6 +460,20 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that holds the lock can panic half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Shared::lock`], where more is taken.
+    fn open(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.lock();
+        if state.failure.is_some() {
+            return Err(state.stopped());
+        }
+        if state.queued > MOST_QUEUED {
+            return Err(StoreError::Busy {
+                bytes: state.queued,
+            });
+        }
+        Ok(state)
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {

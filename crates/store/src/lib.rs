@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! append -> queue -> committer: write-ahead log, one fdatasync a batch -> tickets resolve (durable)
-//!                              \-> publisher, every 200 ms: bundles, tiles, then the signed checkpoint (published)
+//!    attach /                  \-> publisher, every 200 ms: bundles, tiles, then the signed checkpoint (published)
+//!                                  \-> tidier: snapshots forced to the device, published segments removed
 //! ```
+//!
+//! The log is one sequence, and so is the queue: what is durable makes all before it durable. Whoever takes several steps
+//! appends them ahead, and waits once, for the last. A snapshot goes the same way, before the record that names it.
 //!
 //! Opening a [`Journal`] *is* recovery: the published log is verified, whole or from a trusted [`Fold`] on, the write-ahead
 //! log is read on from there, and what was committed but not published is published before anything new is taken.
@@ -34,7 +38,7 @@ pub use error::StoreError;
 pub use fold::{Fold, Folds, Unusable};
 pub use journal::{Cosign, Journal, Ticket, Witnessed};
 pub use key::{NewKey, Passphrase, SignerConfig, Staged, Unlock};
-pub use snapshots::Snapshots;
+pub use snapshots::{Snapshots, Written};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //! of its data subject.
 
 mod keys;
+mod restore;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -15,9 +16,14 @@ use crate::StoreError;
 use crate::disk::{Disk, at};
 use crate::secret::random;
 use keys::SubjectKeys;
+pub(crate) use restore::{Restore, Settle};
 
 /// Where temporary files are written.
 const TEMPORARY: &str = ".tmp";
+
+/// The longest file that the write-ahead log takes in beside its own; a longer one is forced to the device by itself, which
+/// then costs less than writing it twice.
+const LONGEST_BESIDE: usize = 128 << 10;
 
 /// Takes a directory of snapshots with the files in it.
 type OnDirectory<'a> = dyn FnMut(&Path, &[PathBuf]) -> Result<(), StoreError> + 'a;
@@ -26,15 +32,38 @@ type OnDirectory<'a> = dyn FnMut(&Path, &[PathBuf]) -> Result<(), StoreError> + 
 /// directory may put any.
 #[derive(Clone, Debug)]
 pub struct Snapshots {
+    disk: Disk,
     root: PathBuf,
     keys: Arc<SubjectKeys>,
+}
+
+/// A snapshot's file as the write-ahead log holds it, until the file itself is on the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sealed {
+    pub(crate) commitment: [u8; 32],
+    pub(crate) file: Vec<u8>,
+}
+
+/// A snapshot that is there and may not outlast a power failure. Only [`Journal::attach`](crate::Journal::attach) gives its
+/// commitment, so that no record can name it before the journal has it.
+#[must_use = "a snapshot is durable when the journal has it"]
+#[derive(Debug)]
+pub struct Written {
+    pub(crate) commitment: [u8; 32],
+    /// None where the file is on the device already.
+    pub(crate) sealed: Option<Sealed>,
 }
 
 impl Snapshots {
     /// Those of the data directory at `path`.
     #[must_use]
     pub fn of(path: &Path) -> Self {
+        Self::on(&Disk::default(), path)
+    }
+
+    pub(crate) fn on(disk: &Disk, path: &Path) -> Self {
         Self {
+            disk: disk.clone(),
             root: path.join("snapshots"),
             keys: Arc::new(SubjectKeys::of(path)),
         }
@@ -48,21 +77,56 @@ impl Snapshots {
     /// of the system.
     pub fn put(&self, subject: &KeyId, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
         let _standing = self.keys.standing();
+        let sealed = self.seal(subject, bytes)?;
+        self.place(&sealed, true)?;
+        Ok(sealed.commitment)
+    }
+
+    /// As [`Snapshots::put`], without waiting for the device: the journal takes what was written, and makes it durable no
+    /// later than the next record.
+    ///
+    /// # Errors
+    /// As [`Snapshots::put`].
+    pub fn write(&self, subject: &KeyId, bytes: &[u8]) -> Result<Written, StoreError> {
+        let _standing = self.keys.standing();
+        let sealed = self.seal(subject, bytes)?;
+        // Only there can a whole file system be forced to the device at once, which is what ends the journal's care.
+        let beside = cfg!(target_os = "linux") && sealed.file.len() <= LONGEST_BESIDE;
+        self.place(&sealed, !beside)?;
+        Ok(Written {
+            commitment: sealed.commitment,
+            sealed: beside.then_some(sealed),
+        })
+    }
+
+    fn seal(&self, subject: &KeyId, bytes: &[u8]) -> Result<Sealed, StoreError> {
         let key = self.keys.get_or_make(subject)?;
         let (file, commitment) = snapshot::seal(&key, subject, &random()?, &random()?, bytes)
             .map_err(|why| StoreError::Key(why.to_string()))?;
-        let disk = Disk::default();
-        let path = self.path(&commitment);
+        Ok(Sealed { commitment, file })
+    }
+
+    /// Puts a file in its place, in one step; forces it to the device where it is to be `durable`.
+    fn place(&self, sealed: &Sealed, durable: bool) -> Result<(), StoreError> {
+        let disk = &self.disk;
+        let path = self.path(&sealed.commitment);
         let mut changed = Vec::new();
         let temporary = self.root.join(TEMPORARY);
         for directory in [Some(&*temporary), path.parent()].into_iter().flatten() {
-            make(&disk, directory, &mut changed)?;
+            make(disk, directory, &mut changed)?;
         }
+        let aside = temporary.join(hex::encode(sealed.commitment));
+        if !durable {
+            let mut file = disk.create(&aside)?;
+            disk.write(&mut file, &sealed.file, &aside)?;
+            return disk.rename(&aside, &path);
+        }
+        // The directory may have been made for a file that nobody forced to the device.
+        changed.push(self.root.clone());
         for directory in changed {
             disk.sync_dir(&directory)?;
         }
-        disk.put(&temporary.join(hex::encode(commitment)), &path, &file)?;
-        Ok(commitment)
+        disk.put(&aside, &path, &sealed.file)
     }
 
     /// The bytes under a commitment, which are checked against it; `None` where they are not there (or were erased).
@@ -139,7 +203,7 @@ impl Snapshots {
         if left.is_empty() {
             return Ok(0);
         }
-        let disk = Disk::default();
+        let disk = &self.disk;
         let mut removed = 0;
         self.each(&mut |directory, files| {
             let mut changed = false;

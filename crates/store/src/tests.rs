@@ -18,6 +18,7 @@ mod faults;
 mod fold;
 mod keys;
 mod live;
+mod snapshots;
 mod tails;
 
 const ORIGIN: &str = "test.example/log";

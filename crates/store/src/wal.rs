@@ -4,7 +4,12 @@
 //! segment  wal/<first record, 20 digits>.wal
 //!   header   "CFWL" | version u32 | key id 4 | first record u64 | nonce 8 | CRC-32 u32
 //!   frame    "CFWF" | payload bytes u32 | CRC-32 u32 | base u64 | first record u64 | records u32 | payload
+//!            "CFWS" | the same, of no records | commitment of a snapshot 32, its file
 //! ```
+//!
+//! A snapshot stands before the record that names it, so that one sync makes both durable: a record that is there after a
+//! crash has its snapshot. The snapshot's own file is written at once and forced to the device before the segment goes; a
+//! start brings those back that the device never got. It is sealed here as there: what is erased stays unreadable.
 //!
 //! The key id is that of the log's key, or of one before it. Numbers are big-endian; the payload is the records as in an entry bundle. A frame's CRC-32 begins with the segment's
 //! random nonce, so no record can hold bytes that pass for a frame. `base` is where in the segment the frame's batch
@@ -15,7 +20,7 @@ mod frame;
 mod reader;
 mod writer;
 
-pub(crate) use frame::Group;
+pub(crate) use frame::{Entry, Group};
 pub(crate) use reader::Reader;
 pub(crate) use writer::{Closed, Writer};
 

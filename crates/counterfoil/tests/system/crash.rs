@@ -2,18 +2,22 @@
 //! none lost.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs,
     path::Path,
     process::{Child, Command, Stdio},
-    thread::sleep,
+    sync::atomic::{AtomicBool, Ordering},
+    thread::{self, sleep},
     time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::rig::{binary, demo, expect, records, signal};
+use crate::{
+    mcp::{Client, Outside, TRANSFER},
+    rig::{Server, binary, demo, expect, expected, records, signal, token, wait_for},
+};
 
 /// Numbers that are the same in every run (xorshift), so that a failure can be had again.
 struct Dice(u64);
@@ -106,6 +110,142 @@ fn the_bank_killed_in_the_middle_of_calls() {
         .map(|r| r["body"]["request"]["grant"].to_string())
         .collect();
     assert_eq!(grants.len(), used.len(), "a grant was used twice");
+}
+
+/// A transfer that an agent asks for through the MCP door.
+struct Wanted {
+    row: String,
+    arguments: Value,
+}
+
+/// An agent that asks for one transfer after the other, and for the same one again where it was not told what came of it.
+struct Asker<'a> {
+    token: &'a str,
+    rows: std::vec::IntoIter<String>,
+    open: Option<Wanted>,
+    /// What it was told, in which case, by the invoice.
+    told: HashMap<String, (String, String)>,
+    /// Set while a transfer is asked for.
+    asking: &'a AtomicBool,
+}
+
+impl Asker<'_> {
+    /// Asks until the server is gone, or so many were told.
+    fn run(&mut self, server: &Server, most: usize) {
+        let client = Client::new(server, self.token);
+        let enough = self.told.len() + most;
+        while self.told.len() < enough && self.ask(&client).is_some() {}
+        self.asking.store(true, Ordering::Release);
+    }
+
+    /// One question; none where the server is gone.
+    fn ask(&mut self, client: &Client<'_>) -> Option<()> {
+        let wanted = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let row = self.rows.next().expect("the example has more invoices");
+                let Some(arguments) = client.try_work_out(&row) else {
+                    // Nothing was asked for: another one next time.
+                    return None;
+                };
+                Wanted { row, arguments }
+            }
+        };
+        self.asking.store(true, Ordering::Release);
+        let answer = client.try_call(TRANSFER, &wanted.row, &wanted.arguments);
+        let Some(answer) = answer else {
+            self.open = Some(wanted);
+            return None;
+        };
+        let meta = |name: &str| {
+            answer["_meta"][name]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        match meta("counterfoil/status").as_str() {
+            status @ ("done" | "failed" | "unknown") => {
+                let told = (status.to_owned(), meta("counterfoil/case"));
+                self.told.insert(wanted.row, told);
+            }
+            // The team goes on with it by itself after a start.
+            "pending_review" | "pending_execution" | "unavailable" => {
+                self.open = Some(wanted);
+                sleep(Duration::from_millis(10));
+            }
+            _ => panic!("{}: {answer}", wanted.row),
+        }
+        Some(())
+    }
+}
+
+#[test]
+fn killed_at_any_moment_of_effects_that_an_agent_asks_for() {
+    let outside = Outside::new();
+    let dir = outside.dir();
+    let (token, asking) = (token(&dir, "analyst"), AtomicBool::new(false));
+    let mut asker = Asker {
+        token: &token,
+        // The first ones the example's own run may have paid.
+        rows: expected(&outside.example, "auto").split_off(3).into_iter(),
+        open: None,
+        told: HashMap::new(),
+        asking: &asking,
+    };
+    let mut dice = Dice(0x5eed_0064);
+    let mut cut = 0;
+    for _ in 0..30 {
+        let server = Server::start(&dir);
+        asking.store(false, Ordering::Release);
+        thread::scope(|scope| {
+            let running = scope.spawn(|| asker.run(&server, usize::MAX / 2));
+            wait_for("a question", || {
+                asking.load(Ordering::Acquire).then_some(())
+            });
+            sleep(Duration::from_millis(dice.roll(200)));
+            signal(server.pid(), "KILL");
+            running.join().unwrap();
+        });
+        cut += usize::from(asker.open.is_some());
+        drop(server);
+        // What the killed one left would be taken for the next one's.
+        fs::remove_file(dir.join("serve.json")).unwrap();
+    }
+    let server = Server::start(&dir);
+    asker.run(&server, 2);
+    server.stop();
+    assert!(cut >= 10, "only {cut} of 30 kills came before an answer");
+
+    no_effect_without_record(&dir);
+    sound(&dir);
+    let records = records(&dir);
+    let bank = treasury::transfers(&dir.join("targets/treasury.db")).unwrap();
+    let paid: HashSet<_> = bank.iter().map(|t| t.idempotency_key.as_str()).collect();
+    let mut of_invoice = HashMap::<&str, usize>::new();
+    for record in records.iter().filter(|r| r["kind"] == "grant.used") {
+        let request = &record["body"]["request"];
+        if request["grant"].as_str().is_some_and(|g| paid.contains(g)) {
+            let invoice = request["action"]["arguments"]["invoice_id"].as_str();
+            *of_invoice.entry(invoice.unwrap()).or_default() += 1;
+        }
+    }
+    let twice: Vec<_> = of_invoice.iter().filter(|(_, n)| **n > 1).collect();
+    assert!(twice.is_empty(), "paid twice: {twice:?}");
+    // What the agent was told is in the log.
+    for (row, (status, case)) in &asker.told {
+        let outcome = records.iter().rev().find_map(|r| {
+            let of_case = r["kind"] == "outcome.recorded" && r["case"] == case.as_str();
+            of_case.then(|| r["body"]["request"]["outcome"].as_str().unwrap())
+        });
+        let times = of_invoice.get(row.as_str()).copied().unwrap_or(0);
+        let agree = match status.as_str() {
+            "done" => outcome == Some("succeeded") && times == 1,
+            "failed" => outcome == Some("failed") && times == 0,
+            // A later look may have settled it.
+            _ => outcome.is_some(),
+        };
+        assert!(agree, "{row} in {case}: {status}, {outcome:?}, {times}");
+    }
 }
 
 /// The bank's processes under a run.

@@ -9,18 +9,18 @@ use crate::rig::{
 };
 
 /// The example with an analyst that comes from outside and may ask for transfers.
-struct Outside {
-    example: Example,
+pub(crate) struct Outside {
+    pub(crate) example: Example,
 }
 
 impl Outside {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let example = Example::new(1);
         release(&example);
         Self { example }
     }
 
-    fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.example.dir()
     }
 }
@@ -70,7 +70,7 @@ fn outside_analyst(team: &str) -> String {
 }
 
 /// A client of one agent.
-struct Client<'s> {
+pub(crate) struct Client<'s> {
     url: String,
     token: &'s str,
     date: &'static str,
@@ -79,7 +79,7 @@ struct Client<'s> {
 }
 
 impl<'s> Client<'s> {
-    fn new(server: &Server, token: &'s str) -> Self {
+    pub(crate) fn new(server: &Server, token: &'s str) -> Self {
         Self {
             url: format!("{}/mcp/staging", server.url),
             token,
@@ -101,6 +101,11 @@ impl<'s> Client<'s> {
     }
 
     fn send_text(&self, message: &str, method: &str, name: &str) -> (u16, Value) {
+        self.try_send(message, method, name).unwrap()
+    }
+
+    /// None where the connection ended before the answer.
+    fn try_send(&self, message: &str, method: &str, name: &str) -> Option<(u16, Value)> {
         let agent = ureq::Agent::new_with_config(
             ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -118,15 +123,24 @@ impl<'s> Client<'s> {
                 request = request.header("mcp-name", name);
             }
         }
-        let mut answer = request.send(message).unwrap();
+        let mut answer = request.send(message).ok()?;
         let status = answer.status().as_u16();
-        let text = answer.body_mut().read_to_string().unwrap();
+        let text = answer.body_mut().read_to_string().ok()?;
         let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        (status, value)
+        Some((status, value))
     }
 
-    #[track_caller]
-    fn ask(&self, method: &str, mut params: Value) -> Value {
+    /// As [`Client::call`], of a server that may be killed: none where it was.
+    pub(crate) fn try_call(&self, tool: &str, subject: &str, arguments: &Value) -> Option<Value> {
+        let meta = json!({"counterfoil/subject": subject, "counterfoil/rationale": "It is due."});
+        let params = json!({"name": tool, "arguments": arguments, "_meta": meta});
+        let message = self.message("tools/call", params).to_string();
+        let (status, answer) = self.try_send(&message, "tools/call", tool)?;
+        assert_eq!((status, &answer["id"]), (200, &json!(7)), "{answer}");
+        Some(answer["result"].clone())
+    }
+
+    fn message(&self, method: &str, mut params: Value) -> Value {
         if self.date == "2026-07-28" {
             params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!(self.date);
             let mut capabilities = json!({});
@@ -135,40 +149,47 @@ impl<'s> Client<'s> {
             }
             params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities;
         }
-        let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
-        let (status, answer) = self.send(&message);
+        json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params})
+    }
+
+    #[track_caller]
+    fn ask(&self, method: &str, params: Value) -> Value {
+        let (status, answer) = self.send(&self.message(method, params));
         assert_eq!((status, &answer["id"]), (200, &json!(7)), "{answer}");
         answer["result"].clone()
     }
 
     #[track_caller]
     fn call(&self, tool: &str, subject: &str, arguments: &Value) -> Value {
-        let meta = json!({"counterfoil/subject": subject, "counterfoil/rationale": "It is due."});
-        let params = json!({"name": tool, "arguments": arguments, "_meta": meta});
-        self.ask("tools/call", params)
+        self.try_call(tool, subject, arguments).unwrap()
     }
 
     /// Reads what a payment rests on, as a good analyst does; answers the arguments of the transfer.
     fn work_out(&self, row: &str) -> Value {
+        self.try_work_out(row).unwrap()
+    }
+
+    /// As [`Client::work_out`], of a server that may be killed: none where it was.
+    pub(crate) fn try_work_out(&self, row: &str) -> Option<Value> {
         let read = |tool: &str, arguments: Value| {
-            let result = self.call(&format!("books__{tool}"), row, &arguments);
+            let result = self.try_call(&format!("books__{tool}"), row, &arguments)?;
             assert_eq!(result["isError"], false, "{result}");
-            result["structuredContent"].clone()
+            Some(result["structuredContent"].clone())
         };
-        let invoice = read("invoice_read", json!({"invoice_id": row}));
-        let vendor = read("vendor_read", json!({"vendor_id": invoice["vendor_id"]}));
+        let invoice = read("invoice_read", json!({"invoice_id": row}))?;
+        let vendor = read("vendor_read", json!({"vendor_id": invoice["vendor_id"]}))?;
         for tool in ["order_read", "receipt_read"] {
-            read(tool, json!({"order_id": invoice["order_id"]}));
+            read(tool, json!({"order_id": invoice["order_id"]}))?;
         }
-        read("related_read", json!({"invoice_id": row}));
-        json!({
+        read("related_read", json!({"invoice_id": row}))?;
+        Some(json!({
             "invoice_id": row, "vendor_id": vendor["id"], "account": vendor["account"],
             "amount_cents": invoice["amount_cents"], "currency": invoice["currency"], "reference": invoice["number"],
-        })
+        }))
     }
 }
 
-const TRANSFER: &str = "treasury__transfer_create";
+pub(crate) const TRANSFER: &str = "treasury__transfer_create";
 
 #[test]
 fn a_call_under_a_threshold_is_done_and_one_above_waits_for_people() {

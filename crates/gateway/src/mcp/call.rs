@@ -7,6 +7,7 @@ use duty::{
     name::CaseId,
     request::{Call, Request},
 };
+use engine::Ahead;
 use rmcp::{
     ErrorData,
     model::{CallToolRequestParams, RequestMetaObject},
@@ -109,22 +110,24 @@ fn counted(gate: &Gate, caller: &Caller, answered: Answered) -> Answered {
 
 /// Reads, in the agent's case.
 async fn read(gate: &Arc<Gate>, caller: &Caller, asked: &Asked) -> Answered {
+    let mut ahead = Ahead::default();
     let (case, _reading) = match &asked.case {
         Some(case) => (case.clone(), None),
-        None => match gate.lanes.join(caller, &asked.source()).await {
+        None => match gate.lanes.join(caller, &asked.source(), &mut ahead).await {
             Ok((case, reading)) => (case, Some(reading)),
             Err(e) => return (e.into(), None),
         },
     };
-    let called = gate.engine.call(&caller.seat, &case, asked.action.clone());
-    let reply = match called.await {
+    let action = asked.action.clone();
+    let called = gate.engine.call_ahead(&caller.seat, &case, action);
+    let reply = match called.await.map(|called| called.onto(&mut ahead)) {
         Ok(called) => match called.answer {
             Ok(value) => Reply::Done(value),
             Err(why) => Reply::Failed(why),
         },
         Err(e) => e.into(),
     };
-    (reply, Some(case))
+    (effect::durable(gate, ahead, reply).await, Some(case))
 }
 
 /// A tool that is not shown to the caller. One that the release knows is tried all the same: the core refuses it, and so the
@@ -140,7 +143,8 @@ async fn unknown(gate: &Arc<Gate>, caller: &Caller, params: CallToolRequestParam
             subject: None,
             action: &action,
         };
-        if let Ok((case, _reading)) = gate.lanes.join(caller, &source).await {
+        let mut ahead = Ahead::default();
+        if let Ok((case, _reading)) = gate.lanes.join(caller, &source, &mut ahead).await {
             let action = action.clone();
             let attempt = Request::Call(Call {
                 case,

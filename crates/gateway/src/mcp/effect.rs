@@ -2,6 +2,9 @@
 //!
 //! One call runs once: the same call that comes while it runs waits for the same answer, and one that comes before its answer
 //! was told is told what became of it.
+//!
+//! Its steps are taken ahead, and the disk is waited for twice: by the executor, before the effect, and for the outcome, before
+//! the answer.
 
 use std::{
     collections::HashMap,
@@ -17,7 +20,7 @@ use duty::{
     request::{Call, Outcome, Recommend, Request, Stance},
     state::{CallAnswer, Case},
 };
-use engine::{EngineError, Executed};
+use engine::{Ahead, EngineError, Executed};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -95,10 +98,32 @@ impl Flights {
 }
 
 async fn run(gate: &Gate, caller: &Caller, asked: &Asked, key: &Key) -> Answered {
+    let mut ahead = Ahead::default();
+    let (reply, case) = attempt(gate, caller, asked, key, &mut ahead).await;
+    (durable(gate, ahead, reply).await, case)
+}
+
+/// A reply that may be told: what it rests on is durable.
+pub(super) async fn durable(gate: &Gate, ahead: Ahead, reply: Reply) -> Reply {
+    let reply = ahead.with(reply).durable(&gate.engine).await;
+    reply.unwrap_or_else(Reply::from)
+}
+
+async fn attempt(
+    gate: &Gate,
+    caller: &Caller,
+    asked: &Asked,
+    key: &Key,
+    ahead: &mut Ahead,
+) -> Answered {
     match gate.held.find(key) {
         Ok(Some(begun)) => {
-            if let Some(reply) = resume(gate, &begun).await {
+            if let Some(reply) = resume(gate, &begun, ahead).await {
                 return (reply, Some(begun.case));
+            }
+            // Its case may be one that a crash took before it was durable: then it must not be found again.
+            if let Err(why) = gate.held.told(key) {
+                return (Reply::Unavailable(why), None);
             }
         }
         Ok(None) => {}
@@ -106,12 +131,12 @@ async fn run(gate: &Gate, caller: &Caller, asked: &Asked, key: &Key) -> Answered
     }
     let (case, _alone) = match &asked.case {
         Some(case) => (case.clone(), None),
-        None => match gate.lanes.take(caller, &asked.source()).await {
+        None => match gate.lanes.take(caller, &asked.source(), ahead).await {
             Ok((case, alone)) => (case, Some(alone)),
             Err(e) => return (e.into(), None),
         },
     };
-    let reply = begin(gate, caller, asked, key, &case).await;
+    let reply = begin(gate, caller, asked, key, &case, ahead).await;
     if asked.case.is_none() && stands_open(gate, &case) {
         gate.lanes.give_back(caller, &asked.source(), &case).await;
     }
@@ -125,7 +150,14 @@ fn stands_open(gate: &Gate, case: &CaseId) -> bool {
     })
 }
 
-async fn begin(gate: &Gate, caller: &Caller, asked: &Asked, key: &Key, case: &CaseId) -> Reply {
+async fn begin(
+    gate: &Gate,
+    caller: &Caller,
+    asked: &Asked,
+    key: &Key,
+    case: &CaseId,
+    ahead: &mut Ahead,
+) -> Reply {
     let Some(hand) = gate.team.hold(case) else {
         return Reply::Unavailable(format!("case `{case}` is in other hands; try again"));
     };
@@ -136,10 +168,10 @@ async fn begin(gate: &Gate, caller: &Caller, asked: &Asked, key: &Key, case: &Ca
     if let Err(why) = gate.held.note(key, &begun) {
         return Reply::Unavailable(why);
     }
-    if let Err(e) = prepare(gate, caller, asked, case).await {
+    if let Err(e) = prepare(gate, caller, asked, case, ahead).await {
         return e.into();
     }
-    advance(gate, &*hand, case).await
+    advance(gate, &*hand, case, ahead).await
 }
 
 /// The caller's own part: what the release binds to the action is found, cited, and the action recommended.
@@ -148,6 +180,7 @@ async fn prepare(
     caller: &Caller,
     asked: &Asked,
     case: &CaseId,
+    ahead: &mut Ahead,
 ) -> Result<(), EngineError> {
     let (engine, seat) = (&gate.engine, &caller.seat);
     let agent = &seat.principal;
@@ -175,7 +208,7 @@ async fn prepare(
         return Err(EngineError::NoTarget(asked.action.tool.clone()));
     };
     let query = asked.action.tool.replace(['.', '_', '-'], " ");
-    let found = engine.retrieve(seat, case, &query).await?;
+    let found = engine.retrieve_ahead(seat, case, &query).await?.onto(ahead);
     let is_bound = |clause: &ClauseRef| {
         let mut bound = bound.iter().filter_map(|hit| hit.clause.as_deref());
         bound.any(|id| id == clause.id)
@@ -199,7 +232,7 @@ async fn prepare(
         row: None,
         inputs: standing.inputs,
     });
-    engine.submit(seat, request).await?;
+    engine.submit_ahead(seat, request).await?.onto(ahead);
     Ok(())
 }
 
@@ -229,8 +262,13 @@ impl Standing {
 }
 
 /// Lets the team go on with a case in hand, and says where that leads.
-pub(super) async fn advance(gate: &Gate, hand: &dyn Hand, case: &CaseId) -> Reply {
-    match hand.advance().await {
+pub(super) async fn advance(
+    gate: &Gate,
+    hand: &dyn Hand,
+    case: &CaseId,
+    ahead: &mut Ahead,
+) -> Reply {
+    match hand.advance().await.map(|moved| moved.onto(ahead)) {
         Err(why) => Reply::Unavailable(why),
         Ok(Moved {
             executed: Some(executed),
@@ -238,7 +276,7 @@ pub(super) async fn advance(gate: &Gate, hand: &dyn Hand, case: &CaseId) -> Repl
         }) => of_execution(executed),
         Ok(Moved { decided, .. }) => match of_verdict(&decided) {
             Some(reply) => reply,
-            None => waits(gate, case).unwrap_or_else(|| {
+            None => waits(gate, case, ahead).unwrap_or_else(|| {
                 Reply::Unavailable(format!("case `{case}` ended meanwhile; call again"))
             }),
         },
@@ -266,8 +304,8 @@ pub(super) fn of_verdict(decided: &[Record]) -> Option<Reply> {
 }
 
 /// What a case that is under way waits for; none where it ended.
-fn waits(gate: &Gate, id: &CaseId) -> Option<Reply> {
-    gate.engine.read(|state| {
+fn waits(gate: &Gate, id: &CaseId, ahead: &mut Ahead) -> Option<Reply> {
+    let found = gate.engine.look(|state| {
         let case = state.cases.get(id)?;
         if case.outcome == Some(Outcome::Unknown) {
             return Some(Reply::Unknown("the target's answer was lost".to_owned()));
@@ -287,11 +325,12 @@ fn waits(gate: &Gate, id: &CaseId) -> Option<Reply> {
                 None => approval.map(|approval| approval.expires),
             },
         }))
-    })
+    });
+    found.onto(ahead)
 }
 
 /// What became of a call that was begun before; none where nothing did, so that it begins anew.
-pub(super) async fn resume(gate: &Gate, begun: &Begun) -> Option<Reply> {
+pub(super) async fn resume(gate: &Gate, begun: &Begun, ahead: &mut Ahead) -> Option<Reply> {
     let case = &begun.case;
     let stage = gate
         .engine
@@ -300,11 +339,11 @@ pub(super) async fn resume(gate: &Gate, begun: &Begun) -> Option<Reply> {
         Some("open") => None,
         Some("prepared" | "granted") => {
             let Some(hand) = gate.team.hold(case) else {
-                return waits(gate, case);
+                return waits(gate, case, ahead);
             };
-            Some(advance(gate, &*hand, case).await)
+            Some(advance(gate, &*hand, case, ahead).await)
         }
-        Some(_) => waits(gate, case),
+        Some(_) => waits(gate, case, ahead),
         None => {
             let ended = gate.engine.read(|state| state.closed.get(case).copied())?;
             Some(ending(gate, begun, ended).await)

@@ -5,8 +5,11 @@
 //! without their word.
 
 use std::{
-    path::Path,
-    sync::{Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use duty::{
@@ -17,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// The most calls that are known; the oldest go first.
 const MOST: i64 = 100_000;
-/// Between two looks for calls that are too many.
+/// Between two times that the file is tidied up.
 const TIDY: u64 = 1_024;
 
 /// What makes two calls the same.
@@ -37,7 +40,15 @@ pub(super) struct Begun {
 }
 
 /// Calls that were begun.
-pub(super) struct Held(Mutex<(Connection, u64)>);
+///
+/// Nobody waits for the disk here: the file is written to its own log only, and what forces that to the disk and folds it back
+/// is done aside.
+pub(super) struct Held {
+    db: Mutex<Connection>,
+    path: PathBuf,
+    noted: AtomicU64,
+    tidying: Arc<AtomicBool>,
+}
 
 impl Held {
     pub(super) fn open(dir: &Path) -> Result<Self, String> {
@@ -48,10 +59,9 @@ impl Held {
                 path.display()
             )
         };
-        let db = Connection::open(&path).map_err(fail)?;
+        let db = connect(&path).map_err(fail)?;
         db.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-             CREATE TABLE IF NOT EXISTS calls (
+            "CREATE TABLE IF NOT EXISTS calls (
                  agent TEXT NOT NULL, environment TEXT NOT NULL, held TEXT NOT NULL,
                  action BLOB NOT NULL, since INTEGER NOT NULL, told INTEGER NOT NULL,
                  PRIMARY KEY (agent, environment, held)
@@ -60,7 +70,12 @@ impl Held {
              CREATE INDEX IF NOT EXISTS calls_since ON calls (since);",
         )
         .map_err(fail)?;
-        Ok(Self(Mutex::new((db, 0))))
+        Ok(Self {
+            db: Mutex::new(db),
+            path,
+            noted: AtomicU64::new(0),
+            tidying: Arc::default(),
+        })
     }
 
     /// What this call began, where its outcome was not told.
@@ -116,7 +131,10 @@ impl Held {
             )?;
             note.execute(params![agent, environment, begun.case.as_str(), action, since])
         })?;
-        self.tidy()
+        if self.noted.fetch_add(1, Ordering::Relaxed) % TIDY == TIDY - 1 {
+            self.tidy();
+        }
+        Ok(())
     }
 
     /// Notes that the outcome of what a case was about is told: the same call is a new one from here on.
@@ -148,30 +166,51 @@ impl Held {
         Ok(())
     }
 
-    fn tidy(&self) -> Result<(), String> {
-        let due = {
-            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            held.1 += 1;
-            held.1.is_multiple_of(TIDY)
-        };
-        if due {
-            self.with(|db| {
-                db.execute(
-                    "DELETE FROM calls WHERE since < (SELECT since FROM calls ORDER BY since DESC LIMIT 1 OFFSET ?1)",
-                    [MOST],
-                )
-            })?;
+    /// Has the file tidied up on a thread of its own; what fails there is done next time.
+    fn tidy(&self) {
+        if self.tidying.swap(true, Ordering::AcqRel) {
+            return;
         }
-        Ok(())
+        let (path, tidying) = (self.path.clone(), Arc::clone(&self.tidying));
+        std::thread::spawn(move || {
+            if let Err(e) = tidy(&path) {
+                eprintln!("`{}` could not be tidied up: {e}", path.display());
+            }
+            tidying.store(false, Ordering::Release);
+        });
     }
 
     fn with<T>(
         &self,
         act: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, String> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        act(&held.0).map_err(|e| format!("calls that wait: {e}"))
+        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&db).map_err(|e| format!("calls that wait: {e}"))
     }
+}
+
+fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let db = Connection::open(path)?;
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;",
+    )?;
+    Ok(db)
+}
+
+/// Removes the oldest calls where there are too many, and folds the file's own log back into it.
+fn tidy(path: &Path) -> Result<(), rusqlite::Error> {
+    let db = connect(path)?;
+    let newest: Option<i64> = db
+        .query_row(
+            "SELECT since FROM calls ORDER BY since DESC LIMIT 1 OFFSET ?1",
+            [MOST],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(since) = newest {
+        db.execute("DELETE FROM calls WHERE since < ?1", [since])?;
+    }
+    db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 fn of(key: &Key) -> (&str, &str, &[u8]) {
@@ -216,5 +255,29 @@ mod tests {
         assert_eq!(held.in_case(ana, prod, &begun.case).unwrap(), Some(begun));
         let other = "c-2".parse().unwrap();
         assert_eq!(held.in_case(ana, prod, &other).unwrap(), None);
+    }
+
+    #[test]
+    fn is_tidied_up_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = Held::open(dir.path()).unwrap();
+        for n in 0..3 * TIDY {
+            let key = Key {
+                agent: "ana".parse().unwrap(),
+                environment: "prod".parse().unwrap(),
+                action: Digest::of_bytes(&n.to_be_bytes()),
+            };
+            let case = format!("c-{n}").parse().unwrap();
+            held.note(&key, &Begun { case, since: n }).unwrap();
+        }
+        while held.tidying.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        // Folded back: the file has rows without its log.
+        let alone = dir.path().join("alone.db");
+        std::fs::copy(dir.path().join("mcp.db"), &alone).unwrap();
+        let alone = Connection::open(alone).unwrap();
+        let rows = alone.query_row("SELECT count(*) FROM calls", [], |row| row.get::<_, i64>(0));
+        assert!(rows.unwrap() >= TIDY as i64);
     }
 }

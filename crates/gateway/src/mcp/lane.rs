@@ -16,7 +16,7 @@ use duty::{
     release::Rules,
     request::{OpenCase, Request},
 };
-use engine::{Engine, EngineError, Seat};
+use engine::{Ahead, Engine, EngineError, Seat};
 use serde_json::json;
 use tokio::sync::{Mutex as Slot, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -61,10 +61,12 @@ impl Lanes {
         &self,
         caller: &Caller,
         source: &Source<'_>,
+        ahead: &mut Ahead,
     ) -> Result<(CaseId, OwnedRwLockReadGuard<()>), EngineError> {
         let lane = self.lane(caller, source);
         let mut slot = lane.lock().await;
-        let open = self.open(caller, source, &mut slot).await?;
+        let open = self.open(caller, source, &mut slot, ahead).await?;
+        // Under the lane's lock: no effect may take the case in between.
         Ok((open.case, open.reads.read_owned().await))
     }
 
@@ -73,11 +75,12 @@ impl Lanes {
         &self,
         caller: &Caller,
         source: &Source<'_>,
+        ahead: &mut Ahead,
     ) -> Result<(CaseId, OwnedRwLockWriteGuard<()>), EngineError> {
         let lane = self.lane(caller, source);
         let open = {
             let mut slot = lane.lock().await;
-            let open = self.open(caller, source, &mut slot).await?;
+            let open = self.open(caller, source, &mut slot, ahead).await?;
             *slot = None;
             open
         };
@@ -140,6 +143,7 @@ impl Lanes {
         caller: &Caller,
         source: &Source<'_>,
         slot: &mut Option<Open>,
+        ahead: &mut Ahead,
     ) -> Result<Open, EngineError> {
         let release = caller.release.digest();
         if let Some(open) = slot.as_ref()
@@ -162,7 +166,8 @@ impl Lanes {
             snapshot: snapshot.await?,
             subject,
         });
-        self.engine.submit(&Seat::engine(), request).await?;
+        let opened = self.engine.submit_ahead(&Seat::engine(), request).await?;
+        opened.onto(ahead);
         let open = Open::new(case, release);
         *slot = Some(open.clone());
         Ok(open)

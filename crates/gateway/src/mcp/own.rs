@@ -12,7 +12,7 @@ use duty::{
     request::{OpenCase, Outcome, Quote, Recommend, Request, Stance},
     state::CallAnswer,
 };
-use engine::{Begun, EngineError};
+use engine::{Ahead, Begun, EngineError};
 use rmcp::{
     ErrorData,
     model::{JsonObject, Tool as Shown, ToolAnnotations},
@@ -74,9 +74,9 @@ pub(super) async fn call(
         Own::CaseOpen => Ok(open(gate, caller, read(value)?).await),
         Own::CasesWaiting => {
             let Nothing {} = read(value)?;
-            Ok((Reply::Done(waiting(gate, caller)), None))
+            Ok((waiting(gate, caller).await, None))
         }
-        Own::CaseStatus => Ok(status(gate, caller, read(value)?)),
+        Own::CaseStatus => Ok(status(gate, caller, read(value)?).await),
         Own::ClausesFind => Ok(find(gate, caller, read(value)?).await),
         Own::Recommend => Ok(recommend(gate, caller, Duty::Prepare, read(value)?).await),
         Own::Review => Ok(recommend(gate, caller, Duty::Review, read(value)?).await),
@@ -216,9 +216,9 @@ async fn open(gate: &Gate, caller: &Caller, opening: Opening) -> Answered {
 }
 
 /// Cases whose next step is the caller's.
-fn waiting(gate: &Gate, caller: &Caller) -> Value {
+async fn waiting(gate: &Gate, caller: &Caller) -> Reply {
     let release = caller.release.digest();
-    let ids: Vec<_> = gate.engine.read(|state| {
+    let ids = gate.engine.look(|state| {
         let theirs = state.cases.iter().filter(|(_, case)| {
             let turn = match case.stage() {
                 "open" => Duty::Prepare,
@@ -229,9 +229,12 @@ fn waiting(gate: &Gate, caller: &Caller) -> Value {
             case.env == caller.environment && case.release == release && Some(turn) == caller.duty
         });
         let named = theirs.map(|(id, case)| json!({"case": id, "subject": case.subject}));
-        named.take(LISTED).collect()
+        named.take(LISTED).collect::<Vec<_>>()
     });
-    json!({"cases": ids})
+    match ids.durable(&gate.engine).await {
+        Ok(ids) => Reply::Done(json!({"cases": ids})),
+        Err(e) => e.into(),
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -242,9 +245,9 @@ struct InCase {
     case: CaseId,
 }
 
-fn status(gate: &Gate, caller: &Caller, asked: InCase) -> Answered {
+async fn status(gate: &Gate, caller: &Caller, asked: InCase) -> Answered {
     let id = asked.case;
-    let view = gate.engine.read(|state| {
+    let view = gate.engine.look(|state| {
         let Some(case) = state.cases.get(&id) else {
             let ended = state.closed.get(&id)?;
             return Some((json!({"case": id, "stage": "ended", "ended": ended.word()}), None));
@@ -265,6 +268,10 @@ fn status(gate: &Gate, caller: &Caller, asked: InCase) -> Answered {
         });
         Some((view, Some(case.snapshot)))
     });
+    let view = match view.durable(&gate.engine).await {
+        Ok(view) => view,
+        Err(e) => return (e.into(), Some(id)),
+    };
     let Some((mut view, source)) = view else {
         let why = format!("there is no case `{id}` here");
         return (Reply::Ended("missing", why), None);
@@ -366,14 +373,16 @@ async fn recommend(gate: &Arc<Gate>, caller: &Caller, duty: Duty, asked: Recomme
         return (Reply::Unavailable(why), Some(case));
     };
     let request = Request::Recommend(made(gate, caller, duty, asked));
-    let reply = match gate.engine.submit(&caller.seat, request).await {
+    let mut ahead = Ahead::default();
+    let said = gate.engine.submit_ahead(&caller.seat, request).await;
+    let reply = match said.map(|records| records.onto(&mut ahead)) {
         Err(e) => e.into(),
         Ok(records) => match effect::of_verdict(&records) {
             Some(reply) => reply,
-            None => effect::advance(gate, &*hand, &case).await,
+            None => effect::advance(gate, &*hand, &case, &mut ahead).await,
         },
     };
-    (reply, Some(case))
+    (effect::durable(gate, ahead, reply).await, Some(case))
 }
 
 fn made(gate: &Gate, caller: &Caller, duty: Duty, asked: Recommending) -> Recommend {

@@ -7,6 +7,7 @@ use duty::{
     name::{CaseId, Environment, PrincipalId},
     time::Time,
 };
+use engine::Ahead;
 use rmcp::{
     ErrorData,
     model::{CreateTaskResult, DetailedTask, Task, TaskPayload, TaskStatus},
@@ -38,7 +39,9 @@ pub(super) async fn read(
     let case: CaseId = id.parse().map_err(|_| unknown())?;
     let (agent, environment) = (&caller.seat.principal, &caller.environment);
     let begun = begun(gate, agent, environment, &case)?.ok_or_else(unknown)?;
-    let reply = effect::resume(gate, &begun).await.ok_or_else(unknown)?;
+    let mut ahead = Ahead::default();
+    let reply = effect::resume(gate, &begun, &mut ahead).await;
+    let reply = effect::durable(gate, ahead, reply.ok_or_else(unknown)?).await;
     match reply {
         Reply::Waits(waits) => {
             let task = task(gate, &case, waits.status);

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use duty::canonical::Digest;
 use policy::Pin;
 use rmcp::{
     ClientHandler, RoleClient,
@@ -29,10 +30,20 @@ impl ClientHandler for Watch {
     }
 }
 
+/// A tool as its server describes it.
+pub(super) struct Offer {
+    pub(super) pin: Pin,
+    /// Of the pin: each call asks for it.
+    pub(super) digest: Digest,
+}
+
+/// Tools by their names.
+pub(super) type Offers = BTreeMap<String, Offer>;
+
 /// The last look.
 #[derive(Default)]
 pub(super) struct Catalogue {
-    seen: Option<(Instant, Arc<BTreeMap<String, Pin>>)>,
+    seen: Option<(Instant, Arc<Offers>)>,
 }
 
 impl Catalogue {
@@ -43,7 +54,7 @@ impl Catalogue {
         secrets: &Secrets,
         timeout: Duration,
         recheck: Duration,
-    ) -> Result<Arc<BTreeMap<String, Pin>>, String> {
+    ) -> Result<Arc<Offers>, String> {
         // Taken before asking: what changes meanwhile is asked again.
         let changed = service.service().0.swap(false, Ordering::AcqRel);
         if let Some((at, tools)) = &self.seen
@@ -64,8 +75,8 @@ async fn list(
     service: &RunningService<RoleClient, Watch>,
     secrets: &Secrets,
     timeout: Duration,
-) -> Result<BTreeMap<String, Pin>, String> {
-    let mut tools = BTreeMap::new();
+) -> Result<Offers, String> {
+    let mut tools = Offers::new();
     let mut cursor = None;
     for _ in 0..MOST_PAGES {
         let mut params = PaginatedRequestParams::default();
@@ -91,8 +102,9 @@ async fn list(
                     pin.name
                 ));
             }
-            if let Some(twice) = tools.insert(pin.name.clone(), pin) {
-                return Err(format!("it lists `{}` twice", twice.name));
+            let digest = pin.digest();
+            if let Some(twice) = tools.insert(pin.name.clone(), Offer { pin, digest }) {
+                return Err(format!("it lists `{}` twice", twice.pin.name));
             }
             if tools.len() > MOST_TOOLS {
                 return Err(format!("it lists more than {MOST_TOOLS} tools"));

@@ -1,7 +1,6 @@
 //! One connection: an MCP session, and what is behind it.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex as SyncMutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +9,6 @@ use std::{
 };
 
 use engine::target::Answer;
-use policy::Pin;
 use rmcp::{
     RoleClient, ServiceError, ServiceExt,
     model::{
@@ -24,7 +22,7 @@ use tokio::{process::Child, sync::Mutex, time::timeout};
 
 use super::{
     Patience, Place,
-    catalogue::{Catalogue, Watch},
+    catalogue::{Catalogue, Offers, Watch},
     child::Tail,
     remote,
     secrets::Secrets,
@@ -119,10 +117,7 @@ impl Connection {
     }
 
     /// What the server offers.
-    pub(super) async fn catalogue(
-        &self,
-        patience: Patience,
-    ) -> Result<Arc<BTreeMap<String, Pin>>, String> {
+    pub(super) async fn catalogue(&self, patience: Patience) -> Result<Arc<Offers>, String> {
         let mut catalogue = self.catalogue.lock().await;
         // An idle session is asked whatever was seen.
         let recheck = if self.is_idle() {

@@ -128,4 +128,10 @@ impl Disk {
             renamed.retain(|r| r.to.parent() != Some(directory));
         }
     }
+
+    pub(super) fn settle_all(&self) {
+        if let Some(plan) = &self.fault {
+            plan.renamed.lock().unwrap().clear();
+        }
+    }
 }

@@ -1,7 +1,6 @@
-//! The journal's two threads.
+//! The journal's three threads.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +9,8 @@ use super::{MOST_UNPUBLISHED, Published, Shared, State, Stop};
 use crate::StoreError;
 use crate::disk::Disk;
 use crate::publish::Publisher;
-use crate::wal::{Closed, Group, Writer};
+use crate::snapshots::Settle;
+use crate::wal::{Closed, Entry, Group, Writer};
 
 /// From one checkpoint to the next, and from the first record after a pause to its checkpoint.
 /// Tests, which wait for many, shorten it.
@@ -30,32 +30,43 @@ const ENOUGH: usize = 16 << 20;
 /// Bytes of records in one batch of the write-ahead log, about; a group is never split.
 const BATCH: usize = 8 << 20;
 
+/// How long records wait at most that nobody waits for.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// The committer: makes everything queued durable, one sync a batch.
 pub(super) fn commit(shared: &Shared, mut writer: Writer) {
     guarded(shared, || {
-        while let Some((groups, tickets)) = next_batch(shared) {
-            let written = writer.append(groups.iter());
-            let result = written.clone();
+        while let Some(batch) = next_batch(shared) {
+            let end = batch.last().map_or(0, Entry::end);
+            let written = writer.append(batch.iter());
             if let Err(error) = &written {
                 shared.fail(error);
-            } else {
-                let mut state = shared.lock();
+            }
+            let mut state = shared.lock();
+            if written.is_ok() {
                 state.committed = writer.next();
-                state.unpublished += groups
-                    .iter()
-                    .map(|group| group.payload.len())
-                    .sum::<usize>();
-                // The publisher, once it has something, waits for its time or for enough.
-                let tell = state.durable.is_empty() || state.unpublished >= ENOUGH;
+                let groups = batch.into_iter().filter_map(|entry| match entry {
+                    Entry::Group(group) => Some(group),
+                    Entry::Snapshot(..) => None,
+                });
+                let before = state.durable.len();
                 state.durable.extend(groups);
-                drop(state);
-                if tell {
+                let bytes = state.durable[before..].iter().map(|g| g.payload.len());
+                state.unpublished += bytes.sum::<usize>();
+                // The publisher, once it has something, waits for its time or for enough.
+                if before == 0 || state.unpublished >= ENOUGH {
                     shared.changed.notify_all();
                 }
             }
-            for ticket in tickets {
+            let later = state.waiting.split_off(&(end + 1));
+            let waited = std::mem::replace(&mut state.waiting, later);
+            drop(state);
+            if written.is_ok() {
+                shared.committed.send_replace(writer.next());
+            }
+            for done in waited.into_values().flatten() {
                 // Whoever dropped the ticket does not want to know.
-                let _ = ticket.send(result.clone());
+                let _ = done.send(written.clone());
             }
             written?;
         }
@@ -63,57 +74,76 @@ pub(super) fn commit(shared: &Shared, mut writer: Writer) {
     });
     let mut state = shared.lock();
     state.ended = true;
-    let left = std::mem::take(&mut state.queue);
-    let why = state.failure.as_ref().map(ToString::to_string);
+    let left = std::mem::take(&mut state.waiting);
+    let why = state.stopped();
     drop(state);
     shared.changed.notify_all();
-    for (_, ticket) in left {
-        let why = why.clone().unwrap_or_else(|| "it was closed".to_owned());
-        let _ = ticket.send(Err(StoreError::Stopped { why }));
+    for done in left.into_values().flatten() {
+        let _ = done.send(Err(why.clone()));
     }
 }
-
-type Tickets = Vec<tokio::sync::oneshot::Sender<Result<(), StoreError>>>;
 
 /// Everything queued, up to a batch; `None` when it is time to end.
-fn next_batch(shared: &Shared) -> Option<(Vec<Group>, Tickets)> {
+fn next_batch(shared: &Shared) -> Option<Vec<Entry>> {
     let mut state = shared.lock();
+    // After some work more is likely to come soon, and is looked for without being told.
+    let mut awake = true;
     loop {
         let over = state.failure.is_some() || state.stop == Some(Stop::AtOnce);
-        if over || (state.queue.is_empty() && state.stop.is_some()) {
+        let groups = state.enqueued > state.committed;
+        if over || (!groups && state.stop.is_some()) {
             return None;
         }
-        if !state.queue.is_empty() && state.unpublished <= MOST_UNPUBLISHED {
-            break;
+        let now = Instant::now();
+        let due = state.since.map(|since| since + PATIENCE);
+        let wanted = !state.waiting.is_empty() || state.stop.is_some();
+        let room = state.unpublished <= MOST_UNPUBLISHED;
+        if groups && room && (wanted || due.is_none_or(|due| now >= due)) {
+            let (batch, rest) = take_batch(&mut state);
+            state.since = rest.then_some(now);
+            return Some(batch);
         }
-        state = shared
-            .appended
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner);
+        let until = match due {
+            Some(due) if groups && room => Some(due),
+            _ if awake => Some(now + PATIENCE),
+            _ => None,
+        };
+        let (guard, late) = match until {
+            Some(until) => {
+                let waited = shared.appended.wait_timeout(state, until - now);
+                let (guard, timed) = waited.unwrap_or_else(PoisonError::into_inner);
+                (guard, timed.timed_out())
+            }
+            None => {
+                state.dozes = true;
+                let waited = shared.appended.wait(state);
+                let mut guard = waited.unwrap_or_else(PoisonError::into_inner);
+                guard.dozes = false;
+                (guard, false)
+            }
+        };
+        state = guard;
+        awake = !late;
     }
-    let State { queue, queued, .. } = &mut *state;
-    Some(take_batch(queue, queued))
 }
 
-fn take_batch(
-    queue: &mut VecDeque<(Group, tokio::sync::oneshot::Sender<Result<(), StoreError>>)>,
-    queued: &mut usize,
-) -> (Vec<Group>, Tickets) {
-    let (mut groups, mut tickets, mut bytes) = (Vec::new(), Vec::new(), 0);
-    while let Some((group, ticket)) = queue.pop_front() {
-        bytes += group.payload.len();
-        groups.push(group);
-        tickets.push(ticket);
+/// What goes first in the queue, and whether records are left in it.
+fn take_batch(state: &mut State) -> (Vec<Entry>, bool) {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while let Some(entry) = state.queue.pop_front() {
+        bytes += entry.bytes();
+        batch.push(entry);
         if bytes >= BATCH {
             break;
         }
     }
-    *queued -= bytes;
-    (groups, tickets)
+    state.queued -= bytes;
+    let left = |entry: &Entry| matches!(entry, Entry::Group(_));
+    (batch, state.queue.iter().any(left))
 }
 
 /// The publisher: puts durable records under a checkpoint, every 200 ms at most.
-pub(super) fn publish(shared: &Shared, mut publisher: Publisher, closed: &Closed, disk: &Disk) {
+pub(super) fn publish(shared: &Shared, mut publisher: Publisher) {
     guarded(shared, || {
         let mut last: Option<Instant> = None;
         while let Some(groups) = next_publication(shared, &mut last) {
@@ -137,9 +167,36 @@ pub(super) fn publish(shared: &Shared, mut publisher: Publisher, closed: &Closed
             });
             shared.lock().unpublished -= bytes;
             shared.tell_all();
-            closed.remove(disk, size)?;
         }
         Ok(())
+    });
+    shared.lock().published = true;
+    shared.tell_all();
+}
+
+/// The tidier: removes segments of the write-ahead log that are not needed any more. That has snapshots forced to the device,
+/// which may take long, and nobody waits for it.
+pub(super) fn tidy(shared: &Shared, closed: &Closed, disk: &Disk, snapshots: &Settle) {
+    guarded(shared, || {
+        loop {
+            let size = {
+                let mut state = shared.lock();
+                loop {
+                    if state.failure.is_some() || state.stop == Some(Stop::AtOnce) {
+                        return Ok(());
+                    }
+                    let size = shared.published.borrow().size;
+                    if closed.has_old(size) {
+                        break size;
+                    }
+                    if state.published {
+                        return Ok(());
+                    }
+                    state = shared.wait(state);
+                }
+            };
+            closed.remove(disk, size, snapshots)?;
+        }
     });
 }
 

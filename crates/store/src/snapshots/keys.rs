@@ -110,6 +110,11 @@ impl SubjectKeys {
         write_secret(&self.mark_path(subject), mark.as_bytes())
     }
 
+    /// Whether a subject was erased.
+    pub(super) fn is_erased(&self, subject: &KeyId) -> Result<bool, StoreError> {
+        Ok(self.mark(subject)?.is_some())
+    }
+
     /// The record under which a subject was erased, and whether its files are gone.
     fn mark(&self, subject: &KeyId) -> Result<Option<(u64, bool)>, StoreError> {
         let path = self.mark_path(subject);

@@ -2,6 +2,7 @@
 //! find what was acknowledged, in its order, under checkpoints that continue those published before.
 
 use super::*;
+use crate::Snapshots;
 use crate::disk::fault::{Failure, Plan};
 
 /// What came of some work.
@@ -11,6 +12,8 @@ struct Done {
     tried: u64,
     /// The last checkpoint that anybody could have seen.
     seen: Option<Vec<u8>>,
+    /// Snapshots that acknowledged records name.
+    kept: Vec<[u8; 32]>,
 }
 
 impl Done {
@@ -19,15 +22,26 @@ impl Done {
             acknowledged: 0,
             tried: 0,
             seen: None,
+            kept: Vec::new(),
         }
     }
 }
 
-/// Appends groups until the journal stops.
-fn work(journal: &Journal, mut next: u64) -> Done {
+/// Appends groups, each after its snapshot, until the journal stops.
+fn work(journal: &Journal, snapshots: &Snapshots, mut next: u64) -> Done {
     let mut acknowledged = next;
     let mut seen = None;
+    let mut kept = Vec::new();
     for count in [1, 5, 250, 4, 300, 2] {
+        let written = snapshots.write(&[1; 16], &[7; 300]);
+        // Where it fails the records name none.
+        let named = match written.and_then(|written| journal.attach(written)) {
+            Ok(named) => Some(named),
+            Err(StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Stopped { .. }) => {
+                None
+            }
+            Err(other) => panic!("{other}"),
+        };
         let ticket = match journal.append(next, group(next, count)) {
             Ok(ticket) => ticket,
             Err(StoreError::Stopped { .. }) => break,
@@ -35,7 +49,10 @@ fn work(journal: &Journal, mut next: u64) -> Done {
         };
         next += count;
         match ticket.durable_blocking() {
-            Ok(()) => acknowledged = next,
+            Ok(()) => {
+                acknowledged = next;
+                kept.extend(named);
+            }
             Err(StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Stopped { .. }) => {
                 break;
             }
@@ -50,6 +67,7 @@ fn work(journal: &Journal, mut next: u64) -> Done {
         acknowledged,
         tried: next,
         seen,
+        kept,
     }
 }
 
@@ -74,7 +92,7 @@ fn sweep(failure: Failure) -> i64 {
         let plan = disk.fault.clone().unwrap();
         let done = match place.open_on(&disk) {
             Ok((journal, _)) => {
-                let done = work(&journal, 0);
+                let done = work(&journal, &Snapshots::on(&disk, &place.path), 0);
                 let failed = journal.failure();
                 let closed = journal.close();
                 assert_eq!(
@@ -100,7 +118,7 @@ fn a_recovery_that_fails_can_be_tried_again() {
     // A log with published and unpublished records: the publisher's disk failed, the committer's did not yet.
     let place = Place::new();
     let (journal, _) = place.open().unwrap();
-    let done = work(&journal, 0);
+    let done = work(&journal, &Snapshots::of(&place.path), 0);
     let first = done.tried;
     drop(journal);
     let log = place.files("log");
@@ -115,7 +133,7 @@ fn a_recovery_that_fails_can_be_tried_again() {
     let done = Done {
         acknowledged: first + 600,
         tried: first + 600,
-        seen: done.seen,
+        ..done
     };
     // As if it had been killed before anything of the 600 was published.
     for failure in Failure::ALL {
@@ -159,6 +177,10 @@ fn check(place: &Place, done: &Done, at: &str) {
         "{at}: a group was cut"
     );
     assert!(numbered(&records), "{at}");
+    for commitment in &done.kept {
+        let kept = Snapshots::of(&place.path).get(commitment);
+        assert_eq!(kept, Ok(Some(vec![7; 300])), "{at}");
+    }
     assert_eq!(journal.published(), size);
     let ticket = journal.append(size, group(size, 1)).unwrap();
     ticket.durable_blocking().unwrap();

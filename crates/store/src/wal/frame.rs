@@ -3,16 +3,60 @@
 use ledger::bundle;
 
 use crate::StoreError;
+use crate::secret::random;
+use crate::snapshots::Sealed;
 
 pub(super) const HEADER: usize = 4 + 4 + 4 + 8 + NONCE + 4;
 pub(super) const FRAME: usize = 4 + 4 + 4 + 8 + 8 + 4;
-pub(super) const FRAME_MAGIC: &[u8; 4] = b"CFWF";
 const SEGMENT_MAGIC: &[u8; 4] = b"CFWL";
-const VERSION: u32 = 1;
+/// Segments of version 1 hold no snapshots.
+const VERSION: u32 = 2;
+const OLDEST: u32 = 1;
 const NONCE: usize = 8;
 
 /// The most payload of one group.
 const LARGEST_GROUP: usize = 32 << 20;
+
+/// First bytes of frames.
+const GROUP: &[u8; 4] = b"CFWF";
+const SNAPSHOT: &[u8; 4] = b"CFWS";
+const COMMITMENT: usize = 32;
+pub(super) const MAGIC: usize = 4;
+
+/// What a frame holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Records.
+    Group(Group),
+    /// A snapshot's file, ahead of the record of this number.
+    Snapshot(u64, Sealed),
+}
+
+impl Entry {
+    /// Bytes that it takes in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Group(group) => group.payload.len(),
+            Self::Snapshot(_, sealed) => sealed.file.len(),
+        }
+    }
+
+    /// Number of the record that comes first in it, or after it.
+    pub(crate) fn first(&self) -> u64 {
+        match self {
+            Self::Group(group) => group.first,
+            Self::Snapshot(next, _) => *next,
+        }
+    }
+
+    /// Number of the record after it.
+    pub(crate) fn end(&self) -> u64 {
+        match self {
+            Self::Group(group) => group.end(),
+            Self::Snapshot(next, _) => *next,
+        }
+    }
+}
 
 /// Records that are appended in one piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,16 +112,32 @@ impl Group {
 /// Header of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
+    pub(super) version: u32,
     pub(super) key: [u8; 4],
     pub(super) first: u64,
     pub(super) nonce: [u8; NONCE],
 }
 
 impl Segment {
+    /// A fresh one.
+    pub(super) fn new(key: [u8; 4], first: u64) -> Result<Self, StoreError> {
+        Ok(Self {
+            version: VERSION,
+            key,
+            first,
+            nonce: random()?,
+        })
+    }
+
+    /// Whether this program's frames may be written to it.
+    pub(super) fn is_current(self) -> bool {
+        self.version == VERSION
+    }
+
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER);
         bytes.extend_from_slice(SEGMENT_MAGIC);
-        bytes.extend_from_slice(&VERSION.to_be_bytes());
+        bytes.extend_from_slice(&self.version.to_be_bytes());
         bytes.extend_from_slice(&self.key);
         bytes.extend_from_slice(&self.first.to_be_bytes());
         bytes.extend_from_slice(&self.nonce);
@@ -87,50 +147,69 @@ impl Segment {
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let key = take(bytes, 8)?;
-        let first = u64::from_be_bytes(take(bytes, 12)?);
-        let nonce = take(bytes, 20)?;
-        let segment = Self { key, first, nonce };
-        bytes.starts_with(&segment.to_bytes()).then_some(segment)
+        let segment = Self {
+            version: u32::from_be_bytes(take(bytes, 4)?),
+            key: take(bytes, 8)?,
+            first: u64::from_be_bytes(take(bytes, 12)?),
+            nonce: take(bytes, 20)?,
+        };
+        let known = (OLDEST..=VERSION).contains(&segment.version);
+        (known && bytes.starts_with(&segment.to_bytes())).then_some(segment)
     }
 
-    /// Appends the frame of `group`, whose batch begins at `base` of the segment.
-    pub(super) fn write(&self, batch: &mut Vec<u8>, base: u64, group: &Group) {
+    /// Appends the frame of `entry`, whose batch begins at `base` of the segment.
+    pub(super) fn write(&self, batch: &mut Vec<u8>, base: u64, entry: &Entry) {
         let start = batch.len();
-        batch.extend_from_slice(FRAME_MAGIC);
-        let length =
-            u32::try_from(group.payload.len()).expect("INVARIANT: groups are at most 32 MiB");
+        let (magic, count, payload) = match entry {
+            Entry::Group(group) => (GROUP, group.count, [&[][..], &group.payload]),
+            Entry::Snapshot(_, sealed) => (SNAPSHOT, 0, [&sealed.commitment[..], &sealed.file]),
+        };
+        let length = payload.iter().map(|part| part.len()).sum::<usize>();
+        let length = u32::try_from(length).expect("INVARIANT: entries are little over 32 MiB");
+        batch.extend_from_slice(magic);
         batch.extend_from_slice(&length.to_be_bytes());
         batch.extend_from_slice(&[0; 4]);
         batch.extend_from_slice(&base.to_be_bytes());
-        batch.extend_from_slice(&group.first.to_be_bytes());
-        batch.extend_from_slice(&group.count.to_be_bytes());
-        batch.extend_from_slice(&group.payload);
+        batch.extend_from_slice(&entry.first().to_be_bytes());
+        batch.extend_from_slice(&count.to_be_bytes());
+        for part in payload {
+            batch.extend_from_slice(part);
+        }
         let crc = self.crc(&batch[start..]);
         batch[start + 8..start + 12].copy_from_slice(&crc.to_be_bytes());
     }
 
-    /// The frame at `place` of the segment's bytes, if a whole one is there: its batch's base, its group, its end.
-    pub(super) fn frame(&self, bytes: &[u8], place: usize) -> Option<(u64, Group, usize)> {
+    /// Whether a frame may begin with these bytes.
+    pub(super) fn is_magic(bytes: &[u8]) -> bool {
+        bytes == GROUP || bytes == SNAPSHOT
+    }
+
+    /// The frame at `place` of the segment's bytes, if a whole one is there: its batch's base, what it holds, its end.
+    pub(super) fn frame(&self, bytes: &[u8], place: usize) -> Option<(u64, Entry, usize)> {
         let rest = bytes.get(place..)?;
-        if !rest.starts_with(FRAME_MAGIC) {
-            return None;
-        }
+        let magic = take::<MAGIC>(rest, 0).filter(|magic| Self::is_magic(magic))?;
         let length = u32::from_be_bytes(take(rest, 4)?) as usize;
         let frame = rest.get(..FRAME.checked_add(length)?)?;
         if u32::from_be_bytes(take(frame, 8)?) != self.crc(frame) {
             return None;
         }
-        let group = Group {
-            first: u64::from_be_bytes(take(frame, 20)?),
-            count: u32::from_be_bytes(take(frame, 28)?),
-            payload: frame[FRAME..].to_vec(),
+        let first = u64::from_be_bytes(take(frame, 20)?);
+        let payload = &frame[FRAME..];
+        let entry = if magic == *GROUP {
+            Entry::Group(Group {
+                first,
+                count: u32::from_be_bytes(take(frame, 28)?),
+                payload: payload.to_vec(),
+            })
+        } else {
+            let sealed = Sealed {
+                commitment: take(payload, 0)?,
+                file: payload[COMMITMENT..].to_vec(),
+            };
+            Entry::Snapshot(first, sealed)
         };
-        Some((
-            u64::from_be_bytes(take(frame, 12)?),
-            group,
-            place + frame.len(),
-        ))
+        let base = u64::from_be_bytes(take(frame, 12)?);
+        Some((base, entry, place + frame.len()))
     }
 
     /// CRC-32 of the nonce and a frame without its own CRC field.

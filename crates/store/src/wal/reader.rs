@@ -5,12 +5,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::frame::{FRAME_MAGIC, Group, HEADER, Segment};
+use super::frame::{Entry, Group, HEADER, MAGIC, Segment};
 use super::{Writer, segment_path, temporary};
 use crate::StoreError;
 use crate::disk::{Disk, at};
+use crate::snapshots::Restore;
 
-/// Reads the groups of a write-ahead log in order, one segment in memory at a time.
+/// Reads the groups of a write-ahead log in order, one segment in memory at a time. Snapshots in it are brought back on the
+/// way, each before the record that names it is answered.
 pub(crate) struct Reader {
     disk: Disk,
     wal: PathBuf,
@@ -21,6 +23,7 @@ pub(crate) struct Reader {
     /// First records of those that were begun to be read.
     read: Vec<u64>,
     now: Open,
+    restore: Restore,
     first: u64,
     /// Record after the last group read.
     next: u64,
@@ -46,6 +49,7 @@ impl Reader {
         Ok(Self {
             disk: disk.clone(),
             now: Open::read(wal, &keys, first)?,
+            restore: Restore::of(disk, wal.parent().unwrap_or(Path::new("."))),
             wal: wal.to_owned(),
             keys,
             ahead,
@@ -71,17 +75,21 @@ impl Reader {
         loop {
             let open = &mut self.now;
             match open.segment.frame(&open.bytes, open.place) {
-                Some((_, group, end)) => {
-                    if group.first != self.next {
+                Some((_, entry, end)) => {
+                    if entry.first() != self.next {
                         let why = format!(
                             "record {} stands where record {} must",
-                            group.first, self.next
+                            entry.first(),
+                            self.next
                         );
                         return Err(StoreError::corrupt(open.here(), why));
                     }
                     open.place = end;
-                    self.next = group.end();
-                    return Ok(Some(group));
+                    self.next = entry.end();
+                    match entry {
+                        Entry::Group(group) => return Ok(Some(group)),
+                        Entry::Snapshot(_, sealed) => self.restore.take(&sealed)?,
+                    }
                 }
                 None if open.place < open.bytes.len() => {
                     if !self.ahead.is_empty() || open.goes_on() {
@@ -115,7 +123,9 @@ impl Reader {
         if self.torn {
             self.disk.truncate(&self.now.path, self.now.place as u64)?;
         }
-        let writer = if self.now.segment.first == self.next {
+        self.restore.settle()?;
+        let fresh = self.now.place == HEADER && self.now.segment.is_current();
+        let writer = if fresh && self.now.segment.first == self.next {
             Writer::resume(&self.disk, &self.wal, self.now.segment)?
         } else {
             // Only `open` makes a reader, and the log has a key.
@@ -158,9 +168,9 @@ impl Open {
     /// Whether a frame of a later batch follows the damaged one: then what is damaged here was acknowledged.
     fn goes_on(&self) -> bool {
         let rest = &self.bytes[self.place..];
-        rest.windows(FRAME_MAGIC.len())
+        rest.windows(MAGIC)
             .enumerate()
-            .filter(|(_, window)| window == FRAME_MAGIC)
+            .filter(|(_, window)| Segment::is_magic(window))
             .filter_map(|(offset, _)| self.segment.frame(&self.bytes, self.place + offset))
             .any(|(base, _, _)| base > self.place as u64)
     }

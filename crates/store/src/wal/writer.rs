@@ -6,11 +6,11 @@ use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::frame::{Group, HEADER, Segment};
+use super::frame::{Entry, HEADER, Segment};
 use super::{SEGMENT, segment_path, temporary};
 use crate::StoreError;
 use crate::disk::{Disk, at};
-use crate::secret::random;
+use crate::snapshots::Settle;
 
 /// The segment that is written now.
 pub(crate) struct Writer {
@@ -26,6 +26,8 @@ pub(crate) struct Writer {
     allocated: u64,
     /// The next record.
     next: u64,
+    /// Whether the segment holds snapshots.
+    snapshots: bool,
     closed: Closed,
     batch: Vec<u8>,
 }
@@ -35,45 +37,70 @@ pub(crate) struct Writer {
 const AHEAD: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
 const SMALL: usize = 128 << 10;
 
-/// Segments that are written to no more. Shared with the publisher, which removes them.
+/// Segments that are written to no more. Shared with the tidier, which removes them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Closed(Arc<Mutex<Files>>);
 
 #[derive(Debug, Default)]
 struct Files {
-    /// The record after each closed segment, and its file; oldest first.
-    closed: VecDeque<(u64, PathBuf)>,
+    /// Oldest first.
+    closed: VecDeque<Old>,
     /// Files of old segments that may be overwritten as new ones.
     spare: Vec<PathBuf>,
+}
+
+/// A closed segment.
+#[derive(Debug)]
+struct Old {
+    /// The record after it.
+    end: u64,
+    path: PathBuf,
+    /// Whether it holds snapshots.
+    snapshots: bool,
 }
 
 /// Files that are kept as spares.
 const SPARES: usize = 2;
 
 impl Closed {
-    /// Removes the segments whose records are all among the first `published`; keeps some of their files as spares.
-    pub(crate) fn remove(&self, disk: &Disk, published: u64) -> Result<(), StoreError> {
-        loop {
-            let (oldest, spares) = {
-                let mut files = self.lock();
-                let oldest = files.closed.pop_front_if(|(end, _)| *end <= published);
-                (oldest, files.spare.len())
-            };
-            match oldest {
-                Some((end, path)) if spares < SPARES => {
-                    let wal = path.parent().unwrap_or(Path::new("."));
-                    let spare = temporary(wal).join(format!("spare-{end}"));
-                    disk.rename(&path, &spare)?;
-                    // Before it is overwritten: what the old name holds after a crash must be the old segment, or nothing.
-                    disk.sync_dir(&temporary(wal))?;
-                    disk.sync_dir(wal)?;
-                    self.lock().spare.push(spare);
-                }
+    /// Whether there are segments whose records are all among the first `published`.
+    pub(crate) fn has_old(&self, published: u64) -> bool {
+        let files = self.lock();
+        files.closed.front().is_some_and(|old| old.end <= published)
+    }
+
+    /// Removes the segments whose records are all among the first `published`, once the snapshots in them are on the device;
+    /// keeps some of their files as spares.
+    pub(crate) fn remove(
+        &self,
+        disk: &Disk,
+        published: u64,
+        snapshots: &Settle,
+    ) -> Result<(), StoreError> {
+        let old: Vec<_> = {
+            let mut files = self.lock();
+            let old = files.closed.iter().take_while(|old| old.end <= published);
+            let old = old.count();
+            files.closed.drain(..old).collect()
+        };
+        if old.iter().any(|old| old.snapshots) {
+            snapshots.settle()?;
+        }
+        for Old { end, path, .. } in old {
+            if self.lock().spare.len() < SPARES {
+                let wal = path.parent().unwrap_or(Path::new("."));
+                let spare = temporary(wal).join(format!("spare-{end}"));
+                disk.rename(&path, &spare)?;
+                // Before it is overwritten: what the old name holds after a crash must be the old segment, or nothing.
+                disk.sync_dir(&temporary(wal))?;
+                disk.sync_dir(wal)?;
+                self.lock().spare.push(spare);
+            } else {
                 // A removal that a crash undoes is done again by the next start: no sync.
-                Some((_, path)) => disk.remove(&path)?,
-                None => return Ok(()),
+                disk.remove(&path)?;
             }
         }
+        Ok(())
     }
 
     fn spare(&self) -> Option<PathBuf> {
@@ -95,11 +122,7 @@ impl Writer {
         first: u64,
         spare: Option<&Path>,
     ) -> Result<Self, StoreError> {
-        let segment = Segment {
-            key,
-            first,
-            nonce: random()?,
-        };
+        let segment = Segment::new(key, first)?;
         let mut changed = Vec::new();
         disk.make_dir(&temporary(wal), &mut changed)?;
         for directory in changed {
@@ -133,6 +156,7 @@ impl Writer {
             length: HEADER as u64,
             allocated,
             next: segment.first,
+            snapshots: false,
             closed: Closed::default(),
             batch: Vec::new(),
         })
@@ -148,21 +172,22 @@ impl Writer {
         self.closed.clone()
     }
 
-    /// Writes groups, which must follow one another, and forces them to the device. After an error nothing more may be
+    /// Writes entries, which must follow one another, and forces them to the device. After an error nothing more may be
     /// written.
     pub(crate) fn append<'a>(
         &mut self,
-        groups: impl Iterator<Item = &'a Group>,
+        entries: impl Iterator<Item = &'a Entry>,
     ) -> Result<(), StoreError> {
         if self.length >= SEGMENT {
             self.rotate()?;
         }
         self.batch.clear();
         let mut next = self.next;
-        for group in groups {
-            debug_assert_eq!(group.first, next);
-            self.segment.write(&mut self.batch, self.length, group);
-            next = group.end();
+        for entry in entries {
+            debug_assert_eq!(entry.first(), next);
+            self.segment.write(&mut self.batch, self.length, entry);
+            next = entry.end();
+            self.snapshots |= matches!(entry, Entry::Snapshot(..));
         }
         let end = self.length + self.batch.len() as u64;
         let mut allocated = self.allocated.max(end);
@@ -208,7 +233,11 @@ impl Writer {
             spare.as_deref(),
         )?;
         let old = std::mem::replace(self, fresh);
-        closed.lock().closed.push_back((old.next, old.path));
+        closed.lock().closed.push_back(Old {
+            end: old.next,
+            path: old.path,
+            snapshots: old.snapshots,
+        });
         self.closed = closed;
         Ok(())
     }
