@@ -110,8 +110,7 @@ impl<'b> Package<'b> {
     }
 
     fn names(&self) -> Vec<String> {
-        let names = self.0.file_names().filter_map(Result::ok);
-        let mut names: Vec<_> = names.map(|name| name.into_owned()).collect();
+        let mut names: Vec<_> = self.0.file_names().map(str::to_owned).collect();
         names.sort();
         names
     }
@@ -183,7 +182,7 @@ fn pieces(
                     .resolve_char_ref()
                     .map_err(|e| wrong(e.to_string()))?;
                 let said: &str = &entity;
-                let char = known.or_else(|| match said {
+                let char = known.or(match said {
                     "amp" => Some('&'),
                     "lt" => Some('<'),
                     "gt" => Some('>'),
