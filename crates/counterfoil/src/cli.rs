@@ -414,6 +414,44 @@ pub(crate) enum CaseCommand {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The document.
+    pub(crate) file: PathBuf,
+    /// The letters that begin the ids of its clauses, where it does not give them whole: `PAY`.
+    #[arg(long, value_name = "LETTERS")]
+    pub(crate) id: String,
+    /// Which edition it is.
+    #[arg(long)]
+    pub(crate) edition: String,
+    /// Which document it is an edition of; the letters, where it is not said.
+    #[arg(long)]
+    pub(crate) document: Option<String>,
+    /// The first day in force, like `2026-01-31`.
+    #[arg(long, value_name = "DAY")]
+    pub(crate) effective: Option<String>,
+    /// Who answers for it.
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// Its title, in the place of the one that it says.
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// The edition before: clauses keep its ids.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous: Option<PathBuf>,
+    /// Where the policy document goes; to standard output where it is not said. A file that is there is not written over.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on without what cannot be taken over.
+    #[arg(long)]
+    pub(crate) leave_out: bool,
+    /// Take the ids that are guesses.
+    #[arg(long)]
+    pub(crate) confirm_ids: bool,
+    #[command(flatten)]
+    pub(crate) form: Form,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Replay {
     /// The case.
     pub(crate) id: String,
@@ -698,6 +736,8 @@ pub(crate) struct Which {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
+    /// Bring in a document that other software wrote (.md, .txt, .html, .docx), with ids that stay over editions.
+    Import(Import),
     /// List clauses.
     List {
         #[command(flatten)]

@@ -47,6 +47,7 @@ pub(crate) fn run(command: PolicyCommand) -> Result<(), Failure> {
             form,
         } => diff(&dir.dir, &from, &to, form),
         PolicyCommand::Embed { path, dir } => embed(&path, &dir.dir),
+        PolicyCommand::Import(import) => super::import::run(&import),
         PolicyCommand::Check(check) => super::check::run(&check),
     }
 }

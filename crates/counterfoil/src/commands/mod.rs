@@ -14,6 +14,7 @@ pub(crate) mod erase;
 pub(crate) mod exception;
 pub(crate) mod freeze;
 pub(crate) mod glass;
+mod import;
 pub(crate) mod log;
 pub(crate) mod log_key;
 pub(crate) mod mcp;
