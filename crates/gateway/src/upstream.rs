@@ -104,7 +104,12 @@ impl Upstream {
         // Drop the dead one first, so that its child is gone before the next one opens the same files.
         *slot = None;
         let place = self.place.shown();
-        let opened = Connection::open(&self.place, self.patience.timeout).await;
+        // In a task of its own: what a connection leaves running must not keep the span of the first call open.
+        let (to, patience) = (self.place.clone(), self.patience.timeout);
+        let opening = tokio::spawn(async move { Connection::open(&to, patience).await });
+        let opened = opening
+            .await
+            .map_err(|e| format!("opening it ended badly: {e}"))?;
         let connection =
             Arc::new(opened.inspect_err(|_| warn!(place, "a target cannot be reached"))?);
         info!(place, "a target is connected");
