@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Serve the console and the HTTP door, and go on with cases as humans sign.
     Serve(Serve),
+    /// Speak MCP over stdin and stdout to a local client, and carry its messages to the door of a running server.
+    Mcp(Mcp),
     /// Open a case, or go on with open ones, as far as agents can.
     Run(Run),
     /// Fold the whole log anew, compare with the folds that were written down, and write one.
@@ -323,6 +325,10 @@ pub(crate) struct Serve {
     /// are made for its domain.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
+    /// How many connections there may be at once; whoever comes after them waits. 4,096, or as many as the system's bound on open
+    /// files leaves room for, where it is not said.
+    #[arg(long, value_name = "COUNT", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    pub(crate) connections: Option<usize>,
     /// Verify and fold the whole log first, whatever fold was written down.
     #[arg(long)]
     pub(crate) verify: bool,
@@ -337,6 +343,19 @@ pub(crate) struct Log {
     /// As text for people, or as JSON, an object a line.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) log_format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mcp {
+    /// The door's address, like `http://127.0.0.1:7878/mcp`.
+    #[arg(long)]
+    pub(crate) url: String,
+    /// The file with the agent's bearer token, which nobody else may read.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
+    /// The environment, where the agent works in several.
+    #[arg(long)]
+    pub(crate) environment: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::{
     cli::Demo,
     fail::{Failure, named},
-    serve, show,
+    listen, serve, show,
     site::{Opening, Site, Work},
 };
 
@@ -52,8 +52,13 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     match listener {
         None => site.close(),
         Some(listener) => {
+            let place = serve::Place {
+                listener,
+                public_url: None,
+                connections: listen::room(None).map_err(Failure::unavailable)?,
+            };
             let ending = serve::Ending::caught()?;
-            serve::serve(site, dir, listener, None, ending, None).await
+            serve::serve(site, dir, place, ending, None).await
         }
     }
 }

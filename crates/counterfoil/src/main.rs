@@ -7,6 +7,7 @@ mod door;
 mod embedder;
 mod fail;
 mod keys;
+mod listen;
 mod logging;
 mod models;
 mod passphrase;
@@ -60,12 +61,20 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Books { data } => {
             payables::books::run(payables::books::Options { data }).map_err(Failure::unavailable)
         }
-        other => tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(Failure::unavailable)?
-            .block_on(dispatch(other, logging.as_ref())),
+        Command::Mcp(mcp) => {
+            let runtime = runtime()?;
+            let done = runtime.block_on(commands::mcp::run(mcp));
+            // Whoever waits for a line of stdin cannot be told to stop.
+            runtime.shutdown_background();
+            done
+        }
+        other => runtime()?.block_on(dispatch(other, logging.as_ref())),
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().build().map_err(Failure::unavailable)
 }
 
 async fn dispatch(command: Command, logging: Option<&Logging>) -> Result<(), Failure> {
@@ -98,6 +107,6 @@ async fn dispatch(command: Command, logging: Option<&Logging>) -> Result<(), Fai
         Command::Delegation(command) => commands::delegation::run(command).await,
         Command::Certification(command) => commands::certification::run(command).await,
         Command::SignIn(sign_in) => commands::sign_in(sign_in),
-        Command::Treasury { .. } | Command::Books { .. } => Ok(()),
+        Command::Treasury { .. } | Command::Books { .. } | Command::Mcp(_) => Ok(()),
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     commands::{trail, witness::seconds},
     door::{LOCAL_TOKEN, SERVING, Serving},
     fail::Failure,
-    keys,
+    keys, listen,
     site::Site,
 };
 
@@ -61,15 +61,28 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
     Ok(format!("http://{at}"))
 }
 
+/// Where and how it is served.
+pub(crate) struct Place {
+    pub(crate) listener: TcpListener,
+    /// Where people reach it, if not there.
+    pub(crate) public_url: Option<String>,
+    /// How many connections there may be at once.
+    pub(crate) connections: usize,
+}
+
 /// Serves until Ctrl-C or SIGTERM, then publishes the rest.
 pub(crate) async fn serve(
     site: Site,
     dir: &Path,
-    listener: TcpListener,
-    public_url: Option<String>,
+    place: Place,
     ending: Ending,
     dropped: Option<ErrorCounter>,
 ) -> Result<(), Failure> {
+    let Place {
+        listener,
+        public_url,
+        connections,
+    } = place;
     let url = url(&listener)?;
     let anchors = Arc::new(trail::anchors(dir, None)?);
     let local = keys::token(&dir.join(LOCAL_TOKEN))?;
@@ -114,16 +127,14 @@ pub(crate) async fn serve(
     let witnessing = tokio::spawn(alarm(Arc::clone(&site.engine), dropped, stopped.clone()));
     let going_on = tokio::spawn(go_on(site, stopped.clone()));
     let mut until = stopped;
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+    let server = tokio::spawn(listen::serve(listener, app, connections, async move {
         let _ = until.wait_for(|stop| *stop).await;
-    });
-    let server = tokio::spawn(async move { server.await });
+    }));
     ending.asked().await;
     info!("stopping");
     let _ = stop.send(true);
     let _ = std::fs::remove_file(dir.join(SERVING));
-    // Open connections of browsers would keep the server for ever.
-    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+    server.await.map_err(Failure::unavailable)?;
     let site = going_on.await.map_err(Failure::unavailable)?;
     delivering.await.map_err(Failure::unavailable)?;
     witnessing.await.map_err(Failure::unavailable)?;

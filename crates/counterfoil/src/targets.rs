@@ -9,7 +9,7 @@ use std::{
 
 use axum::http::{HeaderName, HeaderValue};
 use engine::target::Target;
-use gateway::upstream::{Launch, Patience, Place, Remote, Upstream};
+use gateway::upstream::{Launch, Patience, Place, Remote, SHORTEST_SECRET, Upstream};
 use serde::Deserialize;
 use store::secret;
 
@@ -134,5 +134,33 @@ fn place(dir: &Path, config: Config, wrong: &dyn Fn(&str) -> Failure) -> Result<
 
 fn value(dir: &Path, file: &Path) -> Result<String, Failure> {
     let bytes = secret::read_secret(&dir.join(file))?;
-    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    let value = String::from_utf8_lossy(&bytes).trim().to_owned();
+    if value.len() < SHORTEST_SECRET {
+        return Err(Failure::usage(format!(
+            "`{}` holds a secret of {} bytes, which can neither guard anything nor be kept out of answers: it has at least {SHORTEST_SECRET}",
+            file.display(),
+            value.len()
+        )));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_guards_nothing_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let with = |held: &str| {
+            secret::write_secret(&home.path().join("keys/t"), held.as_bytes()).unwrap();
+            let text = "[t]\nprogram = \"true\"\nsecrets = { KEY = \"keys/t\" }\n";
+            std::fs::write(home.path().join(TARGETS), text).unwrap();
+            upstreams(home.path()).err().map(|failure| failure.message)
+        };
+        let why = with(" abc\n").unwrap();
+        assert!(why.contains("keys/t") && why.contains("3 bytes"), "{why}");
+        assert!(!why.contains("abc"), "{why}");
+        assert_eq!(with("abcdef"), None);
+    }
 }

@@ -10,7 +10,7 @@
 //! | `act` | what a route does, carried out or told again from the log |
 //! | `cases`, `grants`, `approvals`, `exceptions`, `policy`, `raw` | the routes |
 //! | `events` | what happens to approvals, as server-sent events |
-//! | `replay`, `limit`, `page`, `problem`, `shape` | idempotency keys, rates, pages, errors, schemas |
+//! | `replay`, `limit`, `room`, `page`, `problem`, `shape` | idempotency keys, rates, how much at once, pages, errors, schemas |
 
 mod act;
 mod approvals;
@@ -26,14 +26,15 @@ mod policy;
 mod problem;
 mod raw;
 mod replay;
+mod room;
 pub(crate) mod shape;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::any,
 };
@@ -47,6 +48,7 @@ pub use raw::Sent;
 pub(crate) use door::bearer;
 pub(crate) use limit::{Meter, Payer};
 pub(crate) use problem::Problem;
+pub(crate) use room::{Place, Room};
 
 use describe::{Api, Operation};
 use door::Door;
@@ -96,8 +98,11 @@ fn api() -> (Router<Door>, Value) {
     policy::routes(api).finish(crate::webhook::described)
 }
 
-async fn described() -> Json<Value> {
-    Json(description())
+async fn described() -> impl IntoResponse {
+    // Anybody may ask for it, and it never changes.
+    static TEXT: LazyLock<String> = LazyLock::new(|| description().to_string());
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, TEXT.as_str())
 }
 
 /// How the log stands.

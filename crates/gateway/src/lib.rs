@@ -1,6 +1,7 @@
 //! The door for anybody's agents, and the way out to target systems.
 
 pub mod access;
+pub mod bridge;
 mod feed;
 pub mod http;
 pub mod mcp;

@@ -11,13 +11,14 @@
 //! 5. What waits for people is told at once, and `held` knows it again when the same call comes back.
 //! 6. `reply` makes an MCP result of whatever came of it; `task` a task, for clients that know tasks.
 //!
-//! `own` has the door's own tools, for agents that open cases, recommend, review and execute by themselves.
+//! `crowd` bounds how many cases of one agent are under way. `own` has the door's own tools, for agents that open cases, recommend, review and execute by themselves.
 //!
 //! Nothing is decided here: every refusal is the core's, and stands in the log.
 
 mod call;
 mod caller;
 mod calls;
+mod crowd;
 mod effect;
 mod frame;
 mod held;
@@ -29,24 +30,18 @@ mod task;
 mod tools;
 mod traced;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use axum::{Router, middleware};
-use duty::{
-    name::{CaseId, CredentialId},
-    record::Record,
-};
-use engine::{Engine, Executed, Pending, Seat, target::BoxFuture};
+use duty::{name::CaseId, record::Record};
+use engine::{Engine, Executed, Pending, target::BoxFuture};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::http::Meter;
+use crate::http::{Meter, Room};
 pub use calls::Calls;
+use crowd::Crowd;
 use effect::Flights;
 use frame::Underway;
 use held::Held;
@@ -55,8 +50,6 @@ use server::Server;
 
 /// The longest message that is read, in bytes.
 const LONGEST: usize = 256 * 1024;
-/// How many calls of one credential run at once.
-const AT_ONCE: usize = 256;
 
 /// The built-in agents of teams, as the door needs them.
 pub trait Team: Send + Sync {
@@ -83,24 +76,14 @@ pub struct Moved {
 struct Gate {
     engine: Arc<Engine>,
     team: Arc<dyn Team>,
-    meter: Meter,
+    meter: Arc<Meter>,
+    crowd: Arc<Crowd>,
     calls: Calls,
     lanes: Lanes,
     held: Held,
     flights: Flights,
     underway: Underway,
-    room: Mutex<HashMap<CredentialId, Arc<Semaphore>>>,
-}
-
-impl Gate {
-    /// Room for one more call of this credential; none where it has too many under way.
-    fn admit(&self, seat: &Seat) -> Option<OwnedSemaphorePermit> {
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = room
-            .entry(seat.credential.clone())
-            .or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
-        Arc::clone(own).try_acquire_owned().ok()
-    }
+    room: Room,
 }
 
 /// The door's routes. `hosts` are the names under which the server is reached, beyond this machine's own: a request that
@@ -115,14 +98,17 @@ pub fn router(
     calls: Calls,
 ) -> Result<Router, String> {
     let dir = engine.dir().path();
+    let meter = Arc::new(Meter::open(dir)?);
+    let crowd = Arc::new(Crowd::new(&engine, &meter));
     let gate = Arc::new(Gate {
-        meter: Meter::open(dir)?,
         calls,
         held: Held::open(dir)?,
-        lanes: Lanes::of(&engine),
+        lanes: Lanes::of(&engine, &crowd),
+        meter,
+        crowd,
         flights: Flights::default(),
         underway: Underway::default(),
-        room: Mutex::default(),
+        room: Room::default(),
         engine,
         team,
     });

@@ -27,6 +27,7 @@ use connection::Connection;
 
 pub use child::Launch;
 pub use remote::Remote;
+pub use secrets::SHORTEST as SHORTEST_SECRET;
 
 /// Where a target system is.
 #[derive(Clone)]

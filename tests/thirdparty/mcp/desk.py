@@ -46,15 +46,17 @@ class Desk:
         subprocess.run([example / "setup.sh", self.dir], env=self.env | more, check=True)
         self.child = None
 
-    def start(self, minutes=0):
+    def start(self, minutes=0, listen="127.0.0.1:0"):
         """Serves; where minutes are given, with a clock that is so many ahead."""
         env = dict(self.env)
         if minutes:
             library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
             env |= {"LD_PRELOAD": str(library), "FAKETIME": f"+{minutes}m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        command = [self.counterfoil, "serve", "--listen", "127.0.0.1:0", "--dir", str(self.dir)]
-        self.child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        command = [self.counterfoil, "serve", "--listen", listen, "--dir", str(self.dir)]
         said = self.dir / "serve.json"
+        # A server that was killed left its own.
+        said.unlink(missing_ok=True)
+        self.child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
         def look():
             try:

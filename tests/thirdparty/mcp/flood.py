@@ -2,16 +2,20 @@
 
     python flood.py COUNTERFOIL [CALLS]
 
-Malformed messages, wrong ids, huge and deep bodies, bodies and heads that never come to their end, calls that are hung up on, and
-CALLS (10,000) calls that wait for people. The server must answer everybody else meanwhile, never with a 5xx, and its memory
-stays within a bound. Prints what it measured; exits 1 at the first failure.
+Malformed messages, wrong ids, huge and deep bodies; heads and bodies that come byte by byte or never come to their end; clients that
+do not read what they asked for, and event streams that nobody reads; calls that are hung up on; and CALLS (10,000) calls that wait
+for people, and one more. The server must answer everybody else meanwhile, never with a 5xx, its memory stays within a bound, what
+is given up is given up in time, and it stops when it is told to. Prints what it measured; exits 1 at the first failure.
 """
 
 import asyncio
 import json
+import os
 import random
+import socket
 import sys
 import tempfile
+import time
 from urllib.parse import urlsplit
 
 import httpx2
@@ -20,6 +24,12 @@ from desk import Desk, main, require
 CALLS = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
 # More than this the server may not grow, in MiB: over all of the messages, and over each thousand waiting calls.
 GROWTH, PER_THOUSAND = 200, 40
+# How long the server lets a head, a body or an unread answer take, in seconds, and a little more.
+PATIENCE = 45
+# Clients of each slow sort; calls at once.
+SLOW, AT_ONCE = 200, 64
+# How long it may take to stop, in seconds, with all of them connected.
+STOPS = 55
 
 WHOLE = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 HEADERS = {
@@ -65,29 +75,71 @@ async def lives(http, desk, what):
     require(answer.status_code == 200 and answer.json()["result"]["tools"], f"the server answers others: {what}")
 
 
-async def dribble(there, token, body, until):
-    """A request that stops in its middle, and waits."""
+def sockets(desk):
+    """How many connections the server has open."""
+    found = 0
+    for file in os.scandir(f"/proc/{desk.child.pid}/fd"):
+        try:
+            found += os.readlink(file.path).startswith("socket:")
+        except OSError:
+            pass
+    return found
+
+
+def head(there, token, more=""):
+    return (
+        f"POST {there.path} HTTP/1.1\r\nHost: localhost:{there.port}\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n{more}"
+    )
+
+
+async def dribble(there, start, byte):
+    """A request that stops in its middle, or goes on byte by byte; answers after how long the server gave it up, if it did."""
     reader, writer = await asyncio.open_connection(there.hostname, there.port)
-    head = f"POST {there.path} HTTP/1.1\r\nHost: localhost:{there.port}\r\n"
-    if body:
-        head += f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-        head += 'Accept: application/json, text/event-stream\r\nContent-Length: 1000\r\n\r\n{"jsonrpc": '
-    writer.write(head.encode())
-    await writer.drain()
+    since = time.monotonic()
+    writer.write(start.encode())
+
+    async def go_on():
+        try:
+            while byte:
+                await asyncio.sleep(1)
+                writer.write(byte.encode())
+                await writer.drain()
+        except ConnectionError:
+            pass
+
+    going_on = asyncio.create_task(go_on())
     try:
-        await asyncio.wait_for(reader.read(1), until)
-        return True
+        await asyncio.wait_for(reader.read(1), PATIENCE)
     except ConnectionError:
-        return True
+        pass
     except TimeoutError:
-        return False
+        return None
     finally:
+        going_on.cancel()
         writer.close()
+    return time.monotonic() - since
+
+
+def unread(there, asked):
+    """A connection whose client asks and asks, and reads nothing."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect((there.hostname, there.port))
+    client.setblocking(False)
+    try:
+        while asked:
+            asked = asked[client.send(asked) :]
+    except BlockingIOError:
+        pass
+    return client
 
 
 async def whole(desk):
     there, token = urlsplit(desk.url), desk.token("agent")
-    limits = httpx2.Limits(max_connections=64)
+    # What is slow comes with a credential of its own: it takes no other's room.
+    slow_token = desk.token("reviewer")
+    limits = httpx2.Limits(max_connections=AT_ONCE)
     http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=120, limits=limits)
     await lives(http, desk, "at first")
     before = rss(desk)
@@ -111,12 +163,19 @@ async def whole(desk):
             print(f"ok      a huge body ({size}) is hung up on: {type(error).__name__}")
     await lives(http, desk, "after them")
 
-    slow = [asyncio.create_task(dribble(there, token, n % 2, 40)) for n in range(400)]
-    await asyncio.sleep(3)
-    await lives(http, desk, "while 400 requests stop in their middle")
-    shut = await asyncio.gather(*slow)
-    require(all(shut[1::2]), "bodies that do not come are given up")
-    print(f"        heads that do not come within 40 s: {sum(shut[::2])} of {len(shut[::2])} given up")
+    # Requests that stop in their middle, in the head or the body; half of them go on, a byte a second.
+    begun = head(there, slow_token, "Content-Length: 1000\r\n")
+    starts = [(begun, ""), (begun, "x"), (begun + '\r\n{"jsonrpc": ', ""), (begun + '\r\n{"jsonrpc": ', " ")]
+    slow = [asyncio.create_task(dribble(there, *starts[n % 4])) for n in range(SLOW)]
+    # Answers that nobody reads, of some hundreds of kB each: more than the system holds for a connection.
+    asked = b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100
+    few = sockets(desk)
+    readers = [unread(there, asked) for _ in range(SLOW)]
+    events = head(there, slow_token).replace(f"POST {there.path}", "GET /v1/approvals/events").encode() + b"\r\n"
+    readers += [unread(there, events) for _ in range(SLOW // 20)]
+    await asyncio.sleep(1)
+    await lives(http, desk, f"while {len(slow)} requests stop in their middle, and {len(readers)} clients do not read")
+    taken = time.monotonic()
 
     async def gone(n):
         arguments = {"duration": 60, "steps": 2}
@@ -130,36 +189,64 @@ async def whole(desk):
     await asyncio.gather(*(gone(n) for n in range(60)))
     await lives(http, desk, "while 60 calls run that were hung up on")
     between = rss(desk)
+    print(f"        memory: {before} MiB at first, {between} MiB after all that; {sockets(desk)} connections", flush=True)
     require(between - before < GROWTH, f"memory: {before} MiB at first, {between} MiB after all that")
 
     numbers, seen = iter(range(CALLS)), {}
 
-    async def waits():
+    async def wait(n):
+        path = str(desk.dir / f"files/flood-{n}.txt")
+        params = {"name": "files__write_file", "arguments": {"path": path, "content": "x"}}
+        # About something else each: calls about the same wait for each other's case to open.
+        params["_meta"] = {"counterfoil/subject": f"flood-{n}"}
+        call = WHOLE | {"id": n, "method": "tools/call", "params": params}
+        answer = await http.post(desk.url, json=call, headers=HEADERS)
+        result = answer.json().get("result", {})
+        return result.get("_meta", {}).get("counterfoil/status", answer.text[:200])
+
+    async def wait_all():
         for n in numbers:
-            arguments = {"path": str(desk.dir / f"files/flood-{n}.txt"), "content": "x"}
-            params = {"name": "files__write_file", "arguments": arguments}
-            call = WHOLE | {"id": n, "method": "tools/call", "params": params}
-            answer = await http.post(desk.url, json=call, headers=HEADERS)
-            result = answer.json().get("result", {})
-            status = result.get("_meta", {}).get("counterfoil/status", answer.text[:200])
+            status = await wait(n)
             seen[status] = seen.get(status, 0) + 1
 
-    await asyncio.gather(*(waits() for _ in range(32)))
+    since = time.monotonic()
+    await asyncio.gather(*(wait_all() for _ in range(AT_ONCE)))
+    print(f"        {CALLS} calls in {time.monotonic() - since:.0f} s", flush=True)
     require(seen == {"pending_approval": CALLS}, f"calls that wait for people: {seen}")
     await lives(http, desk, "while they wait")
     after = rss(desk)
+    print(f"        memory: {after} MiB with {CALLS} calls waiting", flush=True)
     bound = GROWTH + PER_THOUSAND * CALLS // 1000
-    require(after - between < bound, f"memory: {after} MiB with {CALLS} calls waiting")
+    require(after - between < bound, f"their memory is bounded: {after - between} MiB more, of at most {bound}")
+    more = {await wait(CALLS + n) for n in range(3)}
+    require(more == {"unavailable"}, f"as is how many there may be: {more}")
+
+    shut = await asyncio.gather(*slow)
+    late = [seconds for seconds in shut if seconds is None]
+    require(not late, f"heads and bodies that do not come are given up: {len(shut) - len(late)} of {len(shut)}")
+    print(f"        the last after {max(shut):.0f} s", flush=True)
+    await asyncio.sleep(max(0, PATIENCE - (time.monotonic() - taken)))
+    held = sockets(desk) - few
+    # What is left are this client's own, and events that the system still has room for.
+    most = AT_ONCE + SLOW // 20 + 10
+    require(held <= most, f"answers that nobody reads are given up: {held} of {len(readers)} connections are left")
+    readers += [unread(there, events) for _ in range(20)]
     await http.aclose()
+    return readers
 
 
 def check():
     with tempfile.TemporaryDirectory() as home:
         desk = Desk(sys.argv[1], f"{home}/data")
         try:
+            # One case is that of calls without a subject of their own.
+            (desk.dir / "api.toml").write_text(f"[limits]\ncases = {CALLS + 1}\n")
             desk.start()
-            asyncio.run(whole(desk))
+            readers = asyncio.run(whole(desk))
+            since = time.monotonic()
             desk.stop()
+            seconds = time.monotonic() - since
+            require(seconds < STOPS, f"it stops in time with {len(readers)} clients that do not read: {seconds:.1f} s")
         finally:
             desk.kill()
 

@@ -16,6 +16,7 @@ pub(crate) mod freeze;
 pub(crate) mod glass;
 pub(crate) mod log;
 pub(crate) mod log_key;
+pub(crate) mod mcp;
 pub(crate) mod principal;
 pub(crate) mod promote;
 mod rebuild;
@@ -48,6 +49,7 @@ use crate::{
     cli::{Init, Run, Serve, SignIn},
     door::{Door, SERVING, Serving},
     fail::{Failure, named},
+    listen,
     logging::Logging,
     passphrase, serve as server, show,
     site::Site,
@@ -74,13 +76,18 @@ pub(crate) async fn init(init: Init) -> Result<(), Failure> {
 
 /// `serve`: until it is stopped.
 pub(crate) async fn serve(serve: Serve, logging: Option<&Logging>) -> Result<(), Failure> {
+    let connections = listen::room(serve.connections).map_err(Failure::usage)?;
     let listener = server::listen(serve.listen).await?;
     let site = Site::open_with(&serve.dir.dir, serve.verify).await?;
     let ending = server::Ending::caught()?;
     println!("serving {}", server::url(&listener)?);
     let dropped = logging.map(Logging::dropped);
-    let (dir, url) = (&serve.dir.dir, serve.public_url);
-    server::serve(site, dir, listener, url, ending, dropped).await
+    let place = server::Place {
+        listener,
+        public_url: serve.public_url,
+        connections,
+    };
+    server::serve(site, &serve.dir.dir, place, ending, dropped).await
 }
 
 /// `run`: opens a case if one is named, and lets agents go on.

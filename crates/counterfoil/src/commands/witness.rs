@@ -9,6 +9,7 @@ use witness::{Keeper, server};
 use crate::{
     cli::Witness,
     fail::Failure,
+    listen,
     serve::{Ending, listen},
     show,
 };
@@ -39,8 +40,9 @@ pub(crate) async fn run(witness: Witness) -> Result<(), Failure> {
     let ending = Ending::caught()?;
     show::line(&format!("serving {}", crate::serve::url(&listener)?));
     let app = server::router(Arc::new(keeper), seconds);
-    let served = axum::serve(listener, app).with_graceful_shutdown(ending.asked());
-    served.await.map_err(Failure::unavailable)
+    let connections = listen::room(None).map_err(Failure::unavailable)?;
+    listen::serve(listener, app, connections, ending.asked()).await;
+    Ok(())
 }
 
 /// Seconds since 1970.

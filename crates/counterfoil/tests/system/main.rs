@@ -16,6 +16,7 @@ mod freeze;
 mod glass;
 mod keys;
 mod line;
+mod listen;
 mod logs;
 mod mcp;
 mod metrics;

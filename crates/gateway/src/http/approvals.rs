@@ -58,7 +58,7 @@ async fn list(
     headers: HeaderMap,
     Query(paging): Query<Paging>,
 ) -> Answer {
-    door.reader(&headers)?;
+    let _place = door.reader(&headers)?;
     let docket = door.engine.docket();
     let keyed = docket
         .into_iter()
@@ -69,7 +69,7 @@ async fn list(
 }
 
 async fn read(State(door): State<Door>, headers: HeaderMap, Id(id): Id<ItemId>) -> Answer {
-    door.reader(&headers)?;
+    let _place = door.reader(&headers)?;
     let waiting = door.engine.waiting(&id).ok_or_else(|| missing(&id))?;
     Ok(Json(waiting).into_response())
 }
@@ -104,7 +104,7 @@ async fn statement(
     Id(id): Id<ItemId>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    door.reader(&headers)?;
+    let _place = door.reader(&headers)?;
     let needed = |what: &str| Problem::malformed(format!("`{what}` is needed"));
     let signer = wanted.signer.ok_or_else(|| needed("signer"))?;
     let credential = wanted.credential.ok_or_else(|| needed("credential"))?;

@@ -201,7 +201,7 @@ struct Listing {
 }
 
 async fn list(State(door): State<Door>, headers: HeaderMap, Query(q): Query<Listing>) -> Answer {
-    door.reader(&headers)?;
+    let _place = door.reader(&headers)?;
     let paging = Paging::new(q.limit, q.cursor);
     let (from, limit) = (paging.after()?, paging.limit()?);
     // A page of each is enough for a page of both.
@@ -320,7 +320,7 @@ async fn read(
     Id(id): Id<CaseId>,
     Query(waiting): Query<Waiting>,
 ) -> Answer {
-    door.reader(&headers)?;
+    let _place = door.reader(&headers)?;
     let seconds = waiting.wait.unwrap_or(0);
     if seconds > LONGEST_WAIT {
         return Err(Problem::malformed(format!(

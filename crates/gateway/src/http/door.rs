@@ -23,6 +23,7 @@ use super::{
     limit::{Meter, Payer},
     problem::Problem,
     replay::{Keys, Known, key_of},
+    room::{Place, Room},
 };
 use crate::access;
 
@@ -35,6 +36,7 @@ pub(super) struct Inner {
     local: Digest,
     keys: Keys,
     meter: Meter,
+    room: Room,
 }
 
 impl std::ops::Deref for Door {
@@ -60,6 +62,7 @@ impl Door {
             local: Digest::of_bytes(local.as_bytes()),
             keys,
             meter,
+            room: Room::default(),
             engine,
         })))
     }
@@ -117,15 +120,18 @@ impl Door {
         Some(Caller { seat, payer })
     }
 
-    /// Whoever has a token may read.
-    pub(super) fn reader(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Whoever has a token may read, for as long as it holds its place.
+    pub(super) fn reader(&self, headers: &HeaderMap) -> Result<Place, Problem> {
         let token = bearer(headers)?;
-        if !self.is_local(token) {
+        let payer = if self.is_local(token) {
+            Payer::Local
+        } else {
             let seat = self.engine.authenticate(token)?;
             access::asked_by(&seat.principal);
-            self.meter.admit(&Payer::Proved(seat))?;
-        }
-        Ok(())
+            Payer::Proved(seat)
+        };
+        self.meter.admit(&payer)?;
+        self.room.enter(&payer)
     }
 
     /// Carries it out, once for each key, within its rate. It goes on where the client goes away.
@@ -137,9 +143,13 @@ impl Door {
         act: Act,
     ) -> Answer {
         self.meter.admit(&caller.payer)?;
+        let place = self.room.enter(&caller.payer)?;
         let key = key_of(headers)?.map(str::to_owned);
         let (door, body) = (self.clone(), Digest::of_bytes(body));
-        let once = async move { door.once(caller, key, body, act).await };
+        let once = async move {
+            let _place = place;
+            door.once(caller, key, body, act).await
+        };
         let task = tokio::spawn(once.in_current_span());
         task.await
             .map_err(|e| Problem::unavailable(format!("the request ended badly: {e}")))?

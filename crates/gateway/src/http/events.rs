@@ -39,7 +39,7 @@ pub(super) fn routes(api: Api) -> Api {
 }
 
 async fn follow(State(door): State<Door>, headers: HeaderMap) -> Answer {
-    door.reader(&headers)?;
+    let place = door.reader(&headers)?;
     let size = door.engine.read(|state| state.size);
     let from = match headers.get("last-event-id") {
         None => size,
@@ -52,11 +52,11 @@ async fn follow(State(door): State<Door>, headers: HeaderMap) -> Answer {
         }
     };
     let stream = futures_util::stream::unfold(
-        (door, from, VecDeque::new()),
-        |(door, mut from, mut ready)| async move {
+        (door, place, from, VecDeque::new()),
+        |(door, place, mut from, mut ready)| async move {
             loop {
                 if let Some(event) = ready.pop_front() {
-                    return Some((Ok::<_, Infallible>(event), (door, from, ready)));
+                    return Some((Ok::<_, Infallible>(event), (door, place, from, ready)));
                 }
                 // After a failure the client comes again with the last id it saw.
                 let batch = told::after(&door.engine, from).await.ok()??;

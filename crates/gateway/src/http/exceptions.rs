@@ -68,7 +68,7 @@ async fn list(
     headers: HeaderMap,
     Query(paging): Query<Paging>,
 ) -> Answer {
-    door.reader(&headers)?;
+    let _place = door.reader(&headers)?;
     let all = door.engine.read(|state| {
         let all = state.exceptions.iter();
         all.map(|(id, e)| (id.to_string(), ExceptionView::of(id, e)))
@@ -78,7 +78,7 @@ async fn list(
 }
 
 async fn read(State(door): State<Door>, headers: HeaderMap, Id(id): Id<ItemId>) -> Answer {
-    door.reader(&headers)?;
+    let _place = door.reader(&headers)?;
     let found = door
         .engine
         .read(|state| state.exceptions.get(&id).map(|e| ExceptionView::of(&id, e)));

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    num::NonZeroUsize,
     path::Path,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -39,6 +40,9 @@ struct Limits {
     refusals: Rate,
     #[serde(default = "Rate::unproved")]
     unproved: Rate,
+    /// Cases of one agent that may be under way by the MCP door.
+    #[serde(default = "cases")]
+    cases: NonZeroUsize,
     #[serde(default)]
     principals: BTreeMap<PrincipalId, Own>,
 }
@@ -49,9 +53,14 @@ impl Default for Limits {
             requests: None,
             refusals: Rate::refusals(),
             unproved: Rate::unproved(),
+            cases: cases(),
             principals: BTreeMap::new(),
         }
     }
+}
+
+fn cases() -> NonZeroUsize {
+    const { NonZeroUsize::new(10_000).expect("INVARIANT: not zero") }
 }
 
 /// The limits of one principal, where they are not everybody's.
@@ -60,6 +69,7 @@ impl Default for Limits {
 struct Own {
     requests: Option<Rate>,
     refusals: Option<Rate>,
+    cases: Option<NonZeroUsize>,
 }
 
 /// A token bucket: so many at once, and so many a second after that.
@@ -156,6 +166,14 @@ impl Meter {
     /// Lets a request in, or says when to come again.
     pub(crate) fn admit(&self, payer: &Payer) -> Result<(), Problem> {
         self.admit_at(payer, self.start.elapsed())
+    }
+
+    /// How many cases of an agent may be under way by the MCP door.
+    pub(crate) fn most_cases(&self, agent: &PrincipalId) -> usize {
+        let own = self.limits.principals.get(agent);
+        own.and_then(|own| own.cases)
+            .unwrap_or(self.limits.cases)
+            .get()
     }
 
     /// Takes down that it was refused.
@@ -279,6 +297,14 @@ mod tests {
     }
 
     #[test]
+    fn cases_are_bounded_for_everybody_and_for_some() {
+        let most = |m: &Meter, who: &str| m.most_cases(&who.parse().unwrap());
+        assert_eq!(most(&meter(""), "ana"), 10_000);
+        let m = meter("[limits]\ncases = 7\n[limits.principals.rev]\ncases = 2");
+        assert_eq!((most(&m, "ana"), most(&m, "rev")), (7, 2));
+    }
+
+    #[test]
     fn a_file_that_says_nothing_changes_nothing() {
         assert_eq!(meter("").limits.refusals, Rate::refusals());
         let m = meter("[limits.requests]\nburst = 2\nper_second = 1");
@@ -291,6 +317,7 @@ mod tests {
             "[limits.requests]\nburst = 0\nper_second = 1",
             "[limits.refusals]\nburst = 5\nper_second = 0",
             "[limits]\nrequest = 1",
+            "[limits]\ncases = 0",
         ] {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(FILE), text).unwrap();

@@ -94,7 +94,7 @@ struct Looking {
 
 async fn me(State(door): State<Door>, headers: HeaderMap, Query(q): Query<Looking>) -> Answer {
     let seat = door.agent(&headers)?.seat;
-    door.reader(&headers)?;
+    let _place = door.reader(&headers)?;
     let release = match &q.environment {
         Some(environment) => Some(release(&door, environment)?),
         None => None,
@@ -147,7 +147,7 @@ struct Listing {
 }
 
 async fn clauses(State(door): State<Door>, headers: HeaderMap, Query(q): Query<Listing>) -> Answer {
-    door.reader(&headers)?;
+    let _place = door.reader(&headers)?;
     let environment = q
         .environment
         .ok_or_else(|| Problem::malformed("`environment` is needed"))?;

@@ -115,7 +115,7 @@ async fn read(gate: &Arc<Gate>, caller: &Caller, asked: &Asked) -> Answered {
         Some(case) => (case.clone(), None),
         None => match gate.lanes.join(caller, &asked.source(), &mut ahead).await {
             Ok((case, reading)) => (case, Some(reading)),
-            Err(e) => return (e.into(), None),
+            Err(reply) => return (reply, None),
         },
     };
     let action = asked.action.clone();

@@ -12,23 +12,35 @@ use engine::{Engine, Seat};
 use policy::Release;
 use rmcp::{ErrorData, model::Extensions};
 
-use crate::http::{Problem, bearer};
+use super::Gate;
+use crate::{
+    access,
+    http::{Payer, Place as Room, Problem, bearer},
+};
 
 /// Who sends a message, and to which environment's address.
 #[derive(Clone)]
 pub(super) struct Asker {
     pub(super) seat: Seat,
     environment: Option<Environment>,
+    /// Its place among the requests of its credential.
+    room: Room,
 }
 
 impl Asker {
-    pub(super) fn of(engine: &Engine, request: &Request) -> Result<Self, Problem> {
-        let seat = engine.authenticate(bearer(request.headers())?)?;
+    /// Whoever sends a request, within its rate, and where it has room for one more.
+    pub(super) fn of(gate: &Gate, request: &Request) -> Result<Self, Problem> {
+        let seat = gate.engine.authenticate(bearer(request.headers())?)?;
+        access::asked_by(&seat.principal);
+        let payer = Payer::Proved(seat.clone());
+        gate.meter.admit(&payer)?;
+        let room = gate.room.enter(&payer)?;
         let named = request.uri().path().strip_prefix("/mcp/");
         let environment = named.map(str::parse).transpose();
         Ok(Self {
             seat,
             environment: environment.map_err(Problem::missing)?,
+            room,
         })
     }
 }
@@ -41,6 +53,8 @@ pub(super) struct Caller {
     pub(super) release: Arc<Release>,
     /// Its duty in the release's team; none where it has no place there.
     pub(super) duty: Option<Duty>,
+    /// Held for as long as anything works for the request, also where its client is gone.
+    _room: Room,
 }
 
 impl Caller {
@@ -48,7 +62,11 @@ impl Caller {
     pub(super) fn of(engine: &Engine, extensions: &Extensions) -> Result<Self, ErrorData> {
         let parts = extensions.get::<Parts>();
         let asker = parts.and_then(|parts| parts.extensions.get::<Asker>());
-        let Asker { seat, environment } = asker
+        let Asker {
+            seat,
+            environment,
+            room,
+        } = asker
             .cloned()
             .ok_or_else(|| ErrorData::internal_error("the message came from nobody", None))?;
         let places = places(engine, &seat.principal)?;
@@ -63,6 +81,7 @@ impl Caller {
                 environment: place.environment.clone(),
                 release: Arc::clone(&place.release),
                 duty: place.duty,
+                _room: room,
             }),
             (None, _) => Err(ErrorData::invalid_request(
                 match environment {

@@ -135,7 +135,7 @@ async fn attempt(
         Some(case) => (case.clone(), None),
         None => match gate.lanes.take(caller, &asked.source(), ahead).await {
             Ok((case, alone)) => (case, Some(alone)),
-            Err(e) => return (e.into(), None),
+            Err(reply) => return (reply, None),
         },
     };
     let reply = begin(gate, caller, asked, key, &case, ahead).await;

@@ -20,24 +20,17 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{Gate, LONGEST, caller::Asker};
-use crate::{
-    access,
-    http::{Payer, Problem},
-};
+use crate::http::Problem;
 
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lets nobody through who is not known, asks too much, or does not speak JSON-RPC.
 pub(super) async fn admit(gate: Arc<Gate>, request: Request, next: Next) -> Response {
-    let asker = match Asker::of(&gate.engine, &request) {
+    let asker = match Asker::of(&gate, &request) {
         Ok(asker) => asker,
         Err(problem) => return problem.into_response(),
     };
-    access::asked_by(&asker.seat.principal);
-    if let Err(problem) = gate.meter.admit(&Payer::Proved(asker.seat.clone())) {
-        return problem.into_response();
-    }
     let (mut parts, body) = request.into_parts();
     let body = match read(&parts, body).await {
         Ok(body) => body,

@@ -20,11 +20,12 @@ use engine::{Ahead, Engine, EngineError, Seat};
 use serde_json::json;
 use tokio::sync::{Mutex as Slot, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use super::caller::Caller;
+use super::{caller::Caller, crowd::Crowd, reply::Reply};
 
 /// The lanes of all agents.
 pub(super) struct Lanes {
     engine: Arc<Engine>,
+    crowd: Arc<Crowd>,
     lanes: Mutex<HashMap<Tag, Arc<Lane>>>,
 }
 
@@ -49,9 +50,10 @@ pub(super) struct Source<'a> {
 }
 
 impl Lanes {
-    pub(super) fn of(engine: &Arc<Engine>) -> Self {
+    pub(super) fn of(engine: &Arc<Engine>, crowd: &Arc<Crowd>) -> Self {
         Self {
             engine: Arc::clone(engine),
+            crowd: Arc::clone(crowd),
             lanes: Mutex::default(),
         }
     }
@@ -62,7 +64,7 @@ impl Lanes {
         caller: &Caller,
         source: &Source<'_>,
         ahead: &mut Ahead,
-    ) -> Result<(CaseId, OwnedRwLockReadGuard<()>), EngineError> {
+    ) -> Result<(CaseId, OwnedRwLockReadGuard<()>), Reply> {
         let lane = self.lane(caller, source);
         let mut slot = lane.lock().await;
         let open = self.open(caller, source, &mut slot, ahead).await?;
@@ -76,7 +78,7 @@ impl Lanes {
         caller: &Caller,
         source: &Source<'_>,
         ahead: &mut Ahead,
-    ) -> Result<(CaseId, OwnedRwLockWriteGuard<()>), EngineError> {
+    ) -> Result<(CaseId, OwnedRwLockWriteGuard<()>), Reply> {
         let lane = self.lane(caller, source);
         let open = {
             let mut slot = lane.lock().await;
@@ -144,7 +146,7 @@ impl Lanes {
         source: &Source<'_>,
         slot: &mut Option<Open>,
         ahead: &mut Ahead,
-    ) -> Result<Open, EngineError> {
+    ) -> Result<Open, Reply> {
         let release = caller.release.digest();
         if let Some(open) = slot.as_ref()
             && open.release == release
@@ -152,6 +154,7 @@ impl Lanes {
         {
             return Ok(open.clone());
         }
+        self.crowd.admit(&caller.seat.principal)?;
         let case = new_id(&tag(caller, source))?;
         let subject = source
             .subject
@@ -168,6 +171,7 @@ impl Lanes {
         });
         let opened = self.engine.submit_ahead(&Seat::engine(), request).await?;
         opened.onto(ahead);
+        self.crowd.note(&caller.seat.principal, &case);
         let open = Open::new(case, release);
         *slot = Some(open.clone());
         Ok(open)

@@ -196,6 +196,9 @@ async fn open(gate: &Gate, caller: &Caller, opening: Opening) -> Answered {
             None,
         );
     }
+    if let Err(reply) = gate.crowd.admit(&caller.seat.principal) {
+        return (reply, None);
+    }
     let opened = async {
         let case = super::lane::new_id("c-")?;
         let subject = opening.subject;
@@ -207,6 +210,7 @@ async fn open(gate: &Gate, caller: &Caller, opening: Opening) -> Answered {
             subject,
         });
         gate.engine.submit(&caller.seat, request).await?;
+        gate.crowd.note(&caller.seat.principal, &case);
         Ok::<_, EngineError>(case)
     };
     match opened.await {

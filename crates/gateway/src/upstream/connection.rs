@@ -71,12 +71,13 @@ impl Connection {
             Place::Remote(server) => {
                 let values = server.headers.iter();
                 let values = values.filter_map(|(_, value)| value.to_str().ok());
-                let secrets = Secrets::of(values);
+                let asked = server.query();
+                let secrets = Secrets::of(values.chain(asked.iter().map(String::as_str)));
                 let mode = ClientLifecycleMode::Auto {
                     preferred_versions: vec![ProtocolVersion::STANDARD_HEADERS],
                     legacy_version: None,
                 };
-                let transport = server.transport()?;
+                let transport = server.transport().map_err(|why| secrets.hide(&why))?;
                 let greeting = Watch::default().serve_with_lifecycle(transport, mode);
                 let why = match timeout(patience, greeting).await {
                     Ok(Ok(service)) => return Ok(Self::of(service, secrets)),

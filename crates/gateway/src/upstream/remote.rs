@@ -4,7 +4,7 @@ use std::{collections::HashMap, error::Error};
 
 use axum::http::{HeaderName, HeaderValue};
 use engine::target::Answer;
-use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, redirect::Policy};
 use rmcp::{
     service::ClientInitializeError,
     transport::{
@@ -16,7 +16,7 @@ use rmcp::{
 /// Where a server is, and what it is told on every request.
 #[derive(Clone)]
 pub struct Remote {
-    /// Its endpoint, `https://…`, or `http://…` on this machine.
+    /// Its endpoint, `https://…`, or `http://…` on this machine. What its query asks for is taken for a secret.
     pub url: String,
     /// Headers, secrets as a rule.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -42,18 +42,46 @@ impl Remote {
             let address = host.parse::<std::net::IpAddr>();
             host == "localhost" || address.is_ok_and(|a| a.is_loopback())
         });
-        if url.scheme() == "http" && !local && !self.headers.is_empty() {
-            return Err("would carry `headers` over an open line; use https".to_owned());
+        let gives_away = !self.headers.is_empty() || url.query().is_some();
+        if url.scheme() == "http" && !local && gives_away {
+            return Err("would carry secrets over an open line; use https".to_owned());
         }
         Ok(())
+    }
+
+    /// What its address asks for, as it is written and as it is meant: servers take keys there too.
+    pub(super) fn query(&self) -> Vec<String> {
+        let Ok(url) = reqwest::Url::parse(&self.url) else {
+            return Vec::new();
+        };
+        let pairs = url.query().unwrap_or_default().split('&');
+        let written = pairs.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let written: Vec<_> = written.map(str::to_owned).collect();
+        let meant = url.query_pairs().map(|(_, value)| value.into_owned());
+        meant.chain(written).collect()
     }
 
     /// A transport; nothing is sent yet.
     pub(super) fn transport(
         &self,
     ) -> Result<StreamableHttpClientTransport<reqwest::Client>, String> {
-        self.check()
+        let client = self
+            .client(|client| client)
             .map_err(|why| format!("`{}` {why}", self.url))?;
+        let mut config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
+        config.max_concurrent_requests = AT_ONCE;
+        // A new session would take the call along, and nobody would have looked at what its server describes.
+        config.reinit_on_expired_session = false;
+        config.custom_headers = self.headers.iter().cloned().collect::<HashMap<_, _>>();
+        Ok(StreamableHttpClientTransport::with_client(client, config))
+    }
+
+    /// A client for requests to it, which `more` may say more of; without the headers.
+    pub(crate) fn client(
+        &self,
+        more: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<reqwest::Client, String> {
+        self.check()?;
         // Whoever came first has set it: there is one in this program.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = reqwest::Client::builder()
@@ -65,15 +93,8 @@ impl Remote {
             // What is plain on this machine is not to be plain on the way to a proxy.
             client = client.no_proxy();
         }
-        let client = client
-            .build()
-            .map_err(|e| format!("no client for HTTP: {e}"))?;
-        let mut config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
-        config.max_concurrent_requests = AT_ONCE;
-        // A new session would take the call along, and nobody would have looked at what its server describes.
-        config.reinit_on_expired_session = false;
-        config.custom_headers = self.headers.iter().cloned().collect::<HashMap<_, _>>();
-        Ok(StreamableHttpClientTransport::with_client(client, config))
+        let client = more(client).build();
+        client.map_err(|e| format!("makes no client for HTTP: {e}"))
     }
 }
 

@@ -46,8 +46,8 @@ impl Secrets {
     }
 }
 
-/// What is shorter guards nothing, and would blot out ordinary words.
-const SHORTEST: usize = 6;
+/// The shortest secret, in bytes: what is shorter guards nothing, and would blot out ordinary words.
+pub const SHORTEST: usize = 6;
 
 #[cfg(test)]
 mod tests {

@@ -161,11 +161,20 @@ async fn a_wrong_key_and_a_closed_port_send_nothing_and_tell_no_secret() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", free.local_addr().unwrap());
     drop(free);
+    // A key in the address is one too, as it is written and as it is meant.
+    let url = format!("{url}?key=a%2Dlong%2Dkey&v=1");
     let answer = remote(&url, KEY, LONG, LONG).call("send", Map::new()).await;
-    assert!(
-        matches!(&answer, Answer::NotSent(why) if why.contains("cannot be reached")),
-        "{answer:?}"
-    );
+    let Answer::NotSent(why) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(why.contains("cannot be reached"), "{why}");
+    assert!(why.contains("?key=[secret]&v=1"), "{why}");
+    let found = Remote {
+        url,
+        headers: Vec::new(),
+    }
+    .query();
+    assert_eq!(found, ["a-long-key", "1", "a%2Dlong%2Dkey", "1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,6 +235,8 @@ fn an_address_that_gives_secrets_away_is_refused() {
         let url = url.to_owned();
         Remote { url, headers }.check()
     };
+    let asks = check("http://example.com/mcp?key=word", false).unwrap_err();
+    assert!(asks.contains("open line"), "{asks}");
     assert!(check("https://example.com/mcp", true).is_ok());
     assert!(check("http://[::1]:8/mcp", true).is_ok());
     assert!(check("http://localhost/mcp", true).is_ok());
