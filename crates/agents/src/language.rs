@@ -303,8 +303,8 @@ fn close(span: &Span, reply: &Reply) {
         span.record("gen_ai.response.model", model.as_str());
     }
     if let Some(tokens) = &reply.tokens {
-        span.record("gen_ai.usage.input_tokens", tokens.input);
-        span.record("gen_ai.usage.output_tokens", tokens.output);
+        span.record("gen_ai.usage.input_tokens", i64::from(tokens.input));
+        span.record("gen_ai.usage.output_tokens", i64::from(tokens.output));
     }
     let (word, wrong) = match reply.result {
         ModelResult::Usable => ("usable", None),

@@ -31,7 +31,8 @@ pub fn http(method: &str, route: &str) -> Span {
 
 /// What a request was answered with.
 pub fn answered(span: &Span, status: u16) {
-    span.record("http.response.status_code", status);
+    // Whole numbers leave as such only where they have a sign.
+    span.record("http.response.status_code", i64::from(status));
     if status >= 500 {
         span.record("error.type", status.to_string());
         span.record("otel.status_code", "ERROR");
@@ -104,7 +105,7 @@ pub fn chat(provider: &str, model: &str, max_tokens: u32, agent: &str, case: &st
         gen_ai.operation.name = "chat",
         gen_ai.provider.name = provider,
         gen_ai.request.model = model,
-        gen_ai.request.max_tokens = max_tokens,
+        gen_ai.request.max_tokens = i64::from(max_tokens),
         gen_ai.response.model = Empty,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,

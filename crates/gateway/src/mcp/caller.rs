@@ -13,7 +13,10 @@ use policy::Release;
 use rmcp::{ErrorData, model::Extensions};
 
 use super::Gate;
-use crate::http::{Payer, Place as Room, Problem, bearer};
+use crate::{
+    access,
+    http::{Payer, Place as Room, Problem, bearer},
+};
 
 /// Who sends a message, and to which environment's address.
 #[derive(Clone)]
@@ -28,6 +31,7 @@ impl Asker {
     /// Whoever sends a request, within its rate, and where it has room for one more.
     pub(super) fn of(gate: &Gate, request: &Request) -> Result<Self, Problem> {
         let seat = gate.engine.authenticate(bearer(request.headers())?)?;
+        access::asked_by(&seat.principal);
         let payer = Payer::Proved(seat.clone());
         gate.meter.admit(&payer)?;
         let room = gate.room.enter(&payer)?;
