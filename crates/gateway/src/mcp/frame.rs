@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{Gate, LONGEST, caller::Asker};
-use crate::{access, http::Problem};
+use crate::http::Problem;
 
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +31,6 @@ pub(super) async fn admit(gate: Arc<Gate>, request: Request, next: Next) -> Resp
         Ok(asker) => asker,
         Err(problem) => return problem.into_response(),
     };
-    access::asked_by(&asker.seat.principal);
     let (mut parts, body) = request.into_parts();
     let body = match read(&parts, body).await {
         Ok(body) => body,
