@@ -6,7 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`read`](mod@read) | a file into headings, paragraphs and items |
-//! | [`outline`] | those into sections and clauses |
+//! | [`outline`](mod@outline) | those into sections and clauses |
 //! | [`ids`] | which id each clause has, given the edition before |
 //! | [`write`](mod@write) | the policy document |
 
