@@ -14,7 +14,7 @@ use duty::{
     release::Rules,
     request::{AnswerModel, ModelResult, OpenCase, Recommend, Request},
     shared::Shared,
-    state::{CallAnswer, Case},
+    state::Case,
 };
 use engine::{Ahead, Engine, EngineError, Executed, Pending, Seat};
 use policy::Release;
@@ -584,15 +584,10 @@ pub(crate) fn endless(agent: &PrincipalId, case: &CaseId) -> String {
 
 /// Commitments to everything that the agent was shown, and to what its language model said last.
 fn inputs(case: &Case, agent: &PrincipalId) -> Vec<duty::canonical::Digest> {
-    let own = case.calls.iter().filter(|c| c.agent == *agent);
-    let answers = own.filter_map(|c| match c.answer {
-        Some(CallAnswer::Snapshot(digest)) => Some(digest),
-        _ => None,
-    });
     let last = case.models.iter().rfind(|m| m.agent == *agent);
     let heard = last.and_then(|m| m.answer.as_ref()?.snapshot);
     std::iter::once(case.snapshot)
-        .chain(answers)
+        .chain(case.answers_to(agent))
         .chain(heard)
         .collect()
 }

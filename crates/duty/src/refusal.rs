@@ -127,6 +127,8 @@ codes! {
     NeedsGrant "needs-grant" Some("I1");
     /// The case, call, approval, grant or exception is not there, or not in a state for this.
     WrongState "wrong-state" None;
+    /// The agent has read in the case as often as an agent may.
+    CaseFull "case-full" None;
     /// An override or rejection without its reason, or an override not said to be one.
     ReasonMissing "reason-missing" None;
     /// A review that has not seen the sources.

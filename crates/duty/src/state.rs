@@ -573,6 +573,34 @@ impl Case {
         self.prepared.as_ref().map(|(agent, _)| agent)
     }
 
+    /// How often one agent may call in a case, and how often it may look for clauses.
+    pub const MOST_READS: usize = 1_024;
+
+    /// Commitments to the answers that an agent's calls got in it, in the order of the calls.
+    pub fn answers_to<'c>(
+        &'c self,
+        agent: &'c PrincipalId,
+    ) -> impl DoubleEndedIterator<Item = Digest> + 'c {
+        let own = self.calls.iter().filter(move |c| c.agent == *agent);
+        own.filter_map(|c| match c.answer {
+            Some(CallAnswer::Snapshot(digest)) => Some(digest),
+            _ => None,
+        })
+    }
+
+    /// How often an agent has called in it.
+    #[must_use]
+    pub fn calls_of(&self, agent: &PrincipalId) -> usize {
+        self.calls.iter().filter(|c| c.agent == *agent).count()
+    }
+
+    /// Whether an agent has called in it as often as one may, and recommended nothing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let full = |agent| self.calls_of(agent) >= Self::MOST_READS;
+        self.prepared.is_none() && self.parts.iter().any(|(_, agent)| full(agent))
+    }
+
     /// Whether it waits for its verdict: for what agents still read, prepare or review.
     #[must_use]
     pub fn is_undecided(&self) -> bool {

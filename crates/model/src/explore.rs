@@ -11,7 +11,9 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
     },
+    time::{Duration, Instant},
 };
 
 use duty::{
@@ -214,8 +216,14 @@ struct Search<'w> {
     counts: Mutex<Counts>,
 }
 
-/// Explores the world up to its bound, or up to so many states.
-pub(crate) fn explore(world: &World, bound: &Bound, most: u64, workers: usize) -> Explored {
+/// Explores the world up to its bound, or up to so many states; says `every` so often how far it has come.
+pub(crate) fn explore(
+    world: &World,
+    bound: &Bound,
+    most: u64,
+    workers: usize,
+    every: Option<Duration>,
+) -> Explored {
     let mut state = world.begin();
     if !bound.signatures {
         for who in ["carla", "dmitri"] {
@@ -258,9 +266,22 @@ pub(crate) fn explore(world: &World, bound: &Bound, most: u64, workers: usize) -
         found: Mutex::new(None),
         counts: Mutex::default(),
     };
+    // Each worker holds an end of the channel, so that it closes with the last of them.
+    let (working, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         for _ in 0..workers {
-            scope.spawn(|| Worker::new(&shared).run());
+            let (shared, working) = (&shared, working.clone());
+            scope.spawn(move || {
+                Worker::new(shared).run();
+                drop(working);
+            });
+        }
+        drop(working);
+        let Some(every) = every else { return };
+        let began = Instant::now();
+        while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
+            let states = shared.states.load(Ordering::Relaxed);
+            eprintln!("{states} states after {} s", began.elapsed().as_secs());
         }
     });
     let mut counts = shared

@@ -6,7 +6,10 @@ mod history;
 mod moves;
 mod world;
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use clap::Parser;
 use moves::Bound;
@@ -37,6 +40,9 @@ struct Options {
     /// Threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Say on standard error how far it has come, every so many seconds.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    every: Option<u64>,
     /// A violation of this invariant is expected: for a core that was weakened on purpose.
     #[arg(long)]
     expect: Option<String>,
@@ -78,7 +84,9 @@ fn main() -> ExitCode {
     };
     let world = world::World::new(&bound);
     let since = Instant::now();
-    let done = explore::explore(&world, &bound, options.most, options.threads.max(1));
+    let every = options.every.map(Duration::from_secs);
+    let threads = options.threads.max(1);
+    let done = explore::explore(&world, &bound, options.most, threads, every);
     let took = since.elapsed().as_secs_f64();
     let c = &done.counts;
     println!(

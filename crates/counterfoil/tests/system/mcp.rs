@@ -272,6 +272,37 @@ fn a_call_under_a_threshold_is_done_and_one_above_waits_for_people() {
 }
 
 #[test]
+fn an_agent_reads_on_and_on_and_its_next_effect_is_done() {
+    let outside = Outside::new();
+    let dir = outside.dir();
+    let server = Server::start(&dir);
+    let ana = token(&dir, "analyst");
+    let client = Client::new(&server, &ana);
+    let small = expected(&outside.example, "auto");
+    // More digests of answers than a record holds.
+    let read = |row: &str, times: usize| {
+        for _ in 0..times {
+            let result = client.call("books__invoice_read", row, &json!({"invoice_id": row}));
+            assert_eq!(result["isError"], false, "{result}");
+        }
+    };
+    let transfer = |row: &str| {
+        let result = client.call(TRANSFER, row, &client.work_out(row));
+        assert_eq!(result["structuredContent"]["created"], true, "{result}");
+    };
+    read(&small[3], 950);
+    transfer(&small[3]);
+    // More reads than a case holds: another opens.
+    read(&small[4], 1_030);
+    transfer(&small[4]);
+    server.stop();
+    let lapsed = records(&dir);
+    let lapsed = lapsed.iter().filter(|r| r["kind"] == "case.lapsed").count();
+    assert_eq!(lapsed, 1);
+    sound(&dir);
+}
+
+#[test]
 fn both_dates_of_the_protocol_are_spoken_to_those_who_are_known() {
     let outside = Outside::new();
     let server = Server::start(&outside.dir());

@@ -58,8 +58,8 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Ends a case without a verdict: its release is not in force any more, so that nothing more can be decided in it, or it was
-    /// open for longer than its release lets it be. Where somebody had prepared an action, a human is told.
+    /// Ends a case without a verdict: its release is not in force any more, so that nothing more can be decided in it, or an agent
+    /// that has recommended nothing has read in it as often as it may, or it was open for longer than its release lets it be. Where somebody had prepared an action, a human is told.
     fn lapse(&mut self, id: &CaseId, case: &Case) -> Ruled {
         if case.awaits_answer() {
             return Err(Refusal::new(
@@ -73,6 +73,12 @@ impl Desk<'_> {
             let (env, release) = (&case.env, case.release.short());
             let why =
                 format!("environment `{env}` moved on from release {release} before a verdict");
+            (why, None)
+        } else if case.is_full() {
+            let why = format!(
+                "{} reads by one agent, and nothing recommended",
+                Case::MOST_READS
+            );
             (why, None)
         } else {
             let patience = self.rules(case.release)?.team().patience.as_ref();

@@ -118,6 +118,7 @@ impl Desk<'_> {
             ));
         }
         as_pinned(tool, request.described)?;
+        has_room(id, &agent.id, case.calls_of(&agent.id))?;
         let clauses = self.cited(&Place::case(id, case), rule.clause.as_deref());
         let body = CallPermitted {
             request: self.request(),
@@ -194,6 +195,11 @@ impl Desk<'_> {
                 "prepare retrieves before it recommends, review after that",
             ));
         }
+        has_room(
+            id,
+            &agent.id,
+            case.retrieved.get(&agent.id).map_or(0, Vec::len),
+        )?;
         if request.as_of.is_some_and(|as_of| as_of > self.now) {
             return Err(malformed("`as_of` has not come yet"));
         }
@@ -260,6 +266,20 @@ pub(super) fn may_read(case: &Case, duty: Duty) -> bool {
         Duty::Execute => case.grant.is_some(),
         Duty::Approve => false,
     }
+}
+
+/// Whether an agent that has read so often in a case may read again.
+fn has_room(id: &CaseId, agent: &PrincipalId, reads: usize) -> Ruled {
+    if reads < Case::MOST_READS {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::CaseFull,
+        format!(
+            "`{agent}` has read {reads} times in case `{id}`, which is as often as an agent may"
+        ),
+        "recommend on what was read, or read in another case",
+    ))
 }
 
 fn next_call(id: &CaseId, case: &Case) -> ItemId {

@@ -14,7 +14,7 @@ use crate::{
     refusal::{Code, Refusal},
     release::Agent,
     request::Recommend,
-    state::{CallAnswer, Case},
+    state::Case,
 };
 
 impl Desk<'_> {
@@ -112,13 +112,7 @@ fn as_released(case: &Case, agent: &Agent, request: &Recommend) -> Ruled {
 /// The inputs are commitments that this case knows, and a reviewer has seen the source itself.
 fn well_informed(case: &Case, agent: &Agent, request: &Recommend) -> Ruled {
     let answers: Vec<Digest> = case
-        .calls
-        .iter()
-        .filter(|c| c.agent == agent.id)
-        .filter_map(|c| match c.answer {
-            Some(CallAnswer::Snapshot(digest)) => Some(digest),
-            _ => None,
-        })
+        .answers_to(&agent.id)
         .chain(said(case, agent))
         .collect();
     let unknown = request

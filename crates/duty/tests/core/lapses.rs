@@ -5,7 +5,8 @@ use duty::{
     principal::Duty,
     record::{Body, CaseOutcome, ExceptionSort},
     refusal::Code,
-    request::{Answer, Expire, Request, Stance},
+    request::{Answer, Expire, Request, Retrieve, Stance},
+    state::Case,
 };
 
 use crate::world::{World, kinds, name};
@@ -88,5 +89,42 @@ fn without_a_bound_a_case_waits_as_long_as_its_release_is_in_force() {
     w.rules.team.patience = None;
     w.open("c1");
     w.clock += 1_000_000 * 60_000;
+    w.refused("engine", expire("c1"), Code::WrongState);
+}
+
+#[test]
+fn an_agent_reads_so_often_in_a_case_and_a_full_case_ends() {
+    let mut w = World::new();
+    w.open("c1");
+    for _ in 1..Case::MOST_READS {
+        w.read("c1", "ana", "");
+    }
+    w.refused("engine", expire("c1"), Code::WrongState);
+    w.read("c1", "ana", "");
+    w.refused("ana", w.call("c1"), Code::CaseFull);
+    let records = w.must("engine", expire("c1"));
+    assert_eq!(kinds(&records), ["case.lapsed", "case.closed"]);
+}
+
+#[test]
+fn a_full_case_is_still_prepared_and_reviewed() {
+    let mut w = World::new();
+    w.open("c1");
+    for _ in 0..Case::MOST_READS {
+        w.read("c1", "ana", "");
+        w.retrieve("c1", "ana");
+    }
+    let again = Request::Retrieve(Retrieve {
+        case: name("c1"),
+        query: "small payments".to_owned(),
+        vector: None,
+        as_of: None,
+        ranking: Vec::new(),
+    });
+    w.refused("ana", again, Code::CaseFull);
+    let prepared = w.recommendation("c1", Duty::Prepare, Stance::Proceed, 50);
+    w.must("ana", Request::Recommend(prepared));
+    // What the one has read leaves the other's room alone, and a case with a recommendation is no idle one.
+    w.read("c1", "rev", "");
     w.refused("engine", expire("c1"), Code::WrongState);
 }

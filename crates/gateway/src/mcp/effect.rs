@@ -13,12 +13,12 @@ use std::{
 
 use duty::{
     canonical::Digest,
-    name::CaseId,
+    name::{CaseId, PrincipalId},
     principal::Duty,
     record::{Body, CaseOutcome, Record},
     release::{Ask, ClauseRef, Permission, Rules},
     request::{Call, Outcome, Recommend, Request, Stance},
-    state::{CallAnswer, Case},
+    state::Case,
 };
 use engine::{Ahead, EngineError, Executed};
 use serde_json::{Value, json};
@@ -247,20 +247,23 @@ struct Standing {
 
 impl Standing {
     fn of(case: &Case, caller: &Caller) -> Self {
-        let own = case
-            .calls
-            .iter()
-            .filter(|call| call.agent == caller.seat.principal);
-        let answers = own.filter_map(|call| match call.answer {
-            Some(CallAnswer::Snapshot(digest)) => Some(digest),
-            _ => None,
-        });
         Self {
             subject: case.subject.clone(),
             facts: case.facts.clone(),
-            inputs: std::iter::once(case.snapshot).chain(answers).collect(),
+            inputs: seen(case, &caller.seat.principal),
         }
     }
+}
+
+/// A recommendation names so many answers at most, the last ones: it must fit into a record.
+const MOST_INPUTS: usize = 256;
+
+/// Commitments to the case's source, and to the answers that the agent got in it last.
+pub(super) fn seen(case: &Case, agent: &PrincipalId) -> Vec<Digest> {
+    let mut seen: Vec<_> = case.answers_to(agent).rev().take(MOST_INPUTS).collect();
+    seen.push(case.snapshot);
+    seen.reverse();
+    seen
 }
 
 /// Lets the team go on with a case in hand, and says where that leads.

@@ -1,7 +1,7 @@
 //! The case that an agent works in without naming one: one at a time for each agent, environment and subject.
 //!
 //! It opens at the agent's first call and takes its reads in. Its next effect ends it, since a case is about one action; the
-//! call after that opens another. Where it stands is the log's to say: its id tells whose it is, and it is found again after
+//! call after that opens another, and so does a read where the case holds as many as it may. Where it stands is the log's to say: its id tells whose it is, and it is found again after
 //! a restart.
 
 use std::{
@@ -14,7 +14,8 @@ use duty::{
     canonical::Digest,
     name::CaseId,
     release::Rules,
-    request::{OpenCase, Request},
+    request::{Expire, OpenCase, Request},
+    state::Case,
 };
 use engine::{Ahead, Engine, EngineError, Seat};
 use serde_json::json;
@@ -39,6 +40,8 @@ type Tag = String;
 struct Open {
     case: CaseId,
     release: Digest,
+    /// Reads that it has taken in at most, those under way among them.
+    taken: usize,
     /// Held for reading by each read under way, so that an effect waits for what it rests on.
     reads: Arc<RwLock<()>>,
 }
@@ -67,7 +70,10 @@ impl Lanes {
     ) -> Result<(CaseId, OwnedRwLockReadGuard<()>), Reply> {
         let lane = self.lane(caller, source);
         let mut slot = lane.lock().await;
-        let open = self.open(caller, source, &mut slot, ahead).await?;
+        self.make_room(caller, &mut slot, ahead).await?;
+        let mut open = self.open(caller, source, &mut slot, ahead).await?;
+        open.taken += 1;
+        *slot = Some(open.clone());
         // Under the lane's lock: no effect may take the case in between.
         Ok((open.case, open.reads.read_owned().await))
     }
@@ -94,8 +100,51 @@ impl Lanes {
         let lane = self.lane(caller, source);
         let mut slot = lane.lock().await;
         if slot.is_none() {
-            *slot = Some(Open::new(case.clone(), caller.release.digest()));
+            let (release, taken) = (caller.release.digest(), self.calls_of(caller, case));
+            *slot = Some(Open::new(case.clone(), release, taken));
         }
+    }
+
+    /// Has the lane's case end where it is full, so that another opens.
+    async fn make_room(
+        &self,
+        caller: &Caller,
+        slot: &mut Option<Open>,
+        ahead: &mut Ahead,
+    ) -> Result<(), EngineError> {
+        let Some(open) = slot.as_mut() else {
+            return Ok(());
+        };
+        if open.taken < Case::MOST_READS {
+            return Ok(());
+        }
+        // Reads that were refused, or never came so far, took no room; only after those under way is that known.
+        drop(open.reads.clone().write_owned().await);
+        open.taken = self.calls_of(caller, &open.case);
+        if open.taken < Case::MOST_READS {
+            return Ok(());
+        }
+        let case = open.case.clone();
+        let request = Request::Expire(Expire { case });
+        let ended = self.engine.submit_ahead(&Seat::engine(), request).await;
+        *slot = None;
+        match ended {
+            Ok(ended) => {
+                ended.onto(ahead);
+                Ok(())
+            }
+            // It ended meanwhile.
+            Err(EngineError::Refused(_)) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn calls_of(&self, caller: &Caller, case: &CaseId) -> usize {
+        let agent = &caller.seat.principal;
+        self.engine.read(|state| {
+            let case = state.cases.get(case);
+            case.map_or(0, |case| case.calls_of(agent))
+        })
     }
 
     fn lane(&self, caller: &Caller, source: &Source<'_>) -> Arc<Lane> {
@@ -107,7 +156,7 @@ impl Lanes {
             if lanes.len() >= MOST {
                 lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
             }
-            let found = self.standing(&tag, caller.release.digest());
+            let found = self.standing(&tag, caller);
             let lane = Arc::new(Slot::new(found));
             lanes.insert(tag, Arc::clone(&lane));
             lane
@@ -115,15 +164,16 @@ impl Lanes {
     }
 
     /// A case of the lane that an earlier run opened and no effect has ended.
-    fn standing(&self, tag: &str, release: Digest) -> Option<Open> {
+    fn standing(&self, tag: &str, caller: &Caller) -> Option<Open> {
+        let release = caller.release.digest();
         let from: CaseId = format!("{tag}0").parse().ok()?;
         let found = self.engine.read(|state| {
             let theirs = state.cases.range(from..);
             let mut theirs = theirs.take_while(|(id, _)| id.as_str().starts_with(tag));
             let open = theirs.find(|(_, case)| case.prepared.is_none() && case.release == release);
-            open.map(|(id, _)| id.clone())
+            open.map(|(id, case)| (id.clone(), case.calls_of(&caller.seat.principal)))
         });
-        found.map(|case| Open::new(case, release))
+        found.map(|(case, taken)| Open::new(case, release, taken))
     }
 
     /// Whether a call may still go into a case: one that is about to lapse would end under it.
@@ -172,17 +222,18 @@ impl Lanes {
         let opened = self.engine.submit_ahead(&Seat::engine(), request).await?;
         opened.onto(ahead);
         self.crowd.note(&caller.seat.principal, &case);
-        let open = Open::new(case, release);
+        let open = Open::new(case, release, 0);
         *slot = Some(open.clone());
         Ok(open)
     }
 }
 
 impl Open {
-    fn new(case: CaseId, release: Digest) -> Self {
+    fn new(case: CaseId, release: Digest, taken: usize) -> Self {
         Self {
             case,
             release,
+            taken,
             reads: Arc::default(),
         }
     }

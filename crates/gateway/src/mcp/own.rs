@@ -429,23 +429,11 @@ fn made(gate: &Gate, caller: &Caller, duty: Duty, asked: Recommending) -> Recomm
         model: plan.and_then(|plan| plan.model.clone()).unwrap_or_default(),
         prompt: plan.map(|plan| plan.prompt),
         row: None,
-        inputs: seen(gate, agent, &asked.case),
+        inputs: gate.engine.read(|state| {
+            let case = state.cases.get(&asked.case);
+            case.map_or_else(Vec::new, |case| effect::seen(case, agent))
+        }),
     }
-}
-
-/// Commitments to the case's source, and to the answers that the agent got in it.
-fn seen(gate: &Gate, agent: &PrincipalId, case: &CaseId) -> Vec<Digest> {
-    gate.engine.read(|state| {
-        let Some(case) = state.cases.get(case) else {
-            return Vec::new();
-        };
-        let own = case.calls.iter().filter(|call| call.agent == *agent);
-        let answers = own.filter_map(|call| match call.answer {
-            Some(CallAnswer::Snapshot(digest)) => Some(digest),
-            _ => None,
-        });
-        std::iter::once(case.snapshot).chain(answers).collect()
-    })
 }
 
 async fn use_grant(gate: &Gate, caller: &Caller, asked: InCase) -> Answered {
