@@ -736,7 +736,7 @@ pub(crate) struct Which {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Bring in a document that other software wrote (.md, .txt, .html, .docx), with ids that stay over editions.
+    /// Bring in a document that other software wrote (.md, .txt, .html, .docx, .pdf), with ids that stay over editions.
     Import(Import),
     /// List clauses.
     List {

@@ -93,7 +93,7 @@ async fn dispatch(command: Command, logging: Option<&Logging>) -> Result<(), Fai
         Command::Case(command) => commands::case::run(command).await,
         Command::Approval(command) => commands::approval::run(command).await,
         Command::Release(command) => commands::release::run(command).await,
-        Command::Policy(command) => commands::clauses::run(command),
+        Command::Policy(command) => commands::clauses::run(command).await,
         Command::Threshold(command) => commands::threshold::run(command).await,
         Command::Exception(command) => commands::exception::run(command).await,
         Command::Hold(command) => commands::erase::hold(command).await,

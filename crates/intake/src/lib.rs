@@ -14,9 +14,11 @@ mod docx;
 mod html;
 pub mod ids;
 pub mod outline;
+mod pdf;
 pub mod read;
 mod text;
 pub mod write;
+mod xml;
 
 pub use ids::{Assigned, How, Previous, assign};
 pub use outline::{Clause, Outline, outline};

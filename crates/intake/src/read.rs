@@ -4,10 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{docx, html, text};
+use crate::{docx, html, pdf, text};
 
 /// The largest file that is read, in bytes.
 pub const LARGEST: usize = 16 << 20;
+/// The most that `pdftotext -bbox-layout` may say of a PDF, in bytes: a few dozen for each word.
+pub const LARGEST_LAYOUT: usize = 8 * LARGEST;
 /// The most blocks of one document.
 pub const MOST_BLOCKS: usize = 50_000;
 /// The deepest nesting of elements.
@@ -24,6 +26,8 @@ pub enum Form {
     Html,
     /// Office Open XML, as Word writes it.
     Docx,
+    /// A PDF. What is read is not the file itself but what Poppler's `pdftotext -bbox-layout` says of it.
+    Pdf,
 }
 
 /// A document as it was read.
@@ -70,7 +74,7 @@ pub struct Left {
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// Its form is not known.
-    #[error("`{0}` is no form that is read; there are .md, .txt, .html and .docx")]
+    #[error("`{0}` is no form that is read; there are .md, .txt, .html, .docx and .pdf")]
     Form(String),
     /// It is larger or deeper than anything that is read.
     #[error("{0}; split the document")]
@@ -105,6 +109,7 @@ impl Form {
             "txt" => Ok(Self::Plain),
             "html" | "htm" | "xhtml" => Ok(Self::Html),
             "docx" => Ok(Self::Docx),
+            "pdf" => Ok(Self::Pdf),
             other => Err(Refused::Form(format!(".{other}"))),
         }
     }
@@ -115,9 +120,13 @@ impl Form {
 /// # Errors
 /// [`Refused`].
 pub fn read(bytes: &[u8], form: Form) -> Result<Read, Refused> {
-    if bytes.len() > LARGEST {
+    let largest = match form {
+        Form::Pdf => LARGEST_LAYOUT,
+        _ => LARGEST,
+    };
+    if bytes.len() > largest {
         return Err(Refused::Bound(format!(
-            "the file has {} bytes, and at most {LARGEST} are read",
+            "the file has {} bytes, and at most {largest} are read",
             bytes.len()
         )));
     }
@@ -126,12 +135,20 @@ pub fn read(bytes: &[u8], form: Form) -> Result<Read, Refused> {
         Form::Markdown => text::markdown(utf8(bytes)?),
         Form::Plain => text::plain(utf8(bytes)?),
         Form::Html => html::read(utf8(bytes)?),
+        Form::Pdf => pdf::read(bytes),
     }?;
     match read.blocks.len() > MOST_BLOCKS {
         true => Err(Refused::Bound(format!(
             "the document has more than {MOST_BLOCKS} paragraphs"
         ))),
         false => Ok(read),
+    }
+}
+
+pub(crate) fn broken(place: &str, why: impl Into<String>) -> Refused {
+    Refused::Broken {
+        place: place.to_owned(),
+        why: why.into(),
     }
 }
 

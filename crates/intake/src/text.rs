@@ -97,18 +97,26 @@ pub(crate) fn plain(text: &str) -> Result<Read, Refused> {
             continue;
         };
         let words = only.trim();
-        let short = words.chars().count() <= HEADING && !words.ends_with(['.', ';', ':', ',']);
         match number(words) {
-            Some(found) if short && !found.rest.is_empty() => {
+            Some(found) if is_heading(words) => {
                 heading(&mut read, first, found.depth() + 1, words);
             }
-            None if short && read.blocks.is_empty() && read.title.is_none() => {
+            None if is_short(words) && read.blocks.is_empty() && read.title.is_none() => {
                 read.title = Some(words.to_owned());
             }
             _ => paragraph(&mut read, Some((first, lines))),
         }
     }
     Ok(read)
+}
+
+/// Whether a line that stands alone is a heading: short, with a number, and no sentence.
+pub(crate) fn is_heading(words: &str) -> bool {
+    is_short(words) && number(words).is_some_and(|n| !n.rest.is_empty())
+}
+
+fn is_short(words: &str) -> bool {
+    words.chars().count() <= HEADING && !words.ends_with(['.', ';', ':', ','])
 }
 
 fn heading(read: &mut Read, line: usize, level: usize, words: &str) {

@@ -1,4 +1,5 @@
-"""`policy import` over documents that other people's libraries wrote: python-docx for Word's form, Python-Markdown for HTML.
+"""`policy import` over documents that other people's libraries wrote: python-docx for Word's form, Python-Markdown for HTML,
+ReportLab for PDF.
 
     check_intake.py COUNTERFOIL WORK
 """
@@ -12,6 +13,10 @@ import sys
 
 import docx
 import markdown
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import getSampleStyleSheet
+from reportlab.platypus import Image, ListFlowable, ListItem, Paragraph, SimpleDocTemplate, Table
+from PIL import Image as Picture
 
 CLAUSES = [
     ("2.1", "Small payments", ["A payment of EUR 2,500.00 or less – “small” & quick – is released.", ["to suppliers", "to <staff>"]]),
@@ -65,6 +70,59 @@ def page(path):
     path.write_text(f"<!DOCTYPE html><html><head><title>x</title><style>h2 {{}}</style></head><body>{html}</body></html>", encoding="utf-8")
 
 
+LONG = "A payment above EUR 2,500.00 is released by two people, who have both read what it rests on, and not before then. " * 30
+
+
+def print_out(path, more=()):
+    """A PDF of several pages, with heads and feet."""
+    style = getSampleStyleSheet()
+    body = style["BodyText"]
+    story = [Paragraph("Payment Authority", style["Title"]), Paragraph("2. Limits", style["Heading1"])]
+    for number, title, parts in [*CLAUSES, ("2.3", "All payments", [LONG.strip()])]:
+        story.append(Paragraph(f"{number} {title}", style["Heading2"]))
+        for part in parts:
+            escaped = [p.replace("&", "&amp;").replace("<", "&lt;") for p in ([part] if isinstance(part, str) else part)]
+            if isinstance(part, str):
+                story.append(Paragraph(escaped[0], body))
+            else:
+                story.append(ListFlowable([ListItem(Paragraph(p, body)) for p in escaped], bulletType="bullet"))
+
+    def margins(canvas, document):
+        canvas.drawString(72, 30, f"Page {document.page}")
+        canvas.drawString(72, 810, "Example Ltd, internal")
+
+    SimpleDocTemplate(str(path), pagesize=A4).build([*story, *more], onFirstPage=margins, onLaterPages=margins)
+
+
+def check_pdf(counterfoil, work):
+    print_out(work / "pay.pdf")
+    words = (work / "pay.pdf", "--id", "PAY", "--edition", "3")
+    refused = run(counterfoil, *words)
+    assert refused.returncode == 2 and "read what was written over against it" in refused.stderr, refused.stderr
+    assert "a head or foot of 2 pages: `Example Ltd, internal`" in refused.stderr, refused.stderr
+    assert "a head or foot of 2 pages: `Page 1`" in refused.stderr, refused.stderr
+    done = run(counterfoil, *words, "--leave-out")
+    assert done.returncode == 0, done.stderr
+    assert wrote(done.stdout, "PAY") == [*expected(["PAY-2.1", "PAY-2.2"]), ("PAY-2.3", "All payments", LONG.strip())], done.stdout
+    assert done.stdout.startswith("# Payment Authority\n"), done.stdout
+    digest = hashlib.sha256((work / "pay.pdf").read_bytes()).hexdigest()
+    assert f"source: pay.pdf, source-sha256: {digest}" in done.stdout, done.stdout
+
+    Picture.new("RGB", (40, 40), "red").save(work / "red.png")
+    print_out(work / "odd.pdf", [Table([["up to", "signs"], ["10,000", "two"]], colWidths=150), Image(work / "red.png")])
+    refused = run(counterfoil, work / "odd.pdf", "--id", "PAY", "--edition", "3")
+    assert "words side by side, a table or columns" in refused.stderr and "an image" in refused.stderr, refused.stderr
+    left = run(counterfoil, work / "odd.pdf", "--id", "PAY", "--edition", "3", "--leave-out")
+    assert wrote(left.stdout, "PAY") == wrote(done.stdout, "PAY"), left.stdout
+
+    (work / "none.pdf").write_bytes(b"%PDF-1.7\nno more\n")
+    broken = run(counterfoil, work / "none.pdf", "--id", "PAY", "--edition", "3")
+    assert broken.returncode == 2 and "`pdftotext` cannot read it" in broken.stderr, broken.stderr
+    without = subprocess.run([counterfoil, "policy", "import", str(work / "pay.pdf"), "--id", "PAY", "--edition", "3"],
+                             capture_output=True, text=True, timeout=60, env={"PATH": str(work)})
+    assert without.returncode == 2 and "install `poppler-utils`" in without.stderr, without.stderr
+
+
 def main():
     counterfoil, work = sys.argv[1], pathlib.Path(sys.argv[2])
     work.mkdir(parents=True, exist_ok=True)
@@ -107,7 +165,8 @@ def main():
     word(work / "comment.docx", comment)
     refused = run(counterfoil, work / "comment.docx", "--id", "PAY", "--edition", "4")
     assert refused.returncode == 2 and "a comment" in refused.stderr, refused.stderr
-    print("documents of python-docx and Python-Markdown: imported word for word, and refused where they cannot be")
+    check_pdf(counterfoil, work)
+    print("documents of python-docx, Python-Markdown and ReportLab: imported word for word, and refused where they cannot be")
 
 
 if __name__ == "__main__":

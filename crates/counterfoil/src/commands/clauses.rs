@@ -22,7 +22,7 @@ const SHOWN: usize = 8;
 /// How many texts are embedded at once.
 const BATCH: usize = 64;
 
-pub(crate) fn run(command: PolicyCommand) -> Result<(), Failure> {
+pub(crate) async fn run(command: PolicyCommand) -> Result<(), Failure> {
     match command {
         PolicyCommand::List { which: w, form } => {
             list(&*which(&w)?, form);
@@ -47,7 +47,7 @@ pub(crate) fn run(command: PolicyCommand) -> Result<(), Failure> {
             form,
         } => diff(&dir.dir, &from, &to, form),
         PolicyCommand::Embed { path, dir } => embed(&path, &dir.dir),
-        PolicyCommand::Import(import) => super::import::run(&import),
+        PolicyCommand::Import(import) => super::import::run(&import).await,
         PolicyCommand::Check(check) => super::check::run(&check),
     }
 }

@@ -1,5 +1,7 @@
 //! `policy import`: a document that other software wrote, into a policy document whose clauses keep their ids.
 
+mod poppler;
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use duty::canonical::Digest;
@@ -9,7 +11,7 @@ use serde_json::json;
 
 use crate::{cli::Import, fail::Failure, show};
 
-pub(crate) fn run(args: &Import) -> Result<(), Failure> {
+pub(crate) async fn run(args: &Import) -> Result<(), Failure> {
     let named = args.file.display().to_string();
     let kind = Kind::of(&args.file).map_err(Failure::usage)?;
     let about = |e: &dyn std::fmt::Display| Failure::usage(format!("`{named}`: {e}"));
@@ -22,7 +24,15 @@ pub(crate) fn run(args: &Import) -> Result<(), Failure> {
     }
     let bytes = fs::read(&args.file).map_err(|e| about(&e))?;
     let letters = letters(&args.id)?;
-    let read = intake::read(&bytes, kind).map_err(|e| about(&e))?;
+    let read = match kind {
+        Kind::Pdf => {
+            let layout = poppler::layout(&args.file).await?;
+            let mut read = intake::read(&layout, kind).map_err(|e| about(&e))?;
+            read.left.extend(poppler::pictures(&args.file).await?);
+            read
+        }
+        _ => intake::read(&bytes, kind).map_err(|e| about(&e))?,
+    };
     let outline = intake::outline(read, args.title.as_deref()).map_err(|e| about(&e))?;
     let previous = match &args.previous {
         Some(path) => previous(path)?,

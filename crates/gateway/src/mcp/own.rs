@@ -10,7 +10,6 @@ use duty::{
     principal::{Duty, Role},
     release::{ClauseRef, Rules},
     request::{OpenCase, Outcome, Quote, Recommend, Request, Stance},
-    state::CallAnswer,
 };
 use engine::{Ahead, Begun, EngineError};
 use rmcp::{
