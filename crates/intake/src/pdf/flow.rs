@@ -89,6 +89,22 @@ pub(super) fn blocks(pages: &[Page], read: &mut Read) {
         }
     }
     close(&body, read, open);
+    title(read);
+}
+
+/// A first heading without a number is the title, though those with numbers be as high as it.
+fn title(read: &mut Read) {
+    let Some(What::Heading(level, words)) = read.blocks.first().map(|b| b.what.clone()) else {
+        return;
+    };
+    let as_high = read.blocks.iter().skip(1).filter_map(|b| match &b.what {
+        What::Heading(other, words) if *other <= level => Some(words),
+        _ => None,
+    });
+    if number(&words).is_none() && as_high.into_iter().all(|words| number(words).is_some()) {
+        read.blocks.remove(0);
+        read.title = Some(words);
+    }
 }
 
 impl Body {

@@ -40,6 +40,19 @@ fn parts(pages: &[&[Line<'_>]]) -> (Vec<What>, Vec<String>) {
     )
 }
 
+#[test]
+fn a_first_heading_without_a_number_is_the_title() {
+    let lines: &[Line<'_>] = &[
+        (200, 80, 18, "Payments"),
+        (70, 110, 18, "2. Limits"),
+        (70, 140, 10, "One person signs."),
+    ];
+    let found = read(layout(&[lines]).as_bytes(), Form::Pdf).unwrap();
+    assert_eq!(found.title.as_deref(), Some("Payments"));
+    let first = found.blocks.into_iter().next().unwrap().what;
+    assert_eq!(first, What::Heading(1, "2. Limits".to_owned()));
+}
+
 fn paragraph(text: &str) -> What {
     What::Paragraph(text.to_owned())
 }
@@ -62,7 +75,6 @@ fn headings_paragraphs_and_items_are_told_by_where_they_stand() {
     assert_eq!(
         what,
         [
-            What::Heading(1, "Payments".to_owned()),
             What::Heading(2, "2. Limits".to_owned()),
             What::Heading(4, "2.1 Small payments".to_owned()),
             paragraph("One person releases a payment of EUR 2,500 or less to"),
