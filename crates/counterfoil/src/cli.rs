@@ -1197,7 +1197,7 @@ pub(crate) enum RoleWord {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrincipalCommand {
-    /// Add a human with a new signing key, or an agent or a service with a new token.
+    /// Add a human with a new signing key, or an agent or a service with a new token, or with tokens of an identity provider.
     Add {
         /// The id.
         id: String,
@@ -1216,6 +1216,8 @@ pub(crate) enum PrincipalCommand {
         /// What is said of it, like `department=finance`; stages of an approval may ask for it.
         #[arg(long = "attribute", value_name = "NAME=VALUE")]
         attributes: Vec<String>,
+        #[command(flatten)]
+        comes_with: ComesWith,
         #[command(flatten)]
         dir: Dir,
     },
@@ -1255,6 +1257,23 @@ pub(crate) enum PrincipalCommand {
         #[command(flatten)]
         dir: Dir,
     },
+}
+
+/// What an agent or a service proves itself with: a bearer token, where nothing else is said.
+#[derive(Debug, Args)]
+pub(crate) struct ComesWith {
+    /// Tokens (JWT) that this identity provider signs, by its `iss`; `identity.toml` of the data directory pins its keys.
+    #[arg(long, requires_all = ["audience", "subject"], conflicts_with = "human")]
+    pub(crate) issuer: Option<String>,
+    /// For whom they are, by their `aud`.
+    #[arg(long, requires = "issuer")]
+    pub(crate) audience: Option<String>,
+    /// Of whom they speak, by their `sub`.
+    #[arg(long, requires = "issuer")]
+    pub(crate) subject: Option<String>,
+    /// A bearer token beside that.
+    #[arg(long, conflicts_with = "human")]
+    pub(crate) token: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -59,7 +59,13 @@ pub(crate) fn new_human(
     let proof = Proof::Ed25519 {
         public: public.map_err(Failure::unavailable)?,
     };
-    principal(id, PrincipalKind::Human, roles, None, "key-1", proof)
+    principal(
+        id,
+        PrincipalKind::Human,
+        roles,
+        None,
+        vec![("key-1", proof)],
+    )
 }
 
 /// An agent with a token, made now unless its file is there already.
@@ -69,25 +75,24 @@ pub(crate) fn new_agent(
     owner: &PrincipalId,
     roles: Vec<Role>,
 ) -> Result<NewPrincipal, Failure> {
-    let proof = token_proof(&agent_file(dir, id))?;
-    principal(
-        id,
-        PrincipalKind::Agent,
-        roles,
-        Some(owner.clone()),
-        "token-1",
-        proof,
-    )
+    let file = agent_file(dir, id);
+    let (kind, owner) = (PrincipalKind::Agent, Some(owner.clone()));
+    new_machine(id, kind, roles, owner, Some(&file), Vec::new())
 }
 
-/// A service with a token, made now unless its file is there already.
-pub(crate) fn new_service(
-    dir: &Path,
+/// An agent or a service: with the token of a file, which is made unless it is there already, and with what else proves it, each
+/// under the end of its id.
+pub(crate) fn new_machine(
     id: &PrincipalId,
+    kind: PrincipalKind,
     roles: Vec<Role>,
+    owner: Option<PrincipalId>,
+    token: Option<&Path>,
+    more: Vec<(&str, Proof)>,
 ) -> Result<NewPrincipal, Failure> {
-    let proof = token_proof(&service_file(dir, id))?;
-    principal(id, PrincipalKind::Service, roles, None, "token-1", proof)
+    let token = token.map(|file| Ok::<_, Failure>(("token-1", token_proof(file)?)));
+    let proofs = token.transpose()?.into_iter().chain(more).collect();
+    principal(id, kind, roles, owner, proofs)
 }
 
 fn token_proof(file: &Path) -> Result<Proof, Failure> {
@@ -159,15 +164,15 @@ fn principal(
     kind: PrincipalKind,
     mut roles: Vec<Role>,
     owner: Option<PrincipalId>,
-    credential: &str,
-    proof: Proof,
+    proofs: Vec<(&str, Proof)>,
 ) -> Result<NewPrincipal, Failure> {
     roles.sort();
     roles.dedup();
-    let credential = Credential {
-        id: crate::fail::named(&format!("{id}.{credential}"))?,
-        proof,
+    let credential = |(end, proof): (&str, Proof)| {
+        let id = named(&format!("{id}.{end}"))?;
+        Ok::<_, Failure>(Credential { id, proof })
     };
+    let credentials = proofs.into_iter().map(credential);
     Ok(NewPrincipal {
         id: id.clone(),
         kind,
@@ -175,6 +180,6 @@ fn principal(
         owner,
         acts_for: None,
         attributes: Default::default(),
-        credentials: vec![credential],
+        credentials: credentials.collect::<Result<_, _>>()?,
     })
 }

@@ -12,7 +12,10 @@ use std::{
 use console::Holder;
 use duty::time::Time;
 use engine::Engine;
-use gateway::webhook::Webhooks;
+use gateway::{
+    identity::{Identity, announced},
+    webhook::Webhooks,
+};
 use store::secret;
 use tokio::{
     net::TcpListener,
@@ -94,15 +97,22 @@ pub(crate) async fn serve(
         outside: outside(dir, site.health.clone()),
     })
     .map_err(Failure::unavailable)?;
-    let door = gateway::http::router(Arc::clone(&site.engine), &local);
+    let identity = Identity::open(dir).map_err(Failure::usage)?;
+    let door = gateway::http::router(Arc::clone(&site.engine), Arc::clone(&identity), &local);
     let hosts = hosts(&url, public_url.as_deref());
     let calls = gateway::mcp::Calls::default();
-    let mcp = gateway::mcp::router(Arc::clone(&site.engine), site.team(), hosts, calls.clone());
+    let mcp = gateway::mcp::router(
+        Arc::clone(&site.engine),
+        Arc::clone(&identity),
+        site.team(),
+        hosts,
+        calls.clone(),
+    );
     let base = public_url.as_deref().unwrap_or(&url);
     let webhooks = Webhooks::open(&site.engine, base);
     let (webhooks, deliveries) = webhooks.map_err(Failure::usage)?;
     let app = door
-        .and_then(|door| Ok(door.merge(mcp?)))
+        .and_then(|door| Ok(announced(door.merge(mcp?), &identity, base)))
         .map_err(Failure::unavailable)?
         .merge(gateway::metrics::router(
             Arc::clone(&site.engine),

@@ -506,13 +506,15 @@ impl State {
     }
 }
 
-/// What makes two credentials the same: the digest of the public key or of the token.
+/// What makes two credentials the same: the digest of the public key, of the token, or of whom tokens are issued to.
 pub(crate) fn proof_digest(proof: &Proof) -> Option<Digest> {
     match proof {
         Proof::Ed25519 { public } => Some(Digest::of_bytes(public.as_bytes())),
         Proof::Passkey(passkey) => Some(Digest::of_bytes(&passkey.key_bytes())),
         Proof::Ssh { public } => Some(Digest::of_bytes(&public.key_bytes())),
         Proof::Token { sha256 } => Some(*sha256),
+        Proof::Jwt(subject) => Some(subject.digest()),
+        Proof::Certificate { spki } => Some(*spki),
         Proof::Local => None,
     }
 }

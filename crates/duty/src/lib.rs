@@ -13,6 +13,7 @@ pub mod edition;
 pub mod facts;
 mod fold;
 pub mod freeze;
+pub mod jwt;
 pub mod language;
 pub mod log_key;
 pub mod name;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     canonical::Digest,
+    jwt::Subject,
     name::{CredentialId, PrincipalId},
     passkey::Passkey,
     quorum::Attributes,
@@ -151,6 +152,13 @@ pub enum Proof {
     Token {
         /// SHA-256 of the token's text.
         sha256: Digest,
+    },
+    /// A JSON Web Token (RFC 7519) that an identity provider signs. Which providers, and with which keys, is the door's to know.
+    Jwt(Subject),
+    /// A TLS client certificate (RFC 8446). Its key, so that a certificate that is renewed for the same key is the same.
+    Certificate {
+        /// SHA-256 of the certificate's SubjectPublicKeyInfo (RFC 5280) in DER.
+        spki: Digest,
     },
     /// Held by the process that owns the data directory; never leaves it.
     Local,

@@ -84,7 +84,7 @@ impl Proof {
     pub fn signs(&self) -> bool {
         match self {
             Self::Ed25519 { .. } | Self::Passkey(_) | Self::Ssh { .. } => true,
-            Self::Token { .. } | Self::Local => false,
+            Self::Token { .. } | Self::Jwt(_) | Self::Certificate { .. } | Self::Local => false,
         }
     }
 
@@ -109,7 +109,9 @@ impl Proof {
             (Self::Ed25519 { .. } | Self::Ssh { .. }, Signature::Passkey(_)) => {
                 Err("it is a passkey's assertion, and the credential is a key".to_owned())
             }
-            (Self::Token { .. } | Self::Local, _) => Err("the credential signs nothing".to_owned()),
+            (Self::Token { .. } | Self::Jwt(_) | Self::Certificate { .. } | Self::Local, _) => {
+                Err("the credential signs nothing".to_owned())
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     canonical::Digest,
     course::Passed,
     facts::Facts,
+    fold::proof_digest,
     freeze::Scope,
     language::{ModelCall, Spent},
     name::{
@@ -116,6 +117,18 @@ impl State {
     pub fn stands(&self, who: &PrincipalId, with: &CredentialId) -> bool {
         let person = self.principals.get(who);
         person.is_some_and(|p| !p.ended.contains(with))
+    }
+
+    /// Whose credential a proof belongs to, where both are in force. Digests only find it: a key's own digest, which anybody
+    /// can compute, is no token.
+    #[must_use]
+    pub fn holder(&self, proof: &Proof) -> Option<(&PrincipalId, &CredentialId)> {
+        let credential = self.proofs.get(&proof_digest(proof)?)?;
+        let principal = self.credentials.get(credential)?;
+        let known = self.principals.get(principal)?;
+        let same = |c: &Credential| c.id == *credential && c.proof == *proof;
+        let in_force = !known.revoked && !known.ended.contains(credential);
+        (in_force && known.credentials.iter().any(same)).then_some((principal, credential))
     }
 
     /// A principal, whom it acts for, whom that one acts for, up to the root. It ends: whoever is acted for was there first.

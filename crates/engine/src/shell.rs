@@ -11,6 +11,7 @@ use duty::{
     Decision,
     canonical::{Digest, to_vec},
     decide,
+    principal::Proof,
     record::{LONGEST, Record},
     release::Rules,
     release_for,
@@ -389,13 +390,18 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Unauthenticated`] where it is nobody's, or of somebody revoked.
     pub fn authenticate(&self, token: &str) -> Result<Seat, EngineError> {
-        let digest = Digest::of_bytes(token.as_bytes());
+        let sha256 = Digest::of_bytes(token.as_bytes());
+        self.seat_of(&Proof::Token { sha256 })
+    }
+
+    /// The principal that a proof belongs to, which somebody has shown to hold.
+    ///
+    /// # Errors
+    /// As [`Engine::authenticate`].
+    pub fn seat_of(&self, proof: &Proof) -> Result<Seat, EngineError> {
         self.read(|state| {
-            let credential = state.proofs.get(&digest)?;
-            let principal = state.credentials.get(credential)?;
-            let known = state.principals.get(principal)?;
-            let in_force = !known.revoked && !known.ended.contains(credential);
-            in_force.then(|| Seat {
+            let (principal, credential) = state.holder(proof)?;
+            Some(Seat {
                 principal: principal.clone(),
                 credential: credential.clone(),
             })

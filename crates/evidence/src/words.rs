@@ -235,7 +235,9 @@ fn asked(record: &Record, request: &Request) -> String {
                 Proof::Passkey(passkey) => format!("a passkey for `{}`", passkey.rp()),
                 Proof::Ssh { .. } => "an SSH key".to_owned(),
                 Proof::Ed25519 { .. } => "an Ed25519 key".to_owned(),
-                Proof::Token { .. } | Proof::Local => return odd(record),
+                Proof::Token { .. } | Proof::Jwt(_) | Proof::Certificate { .. } | Proof::Local => {
+                    return odd(record);
+                }
             };
             format!(
                 "`{}` got the credential `{}`: {sort}",

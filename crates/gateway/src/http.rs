@@ -1,6 +1,6 @@
 //! The HTTP door: routes for what agents, services and people ask, each described where it is routed.
 //!
-//! Agents and services come with a bearer token. Humans come with a signature: a signed statement is its own proof, and the
+//! Agents and services come with a bearer token, or one of their identity provider. Humans come with a signature: a signed statement is its own proof, and the
 //! door adds nothing to it. Whoever may read the data directory's `keys` may speak for its two local services.
 //!
 //! | module | what |
@@ -45,13 +45,13 @@ use serde_json::{Value, json};
 
 pub use raw::Sent;
 
-pub(crate) use door::bearer;
+pub(crate) use door::Door;
 pub(crate) use limit::{Meter, Payer};
 pub(crate) use problem::Problem;
 pub(crate) use room::{Place, Room};
 
+use crate::identity::Identity;
 use describe::{Api, Operation};
-use door::Door;
 
 /// The longest body that is read, in bytes.
 const LONGEST_BODY: usize = 256 * 1024;
@@ -59,12 +59,12 @@ const LONGEST_BODY: usize = 256 * 1024;
 /// What a route answers.
 type Answer = Result<Response, Problem>;
 
-/// The door's routes. `local` is the token of the process that owns the data directory.
+/// The door's routes. `identity` says whose tokens are taken beside those that the log knows; `local` is the token of the process that owns the data directory.
 ///
 /// # Errors
 /// In words, where the data directory's `api.toml` or `door.db` cannot be used.
-pub fn router(engine: Arc<Engine>, local: &str) -> Result<Router, String> {
-    let door = Door::open(engine, local)?;
+pub fn router(engine: Arc<Engine>, identity: Arc<Identity>, local: &str) -> Result<Router, String> {
+    let door = Door::open(engine, identity, local)?;
     let (routes, _) = api();
     Ok(routes
         .route("/v1/{*rest}", any(nowhere))

@@ -4,6 +4,7 @@ pub mod access;
 pub mod bridge;
 mod feed;
 pub mod http;
+pub mod identity;
 pub mod mcp;
 pub mod metrics;
 mod told;

@@ -39,7 +39,10 @@ use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
 
-use crate::http::{Meter, Room};
+use crate::{
+    http::{Meter, Room},
+    identity::Identity,
+};
 pub use calls::Calls;
 use crowd::Crowd;
 use effect::Flights;
@@ -75,6 +78,7 @@ pub struct Moved {
 /// What the door holds.
 struct Gate {
     engine: Arc<Engine>,
+    identity: Arc<Identity>,
     team: Arc<dyn Team>,
     meter: Arc<Meter>,
     crowd: Arc<Crowd>,
@@ -93,6 +97,7 @@ struct Gate {
 /// In words, where the data directory's `api.toml` or `mcp.db` cannot be used.
 pub fn router(
     engine: Arc<Engine>,
+    identity: Arc<Identity>,
     team: Arc<dyn Team>,
     hosts: impl IntoIterator<Item = String>,
     calls: Calls,
@@ -110,6 +115,7 @@ pub fn router(
         underway: Underway::default(),
         room: Room::default(),
         engine,
+        identity,
         team,
     });
     let mut config = StreamableHttpServerConfig::default()

@@ -20,7 +20,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{http::bearer, mcp::Calls, webhook::Webhooks};
+use crate::{identity::bearer, mcp::Calls, webhook::Webhooks};
 
 /// The route, for whoever holds one of the tokens.
 pub fn router<'t>(

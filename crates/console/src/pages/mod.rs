@@ -114,7 +114,12 @@ pub(crate) fn signer(desk: &Desk, session: &Session) -> Option<Signer> {
                     credential: credential.id.to_string(),
                     public: BASE64_STANDARD.encode(public.as_bytes()),
                 }),
-                Proof::Passkey(_) | Proof::Ssh { .. } | Proof::Token { .. } | Proof::Local => None,
+                Proof::Passkey(_)
+                | Proof::Ssh { .. }
+                | Proof::Token { .. }
+                | Proof::Jwt(_)
+                | Proof::Certificate { .. }
+                | Proof::Local => None,
             })
     })
 }

@@ -158,6 +158,8 @@ fn list(state: &State, only: Option<&PrincipalId>, as_json: bool) {
                 Proof::Passkey(_) => "passkey",
                 Proof::Ssh { .. } => "ssh",
                 Proof::Token { .. } => "token",
+                Proof::Jwt(_) => "jwt",
+                Proof::Certificate { .. } => "certificate",
                 Proof::Local => "local",
             };
             let revoked = p.revoked || p.ended.contains(&credential.id);

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use duty::{
+    jwt::Subject,
     name::PrincipalId,
-    principal::{PrincipalKind, Role},
+    principal::{PrincipalKind, Proof, Role},
     quorum::{self, Attributes},
     request::{CreateGroup, JoinGroup, LeaveGroup, Request, RevokePrincipal, SetAttributes},
     state::State,
@@ -12,7 +13,7 @@ use duty::{
 use serde_json::json;
 
 use crate::{
-    cli::{GroupCommand, PrincipalCommand, RoleWord},
+    cli::{ComesWith, GroupCommand, PrincipalCommand, RoleWord},
     door::{As, Door},
     fail::{Failure, named},
     keys,
@@ -28,17 +29,15 @@ pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
             owner,
             roles,
             attributes,
+            comes_with,
             dir,
         } => {
-            add(
-                &dir.dir,
-                &id,
-                service,
-                owner.as_deref(),
-                &roles,
-                &attributes,
-            )
-            .await
+            let of = match owner {
+                None if service => Of::Service,
+                None => Of::Human,
+                Some(owner) => Of::Agent(named(&owner)?),
+            };
+            add(&dir.dir, &id, of, &roles, &attributes, &comes_with).await
         }
         PrincipalCommand::Set {
             id,
@@ -94,39 +93,65 @@ fn said(attributes: &[String]) -> Result<Attributes, Failure> {
     Ok(said)
 }
 
+/// What is added.
+enum Of {
+    Human,
+    Service,
+    /// An agent, and who answers for it.
+    Agent(PrincipalId),
+}
+
 async fn add(
     dir: &Path,
     id: &str,
-    service: bool,
-    owner: Option<&str>,
+    of: Of,
     roles: &[RoleWord],
     attributes: &[String],
+    comes_with: &ComesWith,
 ) -> Result<(), Failure> {
     let attributes = said(attributes)?;
     let id: PrincipalId = named(id)?;
     let roles = roles.iter().map(|r| role(*r)).collect();
+    let mut more = Vec::new();
+    if let ComesWith {
+        issuer: Some(issuer),
+        audience: Some(audience),
+        subject: Some(subject),
+        ..
+    } = comes_with
+    {
+        let subject = Subject::new(issuer, audience, subject).map_err(Failure::usage)?;
+        more.push(("jwt-1", Proof::Jwt(subject)));
+    }
+    let token = comes_with.token || more.is_empty();
     let door = Door::open(dir).await?;
-    let (mut new, file) = match owner {
-        None if service => (
-            keys::new_service(dir, &id, roles)?,
-            keys::service_file(dir, &id),
-        ),
-        None => (
+    let (mut new, file) = match of {
+        Of::Human => (
             keys::new_human(dir, &id, roles)?,
-            keys::person_file(dir, &id),
+            Some(keys::person_file(dir, &id)),
         ),
-        Some(owner) => (
-            keys::new_agent(dir, &id, &named(owner)?, roles)?,
-            keys::agent_file(dir, &id),
-        ),
+        Of::Service => {
+            let file = token.then(|| keys::service_file(dir, &id));
+            let kind = PrincipalKind::Service;
+            let new = keys::new_machine(&id, kind, roles, None, file.as_deref(), more)?;
+            (new, file)
+        }
+        Of::Agent(owner) => {
+            let file = token.then(|| keys::agent_file(dir, &id));
+            let kind = PrincipalKind::Agent;
+            let new = keys::new_machine(&id, kind, roles, Some(owner), file.as_deref(), more)?;
+            (new, file)
+        }
     };
     new.attributes = attributes;
     let records = door.submit(As::Admin, Request::AddPrincipal(new)).await?;
     println!("`{id}` added: record {}", records[0].seq);
-    println!(
-        "the secret is in {}; give it to its owner and remove it here",
-        file.display()
-    );
+    if let Some(file) = file {
+        println!(
+            "the secret is in {}; give it to its owner and remove it here",
+            file.display()
+        );
+    }
     door.close()
 }
 

@@ -14,6 +14,7 @@ mod faults;
 mod fold;
 mod freeze;
 mod glass;
+mod identity;
 mod import;
 mod keys;
 mod line;

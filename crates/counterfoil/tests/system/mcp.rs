@@ -15,8 +15,12 @@ pub(crate) struct Outside {
 
 impl Outside {
     pub(crate) fn new() -> Self {
-        let example = Example::new(1);
-        release(&example);
+        Self::of(Example::new(1), "analyst")
+    }
+
+    /// As [`Outside::new`], where this agent of the directory is the analyst.
+    pub(crate) fn of(example: Example, analyst: &str) -> Self {
+        release(&example, analyst);
         Self { example }
     }
 
@@ -26,7 +30,7 @@ impl Outside {
 }
 
 /// Puts the example's release in force in `staging`, with an outside analyst.
-fn release(example: &Example) {
+fn release(example: &Example, analyst: &str) {
     let home = example.home.path().join("release");
     for (path, text) in payables::release_files() {
         let text = match path.as_str() {
@@ -42,6 +46,12 @@ fn release(example: &Example) {
             }
             _ => text,
         };
+        let text = ["Agent::\"", "id = \""].iter().fold(text, |text, before| {
+            text.replace(
+                &format!("{before}analyst\""),
+                &format!("{before}{analyst}\""),
+            )
+        });
         let file = home.join(&path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();

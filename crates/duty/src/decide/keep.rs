@@ -388,13 +388,16 @@ fn well_proved(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
         let digest = proof_digest(&credential.proof);
         let fits = match (&credential.proof, new.kind) {
             (proof, PrincipalKind::Human) if proof.signs() => true,
-            (Proof::Token { .. }, PrincipalKind::Agent | PrincipalKind::Service)
+            (
+                Proof::Token { .. } | Proof::Jwt(_) | Proof::Certificate { .. },
+                PrincipalKind::Agent | PrincipalKind::Service,
+            )
             | (Proof::Local, PrincipalKind::Service) => true,
             (_, _) => false,
         };
         if !fits {
             return Err(malformed(format!(
-                "`{id}`: humans sign with keys of their own, agents come with tokens, services with tokens or locally"
+                "`{id}`: humans sign with keys of their own, agents come with tokens or certificates, services also locally"
             )));
         }
         let earlier = &new.credentials[..i];

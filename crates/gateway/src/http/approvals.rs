@@ -1,6 +1,6 @@
 //! What waits for humans, and the statement that each would sign.
 
-use axum::{Json, extract::State, http::HeaderMap, response::IntoResponse};
+use axum::{Json, extract::State, response::IntoResponse};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use duty::{
     canonical,
@@ -19,6 +19,7 @@ use super::{
     problem::Problem,
     shape,
 };
+use crate::identity::Sender;
 
 pub(super) fn routes(api: Api) -> Api {
     let name = json!({"type": "string", "minLength": 1, "maxLength": 64});
@@ -53,12 +54,8 @@ pub(super) fn routes(api: Api) -> Api {
     )
 }
 
-async fn list(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    Query(paging): Query<Paging>,
-) -> Answer {
-    let _place = door.reader(&headers)?;
+async fn list(State(door): State<Door>, sender: Sender, Query(paging): Query<Paging>) -> Answer {
+    let _place = door.reader(&sender)?;
     let docket = door.engine.docket();
     let keyed = docket
         .into_iter()
@@ -68,8 +65,8 @@ async fn list(
     Ok(Json(paging.page(keyed)?).into_response())
 }
 
-async fn read(State(door): State<Door>, headers: HeaderMap, Id(id): Id<ItemId>) -> Answer {
-    let _place = door.reader(&headers)?;
+async fn read(State(door): State<Door>, sender: Sender, Id(id): Id<ItemId>) -> Answer {
+    let _place = door.reader(&sender)?;
     let waiting = door.engine.waiting(&id).ok_or_else(|| missing(&id))?;
     Ok(Json(waiting).into_response())
 }
@@ -100,11 +97,11 @@ struct Wanted {
 
 async fn statement(
     State(door): State<Door>,
-    headers: HeaderMap,
+    sender: Sender,
     Id(id): Id<ItemId>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let _place = door.reader(&headers)?;
+    let _place = door.reader(&sender)?;
     let needed = |what: &str| Problem::malformed(format!("`{what}` is needed"));
     let signer = wanted.signer.ok_or_else(|| needed("signer"))?;
     let credential = wanted.credential.ok_or_else(|| needed("credential"))?;

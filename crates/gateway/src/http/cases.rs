@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{Json, extract::State, http::HeaderMap, response::IntoResponse};
+use axum::{Json, extract::State, response::IntoResponse};
 use duty::{
     action::Action,
     canonical::Digest,
@@ -28,7 +28,7 @@ use super::{
     replay::key_of,
     shape,
 };
-use crate::access;
+use crate::{access, identity::Sender};
 
 /// The longest that a reader waits, in seconds: clients and proxies commonly give up after a minute.
 pub(super) const LONGEST_WAIT: u64 = 55;
@@ -115,9 +115,9 @@ struct Opening {
     source: String,
 }
 
-async fn open(State(door): State<Door>, headers: HeaderMap, body: Body) -> Answer {
+async fn open(State(door): State<Door>, sender: Sender, body: Body) -> Answer {
     let opening: Opening = body.read()?;
-    let caller = door.agent(&headers)?;
+    let caller = door.agent(&sender)?;
     if !(1..=256).contains(&opening.subject.len()) {
         return Err(Problem::malformed("`subject` is 1 to 256 bytes"));
     }
@@ -126,7 +126,7 @@ async fn open(State(door): State<Door>, headers: HeaderMap, body: Body) -> Answe
     }
     let case = match opening.case {
         Some(case) => case,
-        None => new_id(&caller.seat.principal, key_of(&headers)?)?,
+        None => new_id(&caller.seat.principal, key_of(&sender)?)?,
     };
     let act = Act::Open {
         case,
@@ -134,7 +134,7 @@ async fn open(State(door): State<Door>, headers: HeaderMap, body: Body) -> Answe
         subject: opening.subject,
         source: opening.source.into_bytes(),
     };
-    door.carry_out(caller, &headers, &body.0, act).await
+    door.carry_out(caller, &sender, &body.0, act).await
 }
 
 /// An id for a case: with a key always the same, so that a retry opens no second one.
@@ -200,8 +200,8 @@ struct Listing {
     cursor: Option<String>,
 }
 
-async fn list(State(door): State<Door>, headers: HeaderMap, Query(q): Query<Listing>) -> Answer {
-    let _place = door.reader(&headers)?;
+async fn list(State(door): State<Door>, sender: Sender, Query(q): Query<Listing>) -> Answer {
+    let _place = door.reader(&sender)?;
     let paging = Paging::new(q.limit, q.cursor);
     let (from, limit) = (paging.after()?, paging.limit()?);
     // A page of each is enough for a page of both.
@@ -316,11 +316,11 @@ struct Waiting {
 
 async fn read(
     State(door): State<Door>,
-    headers: HeaderMap,
+    sender: Sender,
     Id(id): Id<CaseId>,
     Query(waiting): Query<Waiting>,
 ) -> Answer {
-    let _place = door.reader(&headers)?;
+    let _place = door.reader(&sender)?;
     let seconds = waiting.wait.unwrap_or(0);
     if seconds > LONGEST_WAIT {
         return Err(Problem::malformed(format!(
@@ -409,17 +409,17 @@ struct Calling {
 
 async fn call(
     State(door): State<Door>,
-    headers: HeaderMap,
+    sender: Sender,
     Id(case): Id<CaseId>,
     body: Body,
 ) -> Answer {
     let calling: Calling = body.read()?;
-    let caller = door.agent(&headers)?;
+    let caller = door.agent(&sender)?;
     let act = Act::Call {
         case,
         action: calling.action,
     };
-    door.carry_out(caller, &headers, &body.0, act).await
+    door.carry_out(caller, &sender, &body.0, act).await
 }
 
 /// What to look for.
@@ -433,12 +433,12 @@ struct Asking {
 
 async fn retrieve(
     State(door): State<Door>,
-    headers: HeaderMap,
+    sender: Sender,
     Id(case): Id<CaseId>,
     body: Body,
 ) -> Answer {
     let asking: Asking = body.read()?;
-    let caller = door.agent(&headers)?;
+    let caller = door.agent(&sender)?;
     if !(1..=4000).contains(&asking.query.len()) {
         return Err(Problem::malformed("`query` is 1 to 4000 bytes"));
     }
@@ -446,7 +446,7 @@ async fn retrieve(
         case,
         query: asking.query,
     };
-    door.carry_out(caller, &headers, &body.0, act).await
+    door.carry_out(caller, &sender, &body.0, act).await
 }
 
 /// What an agent recommends.
@@ -486,12 +486,12 @@ struct Recommending {
 
 async fn recommend(
     State(door): State<Door>,
-    headers: HeaderMap,
+    sender: Sender,
     Id(case): Id<CaseId>,
     body: Body,
 ) -> Answer {
     let r: Recommending = body.read()?;
-    let caller = door.agent(&headers)?;
+    let caller = door.agent(&sender)?;
     let request = Request::Recommend(Recommend {
         case,
         duty: r.duty,
@@ -506,7 +506,7 @@ async fn recommend(
         row: None,
         inputs: r.inputs,
     });
-    door.carry_out(caller, &headers, &body.0, Act::Submit(Box::new(request)))
+    door.carry_out(caller, &sender, &body.0, Act::Submit(Box::new(request)))
         .await
 }
 
@@ -538,12 +538,12 @@ struct Recording {
 
 async fn record(
     State(door): State<Door>,
-    headers: HeaderMap,
+    sender: Sender,
     Id(case): Id<CaseId>,
     body: Body,
 ) -> Answer {
     let r: Recording = body.read()?;
-    let caller = door.agent(&headers)?;
+    let caller = door.agent(&sender)?;
     let request = Request::RecordDecision(RecordDecision {
         case,
         stance: r.stance,
@@ -554,6 +554,6 @@ async fn record(
         model: r.model,
         system: r.system,
     });
-    door.carry_out(caller, &headers, &body.0, Act::Submit(Box::new(request)))
+    door.carry_out(caller, &sender, &body.0, Act::Submit(Box::new(request)))
         .await
 }

@@ -209,7 +209,7 @@ impl Api {
             "info": {
                 "title": "Counterfoil",
                 "version": env!("CARGO_PKG_VERSION"),
-                "description": "Agents, services and people ask; each answer rests on records that are durable before it. Agents and services come with a bearer token; people come with a signature, which is its own proof.",
+                "description": "Agents, services and people ask; each answer rests on records that are durable before it. Agents and services come with a bearer token, their own or one of their identity provider; people come with a signature, which is its own proof.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/"}],
@@ -218,7 +218,7 @@ impl Api {
             "webhooks": webhooks,
             "components": {
                 "schemas": schemas,
-                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A token that `principal add` made, or a JWT of a pinned identity provider."}},
             },
         });
         (self.router, document)

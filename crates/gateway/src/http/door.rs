@@ -13,7 +13,7 @@ use duty::{
     canonical::{self, Digest},
     request::Request,
 };
-use engine::{Engine, EngineError, Seat};
+use engine::{Engine, Seat};
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
@@ -25,14 +25,18 @@ use super::{
     replay::{Keys, Known, key_of},
     room::{Place, Room},
 };
-use crate::access;
+use crate::{
+    access,
+    identity::{Identity, Sender, bearer},
+};
 
 /// What the door holds.
 #[derive(Clone)]
-pub(super) struct Door(Arc<Inner>);
+pub(crate) struct Door(Arc<Inner>);
 
-pub(super) struct Inner {
-    pub(super) engine: Arc<Engine>,
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) identity: Arc<Identity>,
     local: Digest,
     keys: Keys,
     meter: Meter,
@@ -55,10 +59,15 @@ pub(super) struct Caller {
 }
 
 impl Door {
-    pub(super) fn open(engine: Arc<Engine>, local: &str) -> Result<Self, String> {
+    pub(super) fn open(
+        engine: Arc<Engine>,
+        identity: Arc<Identity>,
+        local: &str,
+    ) -> Result<Self, String> {
         let dir = engine.dir().path();
         let (keys, meter) = (Keys::open(dir)?, Meter::open(dir)?);
         Ok(Self(Arc::new(Inner {
+            identity,
             local: Digest::of_bytes(local.as_bytes()),
             keys,
             meter,
@@ -70,11 +79,10 @@ impl Door {
     /// Who sends a request that nobody signed. `speaks_as` is for the holder of the local token.
     pub(super) fn caller(
         &self,
-        headers: &HeaderMap,
+        sender: &Sender,
         speaks_as: Option<&str>,
     ) -> Result<Caller, Problem> {
-        let token = bearer(headers)?;
-        if self.is_local(token) {
+        if self.is_local(sender) {
             let seat = match speaks_as {
                 Some(engine::ADMIN) => Seat::admin(),
                 Some(engine::ENGINE) => Seat::engine(),
@@ -87,15 +95,15 @@ impl Door {
             let payer = Payer::Local;
             return Ok(Caller { seat, payer });
         }
-        let seat = self.engine.authenticate(token)?;
+        let seat = sender.seat()?;
         access::asked_by(&seat.principal);
         let payer = Payer::Proved(seat.clone());
         Ok(Caller { seat, payer })
     }
 
     /// Who sends a request to a route of its own: the local token speaks for the engine there.
-    pub(super) fn agent(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        self.caller(headers, Some(engine::ENGINE))
+    pub(super) fn agent(&self, sender: &Sender) -> Result<Caller, Problem> {
+        self.caller(sender, Some(engine::ENGINE))
     }
 
     /// Who signed a request: as the statement says, whether or not that holds. The core decides, and a signature that does not
@@ -121,12 +129,11 @@ impl Door {
     }
 
     /// Whoever has a token may read, for as long as it holds its place.
-    pub(super) fn reader(&self, headers: &HeaderMap) -> Result<Place, Problem> {
-        let token = bearer(headers)?;
-        let payer = if self.is_local(token) {
+    pub(super) fn reader(&self, sender: &Sender) -> Result<Place, Problem> {
+        let payer = if self.is_local(sender) {
             Payer::Local
         } else {
-            let seat = self.engine.authenticate(token)?;
+            let seat = sender.seat()?;
             access::asked_by(&seat.principal);
             Payer::Proved(seat)
         };
@@ -192,17 +199,9 @@ impl Door {
     }
 
     /// Compared by digest, so that the time it takes tells nothing of the token.
-    fn is_local(&self, token: &str) -> bool {
-        Digest::of_bytes(token.as_bytes()) == self.local
+    fn is_local(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_ok_and(|token| Digest::of_bytes(token.as_bytes()) == self.local)
     }
-}
-
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
-    headers
-        .get(header::AUTHORIZATION)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("Bearer "))
-        .ok_or_else(|| EngineError::Unauthenticated.into())
 }
 
 /// A body's bytes, said to be JSON.

@@ -5,7 +5,6 @@ use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
-    http::HeaderMap,
     response::{
         IntoResponse,
         sse::{Event, KeepAlive, Sse},
@@ -19,6 +18,7 @@ use super::{
     door::Door,
     problem::Problem,
 };
+use crate::identity::Sender;
 use crate::told::{self, Told, What};
 
 pub(super) fn routes(api: Api) -> Api {
@@ -38,10 +38,10 @@ pub(super) fn routes(api: Api) -> Api {
     )
 }
 
-async fn follow(State(door): State<Door>, headers: HeaderMap) -> Answer {
-    let place = door.reader(&headers)?;
+async fn follow(State(door): State<Door>, sender: Sender) -> Answer {
+    let place = door.reader(&sender)?;
     let size = door.engine.read(|state| state.size);
-    let from = match headers.get("last-event-id") {
+    let from = match sender.get("last-event-id") {
         None => size,
         Some(id) => {
             let id = id.to_str().ok().and_then(|id| id.parse::<u64>().ok());

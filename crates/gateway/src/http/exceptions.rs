@@ -1,6 +1,6 @@
 //! What a human must triage. Triage is a signed statement (`POST /v1/statements`).
 
-use axum::{Json, extract::State, http::HeaderMap, response::IntoResponse};
+use axum::{Json, extract::State, response::IntoResponse};
 use duty::{name::ItemId, state::Exception, time::Time};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::{
     problem::Problem,
     shape,
 };
+use crate::identity::Sender;
 
 pub(super) fn routes(api: Api) -> Api {
     api.route(
@@ -63,12 +64,8 @@ impl ExceptionView {
     }
 }
 
-async fn list(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    Query(paging): Query<Paging>,
-) -> Answer {
-    let _place = door.reader(&headers)?;
+async fn list(State(door): State<Door>, sender: Sender, Query(paging): Query<Paging>) -> Answer {
+    let _place = door.reader(&sender)?;
     let all = door.engine.read(|state| {
         let all = state.exceptions.iter();
         all.map(|(id, e)| (id.to_string(), ExceptionView::of(id, e)))
@@ -77,8 +74,8 @@ async fn list(
     Ok(Json(paging.page(all)?).into_response())
 }
 
-async fn read(State(door): State<Door>, headers: HeaderMap, Id(id): Id<ItemId>) -> Answer {
-    let _place = door.reader(&headers)?;
+async fn read(State(door): State<Door>, sender: Sender, Id(id): Id<ItemId>) -> Answer {
+    let _place = door.reader(&sender)?;
     let found = door
         .engine
         .read(|state| state.exceptions.get(&id).map(|e| ExceptionView::of(&id, e)));

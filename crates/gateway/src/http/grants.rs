@@ -1,6 +1,6 @@
 //! Grants: used, and what came of those whose user carries the effect out.
 
-use axum::{extract::State, http::HeaderMap};
+use axum::extract::State;
 use duty::{action::Action, name::ItemId, request::Outcome};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use super::{
     door::{Body, Door, Id},
     shape,
 };
+use crate::identity::Sender;
 
 pub(super) fn routes(api: Api) -> Api {
     api.route(
@@ -44,17 +45,17 @@ struct Using {
 
 async fn using(
     State(door): State<Door>,
-    headers: HeaderMap,
+    sender: Sender,
     Id(grant): Id<ItemId>,
     body: Body,
 ) -> Answer {
     let using: Using = body.read()?;
-    let caller = door.agent(&headers)?;
+    let caller = door.agent(&sender)?;
     let act = Act::Use {
         grant,
         action: using.action,
     };
-    door.carry_out(caller, &headers, &body.0, act).await
+    door.carry_out(caller, &sender, &body.0, act).await
 }
 
 /// What came of it.
@@ -73,17 +74,17 @@ struct Reporting {
 
 async fn report(
     State(door): State<Door>,
-    headers: HeaderMap,
+    sender: Sender,
     Id(grant): Id<ItemId>,
     body: Body,
 ) -> Answer {
     let report: Reporting = body.read()?;
-    let caller = door.agent(&headers)?;
+    let caller = door.agent(&sender)?;
     let act = Act::Report {
         grant,
         outcome: report.outcome,
         detail: report.detail,
         result: report.result,
     };
-    door.carry_out(caller, &headers, &body.0, act).await
+    door.carry_out(caller, &sender, &body.0, act).await
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::policy::Release;
-use axum::{Json, extract::State, http::HeaderMap, response::IntoResponse};
+use axum::{Json, extract::State, response::IntoResponse};
 use duty::{name::Environment, release::Rules as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::{
     problem::Problem,
     shape,
 };
+use crate::identity::Sender;
 
 pub(super) fn routes(api: Api) -> Api {
     let name = json!({"type": "string", "minLength": 1, "maxLength": 64});
@@ -92,9 +93,9 @@ struct Looking {
     environment: Option<String>,
 }
 
-async fn me(State(door): State<Door>, headers: HeaderMap, Query(q): Query<Looking>) -> Answer {
-    let seat = door.agent(&headers)?.seat;
-    let _place = door.reader(&headers)?;
+async fn me(State(door): State<Door>, sender: Sender, Query(q): Query<Looking>) -> Answer {
+    let seat = door.agent(&sender)?.seat;
+    let _place = door.reader(&sender)?;
     let release = match &q.environment {
         Some(environment) => Some(release(&door, environment)?),
         None => None,
@@ -146,8 +147,8 @@ struct Listing {
     cursor: Option<String>,
 }
 
-async fn clauses(State(door): State<Door>, headers: HeaderMap, Query(q): Query<Listing>) -> Answer {
-    let _place = door.reader(&headers)?;
+async fn clauses(State(door): State<Door>, sender: Sender, Query(q): Query<Listing>) -> Answer {
+    let _place = door.reader(&sender)?;
     let environment = q
         .environment
         .ok_or_else(|| Problem::malformed("`environment` is needed"))?;

@@ -1,6 +1,6 @@
 //! Requests of the core as they are, and statements that people signed.
 
-use axum::{extract::State, http::HeaderMap, response::IntoResponse};
+use axum::{extract::State, response::IntoResponse};
 use duty::{
     request::Request,
     statement::{
@@ -22,6 +22,7 @@ use super::{
     problem::Problem,
     shape,
 };
+use crate::identity::Sender;
 
 pub(super) fn routes(api: Api) -> Api {
     api.route(
@@ -55,11 +56,11 @@ pub struct Sent {
     pub request: Request,
 }
 
-async fn request(State(door): State<Door>, headers: HeaderMap, body: Body) -> Answer {
+async fn request(State(door): State<Door>, sender: Sender, body: Body) -> Answer {
     let sent: Sent = body.read()?;
     let caller = match door.signer(&sent.request) {
         Some(caller) => caller,
-        None => door.caller(&headers, sent.speaks_as.as_deref())?,
+        None => door.caller(&sender, sent.speaks_as.as_deref())?,
     };
     let act = match sent.request {
         Request::Call(call) => Act::Call {
@@ -77,7 +78,7 @@ async fn request(State(door): State<Door>, headers: HeaderMap, body: Body) -> An
         },
         request => Act::Submit(Box::new(request)),
     };
-    door.carry_out(caller, &headers, &body.0, act).await
+    door.carry_out(caller, &sender, &body.0, act).await
 }
 
 /// Sorts of statements, each with the word of the request that carries it.
@@ -100,7 +101,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     (ThresholdStatement::TYPE, "sign_threshold"),
 ];
 
-async fn statement(State(door): State<Door>, headers: HeaderMap, body: Body) -> Answer {
+async fn statement(State(door): State<Door>, sender: Sender, body: Body) -> Answer {
     let Value::Object(mut signed) = body.read()? else {
         return Err(Problem::malformed(
             "the body is an object of `statement` and `signature`",
@@ -126,7 +127,7 @@ async fn statement(State(door): State<Door>, headers: HeaderMap, body: Body) -> 
         .signer(&request)
         .ok_or_else(|| Problem::malformed("nobody signed it"))?;
     let answer = door
-        .carry_out(caller, &headers, &body.0, Act::Submit(Box::new(request)))
+        .carry_out(caller, &sender, &body.0, Act::Submit(Box::new(request)))
         .await?;
     Ok(answer.into_response())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{extract::Request, http::request::Parts};
+use axum::http::request::Parts;
 use duty::{
     name::{Environment, PrincipalId},
     principal::Duty,
@@ -15,7 +15,7 @@ use rmcp::{ErrorData, model::Extensions};
 use super::Gate;
 use crate::{
     access,
-    http::{Payer, Place as Room, Problem, bearer},
+    http::{Payer, Place as Room, Problem},
 };
 
 /// Who sends a message, and to which environment's address.
@@ -29,13 +29,13 @@ pub(super) struct Asker {
 
 impl Asker {
     /// Whoever sends a request, within its rate, and where it has room for one more.
-    pub(super) fn of(gate: &Gate, request: &Request) -> Result<Self, Problem> {
-        let seat = gate.engine.authenticate(bearer(request.headers())?)?;
+    pub(super) async fn of(gate: &Gate, parts: &Parts) -> Result<Self, Problem> {
+        let seat = gate.identity.seat(&gate.engine, &parts.headers).await?;
         access::asked_by(&seat.principal);
         let payer = Payer::Proved(seat.clone());
         gate.meter.admit(&payer)?;
         let room = gate.room.enter(&payer)?;
-        let named = request.uri().path().strip_prefix("/mcp/");
+        let named = parts.uri.path().strip_prefix("/mcp/");
         let environment = named.map(str::parse).transpose();
         Ok(Self {
             seat,

@@ -27,11 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lets nobody through who is not known, asks too much, or does not speak JSON-RPC.
 pub(super) async fn admit(gate: Arc<Gate>, request: Request, next: Next) -> Response {
-    let asker = match Asker::of(&gate, &request) {
+    let (mut parts, body) = request.into_parts();
+    let asker = match Asker::of(&gate, &parts).await {
         Ok(asker) => asker,
         Err(problem) => return problem.into_response(),
     };
-    let (mut parts, body) = request.into_parts();
     let body = match read(&parts, body).await {
         Ok(body) => body,
         Err(response) => return *response,

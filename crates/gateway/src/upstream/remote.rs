@@ -37,16 +37,24 @@ impl Remote {
                 "holds a password; put it into a file and name that in `headers`".to_owned(),
             );
         }
+        let gives_away = !self.headers.is_empty() || url.query().is_some();
+        if gives_away && !self.is_guarded() {
+            return Err("would carry secrets over an open line; use https".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether nobody on the way can read or change what is sent: https, or this machine.
+    pub(crate) fn is_guarded(&self) -> bool {
+        let Ok(url) = reqwest::Url::parse(&self.url) else {
+            return false;
+        };
         let local = url.host_str().is_some_and(|host| {
             let host = host.trim_matches(['[', ']']);
             let address = host.parse::<std::net::IpAddr>();
             host == "localhost" || address.is_ok_and(|a| a.is_loopback())
         });
-        let gives_away = !self.headers.is_empty() || url.query().is_some();
-        if url.scheme() == "http" && !local && gives_away {
-            return Err("would carry secrets over an open line; use https".to_owned());
-        }
-        Ok(())
+        url.scheme() == "https" || (url.scheme() == "http" && local)
     }
 
     /// What its address asks for, as it is written and as it is meant: servers take keys there too.
