@@ -329,11 +329,27 @@ pub(crate) struct Serve {
     /// files leaves room for, where it is not said.
     #[arg(long, value_name = "COUNT", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub(crate) connections: Option<usize>,
+    #[command(flatten)]
+    pub(crate) tls: TlsFiles,
     /// Verify and fold the whole log first, whatever fold was written down.
     #[arg(long)]
     pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) log: Log,
+}
+
+/// TLS 1.3 at the doors. The files are read again when they change.
+#[derive(Debug, Args)]
+pub(crate) struct TlsFiles {
+    /// The server's certificate, and those between it and its authority, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key in PEM, which nobody else may read.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The authority of clients' certificates, in PEM: agents may come with one in place of a token.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 /// How lines about what goes on are written to standard error; which of them is said by `COUNTERFOIL_LOG`, like
@@ -1271,6 +1287,9 @@ pub(crate) struct ComesWith {
     /// Of whom they speak, by their `sub`.
     #[arg(long, requires = "issuer")]
     pub(crate) subject: Option<String>,
+    /// A TLS client certificate in PEM. Its key counts, so that one that is renewed for the same key is the same.
+    #[arg(long, value_name = "FILE", conflicts_with = "human")]
+    pub(crate) certificate: Option<PathBuf>,
     /// A bearer token beside that.
     #[arg(long, conflicts_with = "human")]
     pub(crate) token: bool,

@@ -36,7 +36,10 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     let size = site.engine.journal().committed();
     site.engine.journal().wait_published(size).await?;
     let summary = summary::of(dir)?;
-    let url = listener.as_ref().map(serve::url).transpose()?;
+    let url = listener
+        .as_ref()
+        .map(|l| serve::url(l, false))
+        .transpose()?;
     if demo.json {
         show::json(&summary);
     } else {
@@ -55,6 +58,7 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
             let place = serve::Place {
                 listener,
                 public_url: None,
+                tls: None,
                 connections: listen::room(None).map_err(Failure::unavailable)?,
             };
             serve::serve(site, dir, place, serve::Ending::caught()?, None).await

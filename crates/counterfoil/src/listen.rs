@@ -2,6 +2,7 @@
 //!
 //! | what a client may do | and what bounds it |
 //! |---|---|
+//! | not come to an end with its handshake, where there is TLS | ten seconds, in the connection's own task |
 //! | connect and say nothing, stay between two requests, or send a head byte by byte | [`HEAD`], for the whole head |
 //! | send a body byte by byte | [`BODY`], for the whole body |
 //! | not read its answer, or its events | [`STALL`], since anything was last taken |
@@ -23,9 +24,11 @@ use axum::{
     extract::Request,
     middleware::map_request,
 };
+use gateway::identity::Peer;
 use hyper::{
-    body::{Frame, SizeHint},
+    body::{Frame, Incoming, SizeHint},
     server::conn::http1,
+    service::{Service as _, service_fn},
 };
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -33,12 +36,15 @@ use hyper_util::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
     time::{Instant, Sleep, sleep_until},
 };
 use tokio_io_timeout::TimeoutStream;
+
+use crate::tls::Tls;
 
 /// How long a connection may be without a whole head of a request, be it new or between two requests.
 const HEAD: Duration = Duration::from_secs(30);
@@ -62,6 +68,7 @@ const OTHER_FILES: u64 = 256;
 /// [`LAST`].
 pub(crate) async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     app: Router,
     most: usize,
     ended: impl Future<Output = ()>,
@@ -80,9 +87,9 @@ pub(crate) async fn serve(
         };
         tokio::select! {
             (stream, room) = next => {
-                let (app, stopped) = (app.clone(), stopped.clone());
+                let (app, tls, stopped) = (app.clone(), tls.clone(), stopped.clone());
                 open.spawn(async move {
-                    connection(stream, app, stopped).await;
+                    connection(stream, tls.as_deref(), app, stopped).await;
                     drop(room);
                 });
             }
@@ -151,20 +158,49 @@ fn is_the_clients(e: &io::Error) -> bool {
 }
 
 /// One connection to its end. What goes wrong on it is its client's.
-async fn connection(stream: TcpStream, app: Router, mut stopped: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    tls: Option<&Tls>,
+    app: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
     // An answer is written at once; waiting for more of it only delays it.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STALL));
+    let stream = Box::pin(stream);
+    let Some(tls) = tls else {
+        return requests(stream, None, app, stopped).await;
+    };
+    let accepted = tokio::select! {
+        accepted = tls.accept(stream) => accepted,
+        _ = stopped.wait_for(|stop| *stop) => return,
+    };
+    if let Some((stream, peer)) = accepted {
+        requests(Box::new(stream), peer, app, stopped).await;
+    }
+}
+
+/// The requests of a connection, each with the certificate that its client has shown.
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<Peer>,
+    app: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let app = TowerToHyperService::new(app);
+    let app = service_fn(move |mut request: hyper::Request<Incoming>| {
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
+        }
+        app.call(request)
+    });
     let mut served = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
             .max_buf_size(BUFFER)
-            .serve_connection(
-                TokioIo::new(Box::pin(stream)),
-                TowerToHyperService::new(app)
-            )
+            .serve_connection(TokioIo::new(stream), app)
     );
     tokio::select! {
         _ = served.as_mut() => return,

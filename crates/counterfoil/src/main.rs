@@ -17,6 +17,7 @@ mod site;
 mod spans;
 mod ssh;
 mod targets;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -35,6 +35,7 @@ use crate::{
     fail::Failure,
     keys, listen,
     site::Site,
+    tls::Tls,
 };
 
 /// The token that reads `GET /metrics` and nothing else.
@@ -45,6 +46,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const BETWEEN: Duration = Duration::from_millis(20);
 /// How often it is looked for data subjects whose retention is over, and for what ends soon.
 const SWEEP: Duration = Duration::from_secs(3600);
+/// How many of this machine's commands are heard at once, where others come by TLS.
+const ASIDE: usize = 64;
 
 /// How often it is looked which anchors are due.
 const ANCHORS_AGAIN: Duration = Duration::from_secs(5);
@@ -59,9 +62,10 @@ pub(crate) async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// The address to show to people.
-pub(crate) fn url(listener: &TcpListener) -> Result<String, Failure> {
+pub(crate) fn url(listener: &TcpListener, tls: bool) -> Result<String, Failure> {
     let at = listener.local_addr().map_err(Failure::unavailable)?;
-    Ok(format!("http://{at}"))
+    let scheme = if tls { "https" } else { "http" };
+    Ok(format!("{scheme}://{at}"))
 }
 
 /// Where and how it is served.
@@ -71,6 +75,8 @@ pub(crate) struct Place {
     pub(crate) public_url: Option<String>,
     /// How many connections there may be at once.
     pub(crate) connections: usize,
+    /// None where it is served in the clear, to this machine or to a proxy.
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// Serves until Ctrl-C or SIGTERM, then publishes the rest.
@@ -85,8 +91,9 @@ pub(crate) async fn serve(
         listener,
         public_url,
         connections,
+        tls,
     } = place;
-    let url = url(&listener)?;
+    let url = url(&listener, tls.is_some())?;
     let anchors = Arc::new(trail::anchors(dir, None)?);
     let local = keys::token(&dir.join(LOCAL_TOKEN))?;
     let metrics = keys::token(&dir.join(METRICS_TOKEN))?;
@@ -122,7 +129,19 @@ pub(crate) async fn serve(
         ))
         .merge(console);
     let app = gateway::access::told(app);
-    let serving = serde_json::to_vec(&Serving { url, public_url }).map_err(Failure::unavailable)?;
+    // This machine's commands know no authority of the certificate: they have a port of their own, which nothing else reaches.
+    let aside = match &tls {
+        None => None,
+        Some(_) => Some(listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?),
+    };
+    let serving = match &aside {
+        None => Serving { url, public_url },
+        Some(aside) => Serving {
+            url: self::url(aside, false)?,
+            public_url: public_url.or(Some(url)),
+        },
+    };
+    let serving = serde_json::to_vec(&serving).map_err(Failure::unavailable)?;
     secret::write_secret(&dir.join(SERVING), &serving)?;
     info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
@@ -136,15 +155,27 @@ pub(crate) async fn serve(
     let delivering = tokio::spawn(deliveries.run(stopped.clone()));
     let witnessing = tokio::spawn(alarm(Arc::clone(&site.engine), dropped, stopped.clone()));
     let going_on = tokio::spawn(go_on(site, stopped.clone()));
-    let mut until = stopped;
-    let server = tokio::spawn(listen::serve(listener, app, connections, async move {
-        let _ = until.wait_for(|stop| *stop).await;
-    }));
+    let until = |mut stopped: watch::Receiver<bool>| async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let renewing = tls.clone().map(|tls| {
+        let stopped = stopped.clone();
+        tokio::spawn(async move { tls.renew(stopped).await })
+    });
+    let aside = aside.map(|aside| {
+        let until = until(stopped.clone());
+        tokio::spawn(listen::serve(aside, None, app.clone(), ASIDE, until))
+    });
+    let until = until(stopped);
+    let server = tokio::spawn(listen::serve(listener, tls, app, connections, until));
     ending.asked().await;
     info!("stopping");
     let _ = stop.send(true);
     let _ = std::fs::remove_file(dir.join(SERVING));
     server.await.map_err(Failure::unavailable)?;
+    for other in [aside, renewing].into_iter().flatten() {
+        other.await.map_err(Failure::unavailable)?;
+    }
     let site = going_on.await.map_err(Failure::unavailable)?;
     delivering.await.map_err(Failure::unavailable)?;
     witnessing.await.map_err(Failure::unavailable)?;

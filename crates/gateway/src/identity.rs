@@ -1,4 +1,5 @@
-//! Who asks at the doors, by what they bring: a token that the log knows, or one that a pinned identity provider signed.
+//! Who asks at the doors, by what they bring: a token that the log knows, one that a pinned identity provider signed, or a client
+//! certificate.
 //!
 //! | module | what |
 //! |---|---|
@@ -21,7 +22,7 @@ mod token;
 use std::{path::Path, sync::Arc};
 
 use axum::http::{HeaderMap, header};
-use duty::{principal::Proof, time::Time};
+use duty::{canonical::Digest, principal::Proof, time::Time};
 use engine::{Engine, EngineError, Seat};
 use tracing::{info, warn};
 
@@ -32,6 +33,11 @@ use token::{Issuer, Wrong};
 
 /// The target of the lines about tokens that did not hold.
 const TARGET: &str = "counterfoil::identity";
+
+/// The certificate that the client of a connection has shown to hold the key of, and that chains to the authority of clients: SHA-256
+/// of its SubjectPublicKeyInfo. Whoever accepts a connection puts it among the extensions of its requests.
+#[derive(Clone, Debug)]
+pub struct Peer(pub Digest);
 
 /// The issuers that are pinned, each with what is asked of its tokens.
 #[derive(Default)]
@@ -54,8 +60,32 @@ impl Identity {
         self.issuers.iter().map(Issuer::id)
     }
 
+    /// Who sends a request: by its token, or by the certificate of its connection. A token that does not hold is not made good by a
+    /// certificate, and the two of two principals are nobody's.
+    pub(crate) async fn seat(
+        &self,
+        engine: &Engine,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+    ) -> Result<Seat, Problem> {
+        let shown = peer.map(|Peer(spki)| engine.seat_of(&Proof::Certificate { spki: *spki }));
+        if !headers.contains_key(header::AUTHORIZATION) {
+            let shown = shown.unwrap_or(Err(EngineError::Unauthenticated));
+            return shown.map_err(Problem::from);
+        }
+        let seat = self.by_token(engine, headers).await?;
+        if let Some(Ok(shown)) = shown
+            && shown.principal != seat.principal
+        {
+            let why = "the certificate of the connection is another principal's";
+            info!(target: TARGET, why, "token refused");
+            return Err(EngineError::Unauthenticated.into());
+        }
+        Ok(seat)
+    }
+
     /// Whose token a request carries. What is wrong with it goes to the log; who sent it is told only that it does not hold.
-    pub(crate) async fn seat(&self, engine: &Engine, headers: &HeaderMap) -> Result<Seat, Problem> {
+    async fn by_token(&self, engine: &Engine, headers: &HeaderMap) -> Result<Seat, Problem> {
         let token = bearer(headers)?;
         let unknown = match engine.authenticate(token) {
             Ok(seat) => return Ok(seat),

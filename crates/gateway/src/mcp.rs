@@ -125,7 +125,9 @@ pub fn router(
         .enforce_origin_validation();
     config.allowed_hosts.extend(hosts);
     let origins = config.allowed_hosts.iter();
-    config.allowed_origins = origins.map(|host| format!("http://{host}:*")).collect();
+    let schemes = ["http", "https"];
+    let origins = origins.flat_map(|host| schemes.map(|scheme| format!("{scheme}://{host}:*")));
+    config.allowed_origins = origins.collect();
     let served = Arc::clone(&gate);
     let service = StreamableHttpService::new(
         move || Ok(Server::new(Arc::clone(&served))),

@@ -1,13 +1,17 @@
-"""Comes to the real binary with tokens that libraries nobody here wrote make, as an identity provider does.
+"""Comes to the real binary with tokens and certificates that libraries nobody here wrote make.
 
     python3 -m venv VENV && VENV/bin/pip install -r requirements.txt
     VENV/bin/python check_identity.py COUNTERFOIL WORK-DIRECTORY
 
-Keys: `cryptography`. Tokens and sets of keys: `PyJWT`. Prints what it checked; exit code 1 at the first failure.
+Keys and certificates: `cryptography`. Tokens and sets of keys: `PyJWT`. TLS: OpenSSL, as Python has it. Prints what it checked; exit code 1 at the first failure.
 """
 
+import contextlib
+import datetime
+import ipaddress
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,8 +22,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import jwt
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 ISSUER = "https://id.example"
@@ -49,6 +55,80 @@ def claims(**other):
     now = int(time.time())
     said = {"iss": ISSUER, "aud": AUDIENCE, "sub": "desk-agent", "iat": now, "exp": now + 300} | other
     return {name: value for name, value in said.items() if value is not None}
+
+
+class Authority:
+    """Issues certificates for an hour."""
+
+    def __init__(self, name):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.pem = self.sign(self.name, self.key.public_key(), x509.BasicConstraints(True, 0))
+
+    def sign(self, name, public, constraints):
+        now = datetime.datetime.now(datetime.UTC)
+        made = (
+            x509.CertificateBuilder().subject_name(name).issuer_name(self.name).public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(minutes=5)).not_valid_after(now + datetime.timedelta(hours=1))
+            .add_extension(constraints, critical=True)
+        )
+        if not constraints.ca:
+            here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+            usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+            made = made.add_extension(here, critical=False).add_extension(x509.ExtendedKeyUsage(usage), critical=False)
+        return made.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, home, name, key):
+        """Writes NAME.pem and NAME.key."""
+        said = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        (home / f"{name}.pem").write_bytes(self.sign(said, key.public_key(), x509.BasicConstraints(False, None)))
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        file = home / f"{name}.key"
+        file.touch(mode=0o600)
+        file.write_bytes(key.private_bytes(*form))
+
+
+def check_certificates(run, serve, home):
+    ours, foreign = Authority("ours"), Authority("foreign")
+    (home / "ours.pem").write_bytes(ours.pem)
+    ours.issue(home, "server", ec.generate_private_key(ec.SECP256R1()))
+    keys = {
+        "p256": ec.generate_private_key(ec.SECP256R1()),
+        "ed25519": ed25519.Ed25519PrivateKey.generate(),
+        "rsa": rsa.generate_private_key(65537, 2048),
+    }
+    for name, key in keys.items():
+        ours.issue(home, name, key)
+        who = ("principal", "add", name, "--owner", "olivia", "--role", "analyst")
+        run(*who, "--certificate", home / f"{name}.pem")
+        ours.issue(home, f"{name}-renewed", key)
+        foreign.issue(home, f"{name}-foreign", key)
+    ours.issue(home, "nobody", ec.generate_private_key(ec.SECP256R1()))
+    files = ("--tls-cert", home / "server.pem", "--tls-key", home / "server.key", "--client-ca", home / "ours.pem")
+    with serve(*files) as serving:
+        url = serving["public_url"]
+
+        def me(name):
+            context = ssl.create_default_context(cafile=home / "ours.pem")
+            if name:
+                context.load_cert_chain(home / f"{name}.pem", home / f"{name}.key")
+            try:
+                with urllib.request.urlopen(f"{url}/v1/me", timeout=30, context=context) as answer:
+                    return json.load(answer)["credential"]
+            except urllib.error.HTTPError as refused:
+                return refused.code
+            except OSError:
+                return None
+
+        for name in keys:
+            require(me(name) == f"{name}.certificate-1", f"a certificate for a key of {name} is its agent's")
+            require(me(f"{name}-renewed") == f"{name}.certificate-1", f"renewed for a key of {name}, it is the same")
+            require(me(f"{name}-foreign") is None, f"no connection: another authority's for a key of {name}")
+        require(me("nobody") == 401, "refused: a certificate that is nobody's")
+        require(me(None) == 401, "refused: no certificate, and no token")
+        run("principal", "key", "revoke", "p256.certificate-1", "--reason", "for a test")
+        require(me("p256-renewed") == 401, "refused: revoked in the log, renewed or not")
 
 
 def main(counterfoil, home):
@@ -87,18 +167,27 @@ def main(counterfoil, home):
         f'[issuers.corp]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nalgorithms = {json.dumps(list(private))}\n'
         f'jwks_url = "http://127.0.0.1:{provider.server_port}/keys"\n'
     )
-    server = subprocess.Popen(
-        [counterfoil, "serve", "--listen", "127.0.0.1:0", "--dir", directory],
-        env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
-    try:
+
+    @contextlib.contextmanager
+    def serve(*more):
         said = directory / "serve.json"
-        end = time.monotonic() + 60
-        while not said.exists():
-            if server.poll() is not None or time.monotonic() > end:
-                require(False, "the server starts")
-            time.sleep(0.05)
-        url = json.loads(said.read_text())["url"]
+        server = subprocess.Popen(
+            [counterfoil, "serve", "--listen", "127.0.0.1:0", "--dir", directory, *more],
+            env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        try:
+            end = time.monotonic() + 60
+            while not said.exists():
+                if server.poll() is not None or time.monotonic() > end:
+                    require(False, "the server starts")
+                time.sleep(0.05)
+            yield json.loads(said.read_text())
+        finally:
+            server.terminate()
+            server.wait(60)
+
+    with serve() as serving:
+        url = serving["url"]
 
         def me(token):
             request = urllib.request.Request(f"{url}/v1/me", headers={"authorization": f"Bearer {token}"})
@@ -139,10 +228,8 @@ def main(counterfoil, home):
         run("principal", "key", "revoke", "desk.jwt-1", "--reason", "for a test")
         status, _ = me(jwt.encode(claims(), es, "ES256", headers={"kid": "ES256"}))
         require(status == 401, "refused: revoked in the log")
-    finally:
-        server.terminate()
-        server.wait(60)
-        provider.shutdown()
+    provider.shutdown()
+    check_certificates(run, serve, home)
 
 
 if __name__ == "__main__":

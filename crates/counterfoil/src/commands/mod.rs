@@ -54,6 +54,7 @@ use crate::{
     logging::Logging,
     passphrase, serve as server, show,
     site::Site,
+    tls::Tls,
 };
 
 /// `init`: a data directory with its log begun.
@@ -78,14 +79,16 @@ pub(crate) async fn init(init: Init) -> Result<(), Failure> {
 /// `serve`: until it is stopped.
 pub(crate) async fn serve(serve: Serve, logging: Option<&Logging>) -> Result<(), Failure> {
     let connections = listen::room(serve.connections).map_err(Failure::usage)?;
+    let tls = Tls::open(serve.tls)?;
     let listener = server::listen(serve.listen).await?;
     let site = Site::open_with(&serve.dir.dir, serve.verify).await?;
     let ending = server::Ending::caught()?;
-    println!("serving {}", server::url(&listener)?);
+    println!("serving {}", server::url(&listener, tls.is_some())?);
     let place = server::Place {
         listener,
         public_url: serve.public_url,
         connections,
+        tls,
     };
     let dropped = logging.map(Logging::dropped);
     server::serve(site, &serve.dir.dir, place, ending, dropped).await

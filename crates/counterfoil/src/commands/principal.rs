@@ -18,6 +18,7 @@ use crate::{
     fail::{Failure, named},
     keys,
     show::Listing,
+    tls,
 };
 
 pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
@@ -122,6 +123,10 @@ async fn add(
     {
         let subject = Subject::new(issuer, audience, subject).map_err(Failure::usage)?;
         more.push(("jwt-1", Proof::Jwt(subject)));
+    }
+    if let Some(file) = &comes_with.certificate {
+        let spki = tls::spki_of_file(file)?;
+        more.push(("certificate-1", Proof::Certificate { spki }));
     }
     let token = comes_with.token || more.is_empty();
     let door = Door::open(dir).await?;

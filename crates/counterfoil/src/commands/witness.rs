@@ -38,10 +38,10 @@ pub(crate) async fn run(witness: Witness) -> Result<(), Failure> {
     };
     let listener = listen(at).await?;
     let ending = Ending::caught()?;
-    show::line(&format!("serving {}", crate::serve::url(&listener)?));
+    show::line(&format!("serving {}", crate::serve::url(&listener, false)?));
     let app = server::router(Arc::new(keeper), seconds);
     let connections = listen::room(None).map_err(Failure::unavailable)?;
-    listen::serve(listener, app, connections, ending.asked()).await;
+    listen::serve(listener, None, app, connections, ending.asked()).await;
     Ok(())
 }
 

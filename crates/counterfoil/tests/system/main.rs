@@ -28,6 +28,7 @@ mod policy;
 mod rig;
 mod table;
 mod tamper;
+mod tls;
 mod tools;
 mod webhooks;
 mod witness;

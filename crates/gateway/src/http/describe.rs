@@ -213,12 +213,14 @@ impl Api {
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/"}],
-            "security": [{"bearer": []}],
+            "security": [{"bearer": []}, {"certificate": []}],
             "paths": self.paths,
             "webhooks": webhooks,
             "components": {
                 "schemas": schemas,
-                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A token that `principal add` made, or a JWT of a pinned identity provider."}},
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A token that `principal add` made, or a JWT of a pinned identity provider."},
+                    "certificate": {"type": "mutualTLS", "description": "A client certificate of the authority that `serve --client-ca` names."},
+                },
             },
         });
         (self.router, document)

@@ -8,6 +8,7 @@ use axum::{
 };
 use engine::Seat;
 
+use super::Peer;
 use crate::http::{Door, Problem};
 
 /// A request's headers, and whose they are. That nobody is known is an error only where somebody has to be: what a person signed
@@ -37,7 +38,11 @@ impl FromRequestParts<Door> for Sender {
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Infallible> {
         Ok(Self {
-            seat: door.identity.seat(&door.engine, &parts.headers).await,
+            seat: {
+                let peer = parts.extensions.get::<Peer>();
+                let identity = &door.identity;
+                identity.seat(&door.engine, &parts.headers, peer).await
+            },
             headers: parts.headers.clone(),
         })
     }

@@ -16,6 +16,7 @@ use super::Gate;
 use crate::{
     access,
     http::{Payer, Place as Room, Problem},
+    identity::Peer,
 };
 
 /// Who sends a message, and to which environment's address.
@@ -30,7 +31,11 @@ pub(super) struct Asker {
 impl Asker {
     /// Whoever sends a request, within its rate, and where it has room for one more.
     pub(super) async fn of(gate: &Gate, parts: &Parts) -> Result<Self, Problem> {
-        let seat = gate.identity.seat(&gate.engine, &parts.headers).await?;
+        let seat = {
+            let peer = parts.extensions.get::<Peer>();
+            let identity = &gate.identity;
+            identity.seat(&gate.engine, &parts.headers, peer).await?
+        };
         access::asked_by(&seat.principal);
         let payer = Payer::Proved(seat.clone());
         gate.meter.admit(&payer)?;

@@ -1,0 +1,239 @@
+//! TLS at the doors: the server's certificate, and clients' certificates of one authority. All of it is read again when it changes.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use duty::canonical::Digest;
+use gateway::identity::Peer;
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier},
+    version::TLS13,
+};
+use store::secret;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tracing::{error, info};
+
+use crate::{cli::TlsFiles, fail::Failure};
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How often it is looked whether the files changed.
+const AGAIN: Duration = Duration::from_secs(2);
+/// The longest certificate file, in bytes.
+const LONGEST: u64 = 1024 * 1024;
+
+/// The files of a server's TLS.
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+}
+
+/// What the files hold, and the configuration that it makes.
+struct Current {
+    digest: Digest,
+    config: Arc<ServerConfig>,
+}
+
+/// TLS as it is at the moment.
+pub(crate) struct Tls {
+    files: Files,
+    current: RwLock<Current>,
+}
+
+impl Tls {
+    /// None where no certificate is named.
+    pub(crate) fn open(named: TlsFiles) -> Result<Option<Arc<Self>>, Failure> {
+        let (Some(cert), Some(key)) = (named.tls_cert, named.tls_key) else {
+            return Ok(None);
+        };
+        let files = Files {
+            cert,
+            key,
+            client_ca: named.client_ca,
+        };
+        let config = files.read().and_then(|held| held.config());
+        let current = RwLock::new(config.map_err(Failure::usage)?);
+        Ok(Some(Arc::new(Self { files, current })))
+    }
+
+    /// Lets a connection in, with the certificate that its client has shown to hold the key of; none where that takes too long or
+    /// does not come to pass.
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> Option<(TlsStream<S>, Option<Peer>)> {
+        let config = Arc::clone(&self.read().config);
+        let accepted = TlsAcceptor::from(config).accept(stream);
+        let stream = tokio::time::timeout(HANDSHAKE, accepted).await.ok()?.ok()?;
+        let shown = stream.get_ref().1.peer_certificates();
+        let peer = match shown.and_then(|chain| chain.first()) {
+            Some(certificate) => Some(Peer(spki(certificate).ok()?)),
+            None => None,
+        };
+        Some((stream, peer))
+    }
+
+    /// Takes changed files over, until it is stopped. What does not hold together changes nothing.
+    pub(crate) async fn renew(&self, mut stopped: watch::Receiver<bool>) {
+        let mut told = None;
+        loop {
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+            let why = match self.look() {
+                Ok(true) => {
+                    info!("the certificate was renewed");
+                    None
+                }
+                Ok(false) => None,
+                Err(why) => Some(why),
+            };
+            if why != told
+                && let Some(why) = &why
+            {
+                error!("ALARM: the certificate is not renewed, and the old one stays: {why}");
+            }
+            told = why;
+        }
+    }
+
+    /// Whether there was something new.
+    fn look(&self) -> Result<bool, String> {
+        let held = self.files.read()?;
+        if held.digest() == self.read().digest {
+            return Ok(false);
+        }
+        let new = held.config()?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(true)
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the files hold.
+struct Held<'f> {
+    files: &'f Files,
+    cert: Vec<u8>,
+    key: zeroize::Zeroizing<Vec<u8>>,
+    client_ca: Option<Vec<u8>>,
+}
+
+impl Files {
+    fn read(&self) -> Result<Held<'_>, String> {
+        Ok(Held {
+            cert: read(&self.cert)?,
+            key: secret::read_secret(&self.key).map_err(|e| e.to_string())?,
+            client_ca: self.client_ca.as_deref().map(read).transpose()?,
+            files: self,
+        })
+    }
+}
+
+impl Held<'_> {
+    fn digest(&self) -> Digest {
+        let mut all = zeroize::Zeroizing::new(Vec::new());
+        for part in [
+            &self.cert,
+            &*self.key,
+            self.client_ca.as_ref().unwrap_or(&Vec::new()),
+        ] {
+            all.extend_from_slice(Digest::of_bytes(part).as_bytes());
+        }
+        Digest::of_bytes(&all)
+    }
+
+    fn config(&self) -> Result<Current, String> {
+        let provider = Arc::new(ring::default_provider());
+        let chain = certificates(&self.files.cert, &self.cert)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| {
+            let file = self.files.key.display();
+            format!("`{file}` holds no private key in PEM that is understood")
+        })?;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13])
+            .map_err(|e| e.to_string())?;
+        let builder = match (&self.files.client_ca, &self.client_ca) {
+            (Some(file), Some(bytes)) => {
+                let wrong = |e: String| format!("`{}`: {e}", file.display());
+                let mut roots = RootCertStore::empty();
+                for authority in certificates(file, bytes)? {
+                    roots.add(authority).map_err(|e| wrong(e.to_string()))?;
+                }
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        // Whoever has none comes with a token, or as nobody.
+                        .allow_unauthenticated()
+                        .build()
+                        .map_err(|e| wrong(e.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(|e| {
+            let (cert, key) = (self.files.cert.display(), self.files.key.display());
+            format!("`{cert}` and `{key}` do not go together: {e}")
+        })?;
+        // Each connection shows its certificate anew: a session that is resumed would outlive it.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Current {
+            digest: self.digest(),
+            config: Arc::new(config),
+        })
+    }
+}
+
+/// What is in the log of a client's certificate: SHA-256 of its SubjectPublicKeyInfo. A certificate is renewed every few weeks, as a
+/// rule for the same key, and then is the same credential; its time is the authority's, and looked at in each handshake.
+pub(crate) fn spki(certificate: &CertificateDer<'_>) -> Result<Digest, String> {
+    let parsed = ParsedCertificate::try_from(certificate);
+    let parsed = parsed.map_err(|e| format!("the certificate is not understood: {e}"))?;
+    Ok(Digest::of_bytes(parsed.subject_public_key_info().as_ref()))
+}
+
+/// The same of the first certificate of a PEM file.
+pub(crate) fn spki_of_file(file: &Path) -> Result<Digest, Failure> {
+    let bytes = read(file).map_err(Failure::usage)?;
+    let chain = certificates(file, &bytes).map_err(Failure::usage)?;
+    spki(&chain[0]).map_err(|why| Failure::usage(format!("`{}`: {why}", file.display())))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let place = |e: std::io::Error| format!("`{}`: {e}", file.display());
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).map_err(place)?;
+    opened
+        .take(LONGEST)
+        .read_to_end(&mut bytes)
+        .map_err(place)?;
+    Ok(bytes)
+}
+
+/// At least one.
+fn certificates(file: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(format!(
+            "`{}` holds no certificate in PEM that is understood",
+            file.display()
+        )),
+    }
+}

@@ -1,0 +1,305 @@
+//! TLS at the doors of the real binary, and agents that come with certificates. OpenSSL makes the certificates.
+
+use std::{
+    fs,
+    io::Read as _,
+    net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+
+use crate::rig::{Server, expect, records, wait_for};
+
+/// A certificate authority in a directory.
+struct Authority {
+    home: PathBuf,
+    name: &'static str,
+}
+
+fn openssl(home: &Path, words: &str) {
+    let done = Command::new("openssl")
+        .args(words.split_whitespace())
+        .current_dir(home)
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .status();
+    assert!(done.unwrap().success(), "openssl {words}");
+}
+
+const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+
+impl Authority {
+    fn new(home: &Path, name: &'static str) -> Self {
+        openssl(
+            home,
+            &format!(
+                "req -x509 {KEY} -keyout {name}.key -out {name}.pem -days 30 -subj /CN={name} -addext keyUsage=critical,keyCertSign"
+            ),
+        );
+        let home = home.to_owned();
+        Self { home, name }
+    }
+
+    /// A new key with its certificate, `<id>.key` and `<id>.pem`.
+    fn issue(&self, id: &str, days: i32) {
+        openssl(
+            &self.home,
+            &format!("req {KEY} -keyout {id}.key -out {id}.csr -subj /CN={id}"),
+        );
+        self.renew(id, id, days);
+    }
+
+    /// Another certificate for a key that is there.
+    fn renew(&self, id: &str, to: &str, days: i32) {
+        let ca = self.name;
+        let said = "basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n";
+        fs::write(self.home.join("said"), said).unwrap();
+        openssl(
+            &self.home,
+            &format!(
+                "x509 -req -in {id}.csr -CA {ca}.pem -CAkey {ca}.key -CAcreateserial -days {days} -extfile said -out {to}.pem"
+            ),
+        );
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(self.home.join(format!("{id}.key")), mode).unwrap();
+    }
+}
+
+/// A directory with two agents that have certificates.
+struct Site {
+    home: TempDir,
+    ours: Authority,
+}
+
+impl Site {
+    fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        let ours = Authority::new(home.path(), "ours");
+        ours.issue("server", 5);
+        ours.issue("ana", 5);
+        ours.issue("bea", 5);
+        let site = Self { home, ours };
+        let dir = site.dir();
+        expect(0, &["init", "--origin", "example.com/log", "--dir", &dir]);
+        let human = ["principal", "add", "olivia", "--human", "--role", "owner"];
+        expect(0, &[&human[..], &["--dir", &dir]].concat());
+        site.add("ana", "ana.pem", &[], 0);
+        site.add("bea", "bea.pem", &["--token"], 0);
+        site
+    }
+
+    fn dir(&self) -> String {
+        self.at("data")
+    }
+
+    fn at(&self, file: &str) -> String {
+        self.home.path().join(file).display().to_string()
+    }
+
+    fn add(&self, id: &str, certificate: &str, more: &[&str], code: i32) -> String {
+        let (dir, certificate) = (self.dir(), self.at(certificate));
+        let who = [
+            "principal",
+            "add",
+            id,
+            "--owner",
+            "olivia",
+            "--role",
+            "analyst",
+        ];
+        let by = ["--certificate", &certificate, "--dir", &dir];
+        expect(code, &[&who[..], &by, more].concat()).1
+    }
+
+    fn start(&self) -> (Server, String) {
+        let (cert, key, ca) = (
+            self.at("server.pem"),
+            self.at("server.key"),
+            self.at("ours.pem"),
+        );
+        let more = ["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
+        let server = Server::start_with(Path::new(&self.dir()), &more);
+        let serving = fs::read(Path::new(&self.dir()).join("serve.json")).unwrap();
+        let serving: Value = serde_json::from_slice(&serving).unwrap();
+        let url = serving["public_url"].as_str().unwrap().to_owned();
+        assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+        (server, url)
+    }
+
+    /// A client with a certificate, or without one.
+    fn client(&self, with: Option<(&str, &str)>) -> ureq::Agent {
+        let read = |file: &str| fs::read(self.home.path().join(file)).unwrap();
+        let root = Certificate::from_pem(&read("ours.pem")).unwrap();
+        let own = with.map(|(certificate, key)| {
+            let chain = [Certificate::from_pem(&read(certificate)).unwrap()];
+            ClientCert::new_with_certs(&chain, PrivateKey::from_pem(&read(key)).unwrap())
+        });
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&[root]))
+            .client_cert(own);
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .tls_config(tls.build());
+        ureq::Agent::new_with_config(config.build())
+    }
+
+    /// Who a client is to the HTTP door and to the MCP door: the status of both, and what the first says; none where there is no
+    /// connection.
+    #[track_caller]
+    fn known(
+        &self,
+        url: &str,
+        with: Option<(&str, &str)>,
+        token: Option<&str>,
+    ) -> Option<(u16, Value)> {
+        let client = self.client(with);
+        let mut ask = client.get(format!("{url}/v1/me"));
+        let mut ping = client
+            .post(format!("{url}/mcp/staging"))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream");
+        if let Some(token) = token {
+            ask = ask.header("authorization", format!("Bearer {token}"));
+            ping = ping.header("authorization", format!("Bearer {token}"));
+        }
+        let mut answer = ask.call().ok()?;
+        let status = answer.status().as_u16();
+        let by_mcp = ping.send(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+        assert_eq!(by_mcp.ok()?.status().as_u16() == 401, status == 401);
+        let text = answer.body_mut().read_to_string().unwrap();
+        Some((status, serde_json::from_str(&text).unwrap()))
+    }
+}
+
+const ANA: Option<(&str, &str)> = Some(("ana.pem", "ana.key"));
+const BEA: Option<(&str, &str)> = Some(("bea.pem", "bea.key"));
+
+#[test]
+fn a_certificate_of_the_pinned_authority_is_its_agents_until_it_is_revoked() {
+    let site = Site::new();
+    let dir = PathBuf::from(site.dir());
+    // One key is one principal's.
+    assert!(
+        site.add("cleo", "ana.pem", &[], 3)
+            .contains("not-independent")
+    );
+    let foreign = Authority::new(site.home.path(), "foreign");
+    foreign.issue("other", 5);
+    foreign.renew("ana", "ana-foreign", 5);
+    site.ours.renew("ana", "ana-over", -1);
+    site.ours.renew("ana", "ana-next", 9);
+    site.ours.issue("nobody", 5);
+    let (server, url) = site.start();
+
+    let (status, me) = site.known(&url, ANA, None).unwrap();
+    assert_eq!((status, &me["principal"]), (200, &json!("ana")), "{me}");
+    assert_eq!(me["credential"], "ana.certificate-1");
+    // Renewed for the same key, it is the same.
+    let (_, me) = site
+        .known(&url, Some(("ana-next.pem", "ana.key")), None)
+        .unwrap();
+    assert_eq!(me["credential"], "ana.certificate-1", "{me}");
+    // None, and one of the authority that is nobody's.
+    assert_eq!(site.known(&url, None, None).unwrap().0, 401);
+    assert_eq!(
+        site.known(&url, Some(("nobody.pem", "nobody.key")), None)
+            .unwrap()
+            .0,
+        401
+    );
+    // Another authority's, be it for the same key; one that is over; one whose key is another's: there is no connection.
+    for wrong in [
+        ("other.pem", "other.key"),
+        ("ana-foreign.pem", "ana.key"),
+        ("ana-over.pem", "ana.key"),
+    ] {
+        assert_eq!(site.known(&url, Some(wrong), None), None, "{wrong:?}");
+    }
+    // A token beside it: its own, nobody's, another's.
+    let bea = server.token("bea");
+    let (_, me) = site.known(&url, None, Some(&bea)).unwrap();
+    assert_eq!(me["credential"], "bea.token-1", "{me}");
+    let (_, me) = site.known(&url, BEA, Some(&bea)).unwrap();
+    assert_eq!(me["credential"], "bea.token-1", "{me}");
+    assert_eq!(site.known(&url, ANA, Some("nobody's")).unwrap().0, 401);
+    assert_eq!(site.known(&url, ANA, Some(&bea)).unwrap().0, 401);
+    // In the clear there is nothing at that port.
+    let at = url.strip_prefix("https://").unwrap();
+    let plain = ureq::get(format!("http://{at}/v1/status")).call();
+    assert!(plain.is_err());
+    // Whoever does not shake hands holds nobody up.
+    let mut silent = TcpStream::connect(at).unwrap();
+    assert_eq!(site.known(&url, ANA, None).unwrap().0, 200);
+    silent
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0, "it is given up");
+
+    let revoke = ["principal", "key", "revoke", "ana.certificate-1"];
+    let why = ["--reason", "its laptop is lost", "--dir", &site.dir()];
+    expect(0, &[&revoke[..], &why].concat());
+    assert_eq!(site.known(&url, ANA, None).unwrap().0, 401);
+    server.stop();
+    let added = records(&dir);
+    let added = added
+        .iter()
+        .find(|r| r["body"]["request"]["id"] == "ana")
+        .unwrap();
+    assert_eq!(
+        added["body"]["request"]["credentials"][0]["proof"]["kind"],
+        "certificate"
+    );
+    let (log, vkey) = (site.dir(), site.at("data/log.vkey"));
+    expect(0, &["log", "verify", &log, "--vkey", &vkey]);
+    expect(0, &["audit", "reperform", "--dir", &log]);
+}
+
+#[test]
+fn a_renewed_certificate_is_taken_over_and_a_bad_one_is_not() {
+    let site = Site::new();
+    let (server, url) = site.start();
+    assert_eq!(site.known(&url, ANA, None).unwrap().0, 200);
+    let home = site.home.path();
+    let good = fs::read(home.join("server.pem")).unwrap();
+    // Neither rubbish nor another's certificate: the old one stays.
+    for bad in [b"rubbish".to_vec(), fs::read(home.join("ana.pem")).unwrap()] {
+        fs::write(home.join("server.pem"), bad).unwrap();
+        std::thread::sleep(Duration::from_secs(5));
+        assert_eq!(site.known(&url, ANA, None).unwrap().0, 200);
+    }
+    fs::write(home.join("server.pem"), good).unwrap();
+    // Another authority takes over, for server and clients: those of the old one are out.
+    let next = Authority::new(home, "next");
+    next.renew("server", "server", 5);
+    fs::copy(home.join("ours.pem"), home.join("before.pem")).unwrap();
+    fs::copy(home.join("next.pem"), home.join("ours.pem")).unwrap();
+    next.renew("bea", "bea", 5);
+    wait_for("the other certificate", || {
+        let (status, _) = site.known(&url, BEA, None)?;
+        (status == 200).then_some(())
+    });
+    assert_eq!(site.known(&url, ANA, None), None);
+    server.stop();
+    // What does not hold together does not start.
+    let (cert, key, dir) = (site.at("server.pem"), site.at("ana.key"), site.dir());
+    let serve = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--dir",
+        &dir,
+        "--tls-cert",
+        &cert,
+        "--tls-key",
+        &key,
+    ];
+    let (_, why) = expect(2, &serve);
+    assert!(why.contains("do not go together"), "{why}");
+}
