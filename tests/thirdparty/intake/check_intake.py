@@ -70,7 +70,7 @@ def page(path):
     path.write_text(f"<!DOCTYPE html><html><head><title>x</title><style>h2 {{}}</style></head><body>{html}</body></html>", encoding="utf-8")
 
 
-LONG = "A payment above EUR 2,500.00 is released by two people, who have both read what it rests on, and not before then. " * 30
+LONG = "A payment above EUR 2,500.00 is released by two people, who have both read what it rests on, and not before then. " * 60
 
 
 def print_out(path, more=()):

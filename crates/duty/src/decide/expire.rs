@@ -59,7 +59,8 @@ impl Desk<'_> {
     }
 
     /// Ends a case without a verdict: its release is not in force any more, so that nothing more can be decided in it, or an agent
-    /// that has recommended nothing has read in it as often as it may, or it was open for longer than its release lets it be. Where somebody had prepared an action, a human is told.
+    /// that has recommended nothing has read in it as often as it may, or it was open for longer than its release lets it be.
+    /// Where somebody had prepared an action, a human is told.
     fn lapse(&mut self, id: &CaseId, case: &Case) -> Ruled {
         if case.awaits_answer() {
             return Err(Refusal::new(
