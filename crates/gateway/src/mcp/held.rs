@@ -79,12 +79,11 @@ impl Held {
         })
     }
 
-    // The index is named: without statistics SQLite would rather read all rows of an agent by the table's own key.
-
     /// What this call began, where its outcome was not told.
     pub(super) fn find(&self, key: &Key) -> Result<Option<Begun>, String> {
         let (agent, environment, action) = of(key);
         self.with(|db| {
+            // The index is named, here and below: without statistics SQLite rather reads all rows of an agent by the table's key.
             let mut find = db.prepare_cached(
                 "SELECT held, since FROM calls INDEXED BY calls_untold
                  WHERE agent = ?1 AND environment = ?2 AND action = ?3 AND told = 0
