@@ -220,10 +220,17 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let opened = std::fs::File::open(file).map_err(place)?;
     opened
-        .take(LONGEST)
+        .take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(place)?;
-    Ok(bytes)
+    // Cut short, it would be another set of authorities.
+    match bytes.len() as u64 > LONGEST {
+        true => Err(format!(
+            "`{}` has more than {LONGEST} bytes, and no more are read",
+            file.display()
+        )),
+        false => Ok(bytes),
+    }
 }
 
 /// At least one.

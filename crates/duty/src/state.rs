@@ -607,10 +607,16 @@ impl Case {
         self.calls.iter().filter(|c| c.agent == *agent).count()
     }
 
-    /// Whether an agent has called in it as often as one may, and recommended nothing.
+    /// How often an agent has looked for clauses in it.
+    #[must_use]
+    pub fn lookups_of(&self, agent: &PrincipalId) -> usize {
+        self.retrieved.get(agent).map_or(0, Vec::len)
+    }
+
+    /// Whether an agent has called in it, or looked for clauses, as often as one may, and nothing is recommended.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let full = |agent| self.calls_of(agent) >= Self::MOST_READS;
+        let full = |agent| self.calls_of(agent).max(self.lookups_of(agent)) >= Self::MOST_READS;
         self.prepared.is_none() && self.parts.iter().any(|(_, agent)| full(agent))
     }
 

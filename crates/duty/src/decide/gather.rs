@@ -195,11 +195,7 @@ impl Desk<'_> {
                 "prepare retrieves before it recommends, review after that",
             ));
         }
-        has_room(
-            id,
-            &agent.id,
-            case.retrieved.get(&agent.id).map_or(0, Vec::len),
-        )?;
+        has_room(id, &agent.id, case.lookups_of(&agent.id))?;
         if request.as_of.is_some_and(|as_of| as_of > self.now) {
             return Err(malformed("`as_of` has not come yet"));
         }

@@ -128,3 +128,15 @@ fn a_full_case_is_still_prepared_and_reviewed() {
     w.read("c1", "rev", "");
     w.refused("engine", expire("c1"), Code::WrongState);
 }
+
+#[test]
+fn a_case_is_full_of_lookups_too() {
+    let mut w = World::new();
+    w.open("c1");
+    for _ in 1..Case::MOST_READS {
+        w.retrieve("c1", "ana");
+    }
+    w.refused("engine", expire("c1"), Code::WrongState);
+    w.retrieve("c1", "ana");
+    w.must("engine", expire("c1"));
+}

@@ -12,7 +12,7 @@ use std::{
 use duty::{
     action::Action,
     canonical::Digest,
-    name::CaseId,
+    name::{CaseId, PrincipalId},
     release::Rules,
     request::{Expire, OpenCase, Request},
     state::Case,
@@ -88,6 +88,13 @@ impl Lanes {
         let lane = self.lane(caller, source);
         let open = {
             let mut slot = lane.lock().await;
+            // Each effect that was refused before it was prepared has looked for clauses once.
+            let looked = slot
+                .as_ref()
+                .map(|open| self.times(caller, &open.case, Case::lookups_of));
+            if looked.is_some_and(|times| times >= Case::MOST_READS) {
+                self.retire(&mut slot, ahead).await?;
+            }
             let open = self.open(caller, source, &mut slot, ahead).await?;
             *slot = None;
             open
@@ -100,7 +107,10 @@ impl Lanes {
         let lane = self.lane(caller, source);
         let mut slot = lane.lock().await;
         if slot.is_none() {
-            let (release, taken) = (caller.release.digest(), self.calls_of(caller, case));
+            let (release, taken) = (
+                caller.release.digest(),
+                self.times(caller, case, Case::calls_of),
+            );
             *slot = Some(Open::new(case.clone(), release, taken));
         }
     }
@@ -120,30 +130,41 @@ impl Lanes {
         }
         // Reads that were refused, or never came so far, took no room; only after those under way is that known.
         drop(open.reads.clone().write_owned().await);
-        open.taken = self.calls_of(caller, &open.case);
+        open.taken = self.times(caller, &open.case, Case::calls_of);
         if open.taken < Case::MOST_READS {
             return Ok(());
         }
-        let case = open.case.clone();
-        let request = Request::Expire(Expire { case });
-        let ended = self.engine.submit_ahead(&Seat::engine(), request).await;
-        *slot = None;
-        match ended {
+        self.retire(slot, ahead).await
+    }
+
+    /// Has the lane's case end, which is full; another opens in its place.
+    async fn retire(&self, slot: &mut Option<Open>, ahead: &mut Ahead) -> Result<(), EngineError> {
+        let Some(full) = slot.take() else {
+            return Ok(());
+        };
+        let request = Request::Expire(Expire { case: full.case });
+        match self.engine.submit_ahead(&Seat::engine(), request).await {
             Ok(ended) => {
                 ended.onto(ahead);
                 Ok(())
             }
-            // It ended meanwhile.
+            // It ended meanwhile, or waits for an answer and lapses in its time.
             Err(EngineError::Refused(_)) => Ok(()),
             Err(e) => Err(e),
         }
     }
 
-    fn calls_of(&self, caller: &Caller, case: &CaseId) -> usize {
+    /// How often the caller has done something in a case.
+    fn times(
+        &self,
+        caller: &Caller,
+        case: &CaseId,
+        counted: fn(&Case, &PrincipalId) -> usize,
+    ) -> usize {
         let agent = &caller.seat.principal;
         self.engine.read(|state| {
             let case = state.cases.get(case);
-            case.map_or(0, |case| case.calls_of(agent))
+            case.map_or(0, |case| counted(case, agent))
         })
     }
 
