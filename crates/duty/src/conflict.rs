@@ -3,14 +3,17 @@
 //! A release's matrix only adds: [`ConflictMatrix::demands`] begins with a floor that no release can go under (I2).
 //! [`findings`] tells, before anything runs, who could ever hold two duties, and through what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     fold::proof_digest,
     name::{GroupId, PrincipalId},
-    principal::{Duty, PrincipalKind, Role},
+    principal::{Duty, PrincipalKind, Proof, Role},
     refusal::Code,
     release::{Agent, Team, Tier},
     state::{Principal, State},
@@ -196,14 +199,28 @@ fn owner<'p>(principal: &'p Principal, id: &'p PrincipalId) -> Option<&'p Princi
     }
 }
 
+/// Whether one key, token or certificate proves both. Keys are compared by themselves, since this is asked at every step of a
+/// case; a key is never a token, which its digest, that anybody can compute, would be no proof of.
 pub(crate) fn share_a_credential(a: &Principal, b: &Principal) -> bool {
     a.credentials.iter().any(|x| {
-        let digest = proof_digest(&x.proof);
-        digest.is_some()
-            && b.credentials
-                .iter()
-                .any(|y| proof_digest(&y.proof) == digest)
+        let mut others = b.credentials.iter();
+        match key(&x.proof) {
+            Some(held) => others.any(|y| key(&y.proof).is_some_and(|key| key == held)),
+            None => proof_digest(&x.proof).is_some_and(|held| {
+                others.any(|y| key(&y.proof).is_none() && proof_digest(&y.proof) == Some(held))
+            }),
+        }
     })
+}
+
+/// The public key that a proof is made with; none where it is made otherwise.
+fn key(proof: &Proof) -> Option<Cow<'_, [u8]>> {
+    match proof {
+        Proof::Ed25519 { public } => Some(Cow::Borrowed(public.as_bytes())),
+        Proof::Passkey(passkey) => Some(Cow::Owned(passkey.key_bytes())),
+        Proof::Ssh { public } => Some(Cow::Owned(public.key_bytes())),
+        Proof::Token { .. } | Proof::Jwt(_) | Proof::Certificate { .. } | Proof::Local => None,
+    }
 }
 
 /// Two agents of a release that its own matrix keeps from working together.

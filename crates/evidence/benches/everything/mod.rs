@@ -31,7 +31,7 @@ use ledger::{
 };
 use policy::Release;
 
-use crate::world::{Invoice, ORIGIN, World, log_key, name, sign};
+use crate::world::{Invoice, ORIGIN, World, log_key, name, release_dir, sign};
 use hands::Hand;
 
 const DAY: i64 = 86_400_000;
@@ -53,6 +53,10 @@ clause = "PAY-2.3"
 [retention]
 snapshot_days = 2
 clause = "PAY-2.3"
+
+[cases]
+open_minutes = 1440
+clause = "AGT-2.3"
 "#;
 
 const THRESHOLD: &str =
@@ -67,6 +71,11 @@ escalate_minutes = 120
 escalate_to = { role = "owner" }
 "#,
 );
+
+/// The analyst's decision table, and a language model in its place.
+const TABLE: &str = r#"model = { kind = "rules", table = "tables/analyst.cedar" }"#;
+const MODEL: &str =
+    r#"model = { kind = "anthropic", id = "alpha-1", family = "acme", max_tokens = 500 }"#;
 
 /// What has happened.
 pub(crate) struct History {
@@ -112,8 +121,10 @@ pub(crate) fn happen(dir: &std::path::Path, cases: usize) -> History {
     for n in 0..cases {
         case(&mut world, n);
         if n % 500 == 71 {
-            // One under which executors do it themselves, and the threshold is over soon; then another takes over.
+            // One under which executors do it themselves, and the threshold is over soon; one whose analyst asks a language
+            // model; then another takes over.
             earlier.push(passing(&mut world, n));
+            earlier.push(speaking(&mut world, n));
             earlier.push(release(&mut world, &edition(&format!("{MORE}\n# {n}\n"))));
         }
         // About 200 cases a day: the threshold has room for 400.
@@ -174,6 +185,10 @@ fn case(world: &mut World, n: usize) {
     }
     if n % 100 == 59 {
         people::elsewhere(world, &id);
+        return;
+    }
+    if n % 100 == 77 {
+        forgotten(world, &id);
         return;
     }
     world.judged(&id, &invoice);
@@ -461,13 +476,35 @@ fn passing(world: &mut World, n: usize) -> Release {
     before
 }
 
+/// A release whose analyst asks a language model; what was in force before.
+fn speaking(world: &mut World, n: usize) -> Release {
+    let team = edition(&format!("{MORE}\n# asking, {n}\n")).replace(TABLE, MODEL);
+    let before = release(world, &team);
+    for k in 0..20 {
+        let id = format!("by-model-{n}-{k}");
+        world.judged(&id, &Invoice::of(40_000, &format!("V-{k}")));
+        world.execute(&id);
+    }
+    before
+}
+
+/// A case that nobody prepares.
+fn forgotten(world: &mut World, id: &str) {
+    world.open(id);
+    world.clock += DAY;
+    world.must("engine", Request::Expire(Expire { case: name(id) }));
+}
+
 /// The example's release with another team, in force from now on; what was in force before.
 fn release(world: &mut World, team: &str) -> Release {
     in_force(world, team.to_owned(), THRESHOLD.to_owned())
 }
 
 fn in_force(world: &mut World, team: String, threshold: String) -> Release {
-    let mut files = world.release.files().clone();
+    let mut files = Release::from_dir(&release_dir()).unwrap().files().clone();
+    if team.contains(MODEL) {
+        files.remove("tables/analyst.cedar");
+    }
     files.insert("team.toml".to_owned(), team);
     files.insert("thresholds/small-invoices.toml".to_owned(), threshold);
     let release = Release::from_files(files).unwrap();

@@ -9,6 +9,9 @@ mod controls;
 mod credentials;
 mod edited;
 mod erased;
+mod every;
+#[path = "../../benches/everything/mod.rs"]
+mod everything;
 mod mirror;
 mod resume;
 mod tamper;

@@ -17,15 +17,16 @@ use duty::{
     canonical::{self, Digest},
     decide, differs,
     facts::Facts,
+    language::Tokens,
     name::{CaseId, ThresholdId},
     principal::{Credential, Duty, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::{Body, Record},
     release::{Ask, Rules},
     release_for,
     request::{
-        Answer, BuildRelease, Call, ControlTestResult, FoundBy, OpenCase, OpenLog, Outcome, Ranked,
-        Recommend, RecordControlTests, RecordFile, RecordOutcome, Request, Retrieve, Submission,
-        UseGrant,
+        Answer, AnswerModel, BuildRelease, Call, CallModel, ControlTestResult, FoundBy,
+        ModelResult, OpenCase, OpenLog, Outcome, Ranked, Recommend, RecordControlTests, RecordFile,
+        RecordOutcome, Request, Retrieve, Stance, Submission, UseGrant,
     },
     state::{CallAnswer, State},
     statement::{
@@ -37,7 +38,7 @@ use duty::{
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use ledger::{Signer, snapshot};
-use policy::Release;
+use policy::{Release, TableVerdict};
 use serde::Serialize;
 
 pub(crate) use invoice::Invoice;
@@ -365,7 +366,10 @@ impl World {
             facts: &facts,
             proposed: case.action(),
         };
-        let verdict = self.release.decide_table(&name(agent), &matter).unwrap();
+        let (verdict, heard) = match self.release.decide_table(&name(agent), &matter) {
+            Some(verdict) => (verdict, None),
+            None => self.ask_model(id, agent),
+        };
         let query = policy::Query {
             text: &verdict.query,
             vector: None,
@@ -396,7 +400,12 @@ impl World {
         let clauses = ranking
             .iter()
             .map(|r| r.clause.clone())
-            .filter(|c| verdict.cite.contains(&c.id) || bound.contains(&c.id))
+            .enumerate()
+            .filter(|(n, c)| {
+                let best = heard.is_some() && *n == 0;
+                best || verdict.cite.contains(&c.id) || bound.contains(&c.id)
+            })
+            .map(|(_, c)| c)
             .collect();
         let retrieve = Retrieve {
             case: case_id.clone(),
@@ -430,10 +439,57 @@ impl World {
                 .clone()
                 .unwrap(),
             prompt: self.release.team().agent(&name(agent)).map(|a| a.prompt),
-            row: Some(verdict.row),
-            inputs: std::iter::once(case.snapshot).chain(answers).collect(),
+            row: heard.is_none().then_some(verdict.row),
+            inputs: std::iter::once(case.snapshot)
+                .chain(answers)
+                .chain(heard)
+                .collect(),
         };
         self.must(agent, Request::Recommend(recommend));
+    }
+
+    /// What an agent's language model says, which is that all is in order, and its answer; the best clause found is cited.
+    fn ask_model(&mut self, id: &str, agent: &str) -> (TableVerdict, Option<Digest>) {
+        let subject = format!("R-{id}");
+        let pinned = self.release.team().agent(&name(agent)).unwrap().clone();
+        let language = pinned.language.unwrap();
+        let question = format!("What is to be done about {subject}?");
+        let ask = CallModel {
+            case: name(id),
+            model: pinned.model.unwrap(),
+            prompt: pinned.prompt,
+            parameters: language.parameters,
+            snapshot: self.keep(&subject, question.as_bytes()),
+            bytes: u32::try_from(question.len()).unwrap(),
+            attempt: 1,
+            redacted: Default::default(),
+        };
+        self.must(agent, Request::CallModel(ask));
+        let said = self.keep(&subject, b"It is in order.");
+        let answer = AnswerModel {
+            call: name(&format!("{id}.m1")),
+            result: ModelResult::Usable,
+            snapshot: Some(said),
+            model: language.answers_as.first().cloned(),
+            tokens: Some(Tokens {
+                input: 40,
+                output: 6,
+            }),
+            status: Some(200),
+            latency_ms: 900,
+            problem: None,
+        };
+        self.must("engine", Request::AnswerModel(answer));
+        let verdict = TableVerdict {
+            row: String::new(),
+            stance: Stance::Proceed,
+            confidence: 95,
+            query: "invoice that matches its order and receipt".to_owned(),
+            cite: Vec::new(),
+            rationale: "It is in order.".to_owned(),
+            problem: None,
+        };
+        (verdict, Some(said))
     }
 
     fn call(
