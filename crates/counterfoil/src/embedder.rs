@@ -12,6 +12,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use policy::{Embedder, Vector};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::config;
 
 use crate::fail::Failure;
 
@@ -22,20 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The embedder that is set up in a data directory, where one is.
 pub(crate) fn of(dir: &Path) -> Result<Option<Arc<dyn Embedder>>, Failure> {
-    let file = dir.join(FILE);
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => {
-            return Err(Failure::usage(format!(
-                "`{}` cannot be read: {e}",
-                file.display()
-            )));
-        }
-    };
-    let endpoint: Endpoint = toml::from_str(&text)
-        .map_err(|e| Failure::usage(format!("`{}`: {}", file.display(), e.message())))?;
-    Ok(Some(Arc::new(endpoint)))
+    let endpoint: Option<Endpoint> = config::read(&dir.join(FILE))?;
+    Ok(endpoint.map(|endpoint| Arc::new(endpoint) as Arc<dyn Embedder>))
 }
 
 /// The embedder of this name.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use engine::EngineError;
+use store::config::ConfigError;
 
 /// Why a command ends with another code than 0.
 #[derive(Debug)]
@@ -76,6 +77,15 @@ impl From<agents::RunError> for Failure {
 impl From<store::StoreError> for Failure {
     fn from(e: store::StoreError) -> Self {
         Self::unavailable(e)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(e: ConfigError) -> Self {
+        match e {
+            ConfigError::Missing { .. } | ConfigError::Unreadable { .. } => Self::unavailable(e),
+            ConfigError::Wrong { .. } => Self::usage(e),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use agents::{Endpoint, Endpoints};
 use serde::Deserialize;
-use store::secret;
+use store::{config, secret};
 
 use crate::fail::Failure;
 
@@ -47,20 +47,18 @@ fn longest_wait() -> u64 {
 /// The endpoints that are set up in a data directory.
 pub(crate) fn of(dir: &Path) -> Result<Arc<Endpoints>, Failure> {
     let file = dir.join(FILE);
-    match file.try_exists() {
-        Ok(false) => Ok(Arc::default()),
-        _ => in_file(&file),
-    }
+    let written = config::read(&file)?;
+    endpoints(&file, written.unwrap_or_default())
 }
 
 /// The endpoints that are set up in a file; key files are named from its directory.
 pub(crate) fn in_file(file: &Path) -> Result<Arc<Endpoints>, Failure> {
+    endpoints(file, config::read_named(file)?)
+}
+
+fn endpoints(file: &Path, written: BTreeMap<String, Written>) -> Result<Arc<Endpoints>, Failure> {
     let dir = file.parent().unwrap_or(Path::new("."));
-    let text = std::fs::read_to_string(file)
-        .map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))?;
     let wrong = |why: &str| Failure::usage(format!("`{}`: {why}", file.display()));
-    let written: BTreeMap<String, Written> =
-        toml::from_str(&text).map_err(|e| wrong(e.message()))?;
     let mut endpoints = BTreeMap::new();
     for (name, written) in written {
         let key = key(dir, &name, &written, &wrong)?;

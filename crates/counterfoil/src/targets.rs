@@ -11,7 +11,7 @@ use axum::http::{HeaderName, HeaderValue};
 use engine::target::Target;
 use gateway::upstream::{Launch, Patience, Place, Remote, SHORTEST_SECRET, Tls, Upstream};
 use serde::Deserialize;
-use store::secret;
+use store::{config, secret};
 
 use crate::fail::Failure;
 
@@ -59,13 +59,7 @@ fn default_recheck() -> u64 {
 /// All of them by name; none where there is no file.
 pub(crate) fn upstreams(dir: &Path) -> Result<BTreeMap<String, Upstream>, Failure> {
     let file = dir.join(TARGETS);
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(e) => return Err(Failure::unavailable(format!("`{}`: {e}", file.display()))),
-    };
-    let configs: BTreeMap<String, Config> =
-        toml::from_str(&text).map_err(|e| Failure::usage(format!("`{}`: {e}", file.display())))?;
+    let configs: Option<BTreeMap<String, Config>> = config::read(&file)?;
     let upstream = |(name, config): (String, Config)| {
         let wrong = |why: &str| Failure::usage(format!("`{}` [{name}]: {why}", file.display()));
         let patience = Patience {
@@ -75,7 +69,7 @@ pub(crate) fn upstreams(dir: &Path) -> Result<BTreeMap<String, Upstream>, Failur
         let place = place(dir, config, &wrong)?;
         Ok((name, Upstream::new(place, patience)))
     };
-    configs.into_iter().map(upstream).collect()
+    configs.into_iter().flatten().map(upstream).collect()
 }
 
 /// As [`upstreams`], for the engine.

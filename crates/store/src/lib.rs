@@ -19,6 +19,7 @@
 //! | a ticket's own write | its records are in the log whole or not at all; the next start tells which |
 
 mod archive;
+pub mod config;
 mod datadir;
 mod disk;
 mod error;

@@ -12,13 +12,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde::Deserialize;
-use store::secret::read_secret;
+use store::{config, secret::read_secret};
 use url::Url;
 
 use crate::{
@@ -112,15 +111,10 @@ fn longest_wait() -> u64 {
 pub fn read(dir: &Path, known: &[&'static str]) -> Result<BTreeMap<String, Endpoint>, String> {
     let file = dir.join(FILE);
     let fail = |why: String| format!("`{}`: {why}", file.display());
-    let text = match fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(e) => return Err(fail(e.to_string())),
-    };
-    let written: BTreeMap<String, Written> =
-        toml::from_str(&text).map_err(|e| fail(e.message().to_owned()))?;
+    let written: Option<BTreeMap<String, Written>> =
+        config::read(&file).map_err(|e| e.to_string())?;
     let mut endpoints = BTreeMap::new();
-    for (name, written) in written {
+    for (name, written) in written.unwrap_or_default() {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
             return Err(fail(format!(
                 "`{name}`: a name has letters, digits and `-`"
@@ -214,6 +208,8 @@ fn events(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use store::secret::write_secret;
 
     use super::*;

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ledger::Verifier;
 use serde::Deserialize;
 use serde_json::json;
-use store::secret::read_secret;
+use store::{config, secret::read_secret};
 
 use super::trail;
 use crate::{cli::VerifyLog, fail::Failure, show};
@@ -73,8 +73,7 @@ struct S3File {
 
 fn s3_access(file: &Path) -> Result<S3Access, Failure> {
     let fail = |why: String| Failure::usage(format!("`{}`: {why}", file.display()));
-    let text = fs::read_to_string(file).map_err(|e| fail(e.to_string()))?;
-    let written: S3File = toml::from_str(&text).map_err(|e| fail(e.to_string()))?;
+    let written: S3File = config::read_named(file).map_err(Failure::usage)?;
     let secret = |path: &PathBuf| {
         let path = file.parent().unwrap_or(Path::new("")).join(path);
         let bytes = read_secret(&path).map_err(|e| fail(e.to_string()))?;

@@ -286,7 +286,7 @@ pub const CATALOGUE: &[Control] = &[
         tests: &[
             (
                 "a certification that is over, when signing and when used",
-                a::certification_over,
+                n::certification_over,
             ),
             (
                 "another content, one's own word, another's key, too long ago",

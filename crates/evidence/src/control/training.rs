@@ -14,7 +14,7 @@ use duty::{
 use policy::Release;
 
 use super::{
-    attempts::Tried,
+    attempts::{Tried, held},
     scene::{Lead, Scene, approver, assessor, name, sign},
 };
 
@@ -206,4 +206,28 @@ pub(super) fn owner_lapsed(release: &Release) -> Lead<Tried> {
         scene.refused(&who, using, &[Code::OwnerLapsed])?
     ));
     Ok(Tried::Held(seen.join("; ")))
+}
+
+pub(super) fn certification_over(release: &Release) -> Lead<Tried> {
+    let mut scene = Scene::new(release)?;
+    scene.waiting("unsigned", Tier::High)?;
+    scene.granted(CASE, Tier::High)?;
+    let who = approver(Tier::High, 0);
+    let executor = scene.id_of(Duty::Execute)?.to_string();
+    let action = scene.action()?;
+    let (yes, using) = (scene.approve("unsigned", &who)?, scene.using(CASE, action)?);
+    // As if its time had come: nothing of the log would otherwise stand that long.
+    let courses = scene
+        .state
+        .principals
+        .get_mut(&name::<duty::name::PrincipalId>(&who)?);
+    let courses = &mut courses.ok_or("the approver is gone")?.certifications;
+    courses
+        .values_mut()
+        .flatten()
+        .for_each(|passed| passed.expires = scene.state.time);
+    let signs = scene.refused(&who, yes, &[Code::NotCertified])?;
+    scene.suppose.passes_at = Some(Tier::High);
+    let uses = scene.refused(&executor, using, &[Code::NotCertified])?;
+    held(format!("when signing: {signs}; when used: {uses}"))
 }

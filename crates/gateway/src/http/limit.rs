@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use duty::name::PrincipalId;
 use engine::Seat;
 use serde::Deserialize;
+use store::config;
 
 use super::problem::Problem;
 
@@ -139,12 +140,8 @@ impl Meter {
     pub(crate) fn open(dir: &Path) -> Result<Self, String> {
         let file = dir.join(FILE);
         let place = |why: String| format!("`{}`: {why}", file.display());
-        let written = match std::fs::read_to_string(&file) {
-            Ok(text) => toml::from_str::<Written>(&text).map_err(|e| place(e.to_string()))?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Written::default(),
-            Err(e) => return Err(place(e.to_string())),
-        };
-        let limits = written.limits;
+        let written: Option<Written> = config::read(&file).map_err(|e| e.to_string())?;
+        let limits = written.unwrap_or_default().limits;
         let own = limits.principals.values();
         let own = own.flat_map(|own| [("requests", own.requests), ("refusals", own.refusals)]);
         let all = [

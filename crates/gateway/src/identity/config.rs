@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use duty::jwt::Subject;
 use serde::Deserialize;
+use store::config;
 
 use super::{
     jws::Algorithm,
@@ -57,13 +58,9 @@ fn longest() -> u64 {
 pub(super) fn read(dir: &Path) -> Result<Vec<Issuer>, String> {
     let file = dir.join(FILE);
     let place = |why: String| format!("`{}`: {why}", file.display());
-    let written: Written = match std::fs::read_to_string(&file) {
-        Ok(text) => toml::from_str(&text).map_err(|e| place(e.to_string()))?,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Written::default(),
-        Err(e) => return Err(place(e.to_string())),
-    };
+    let written: Option<Written> = config::read(&file).map_err(|e| e.to_string())?;
     let mut issuers: Vec<Issuer> = Vec::new();
-    for (name, one) in written.issuers {
+    for (name, one) in written.unwrap_or_default().issuers {
         let wrong = |why: String| place(format!("[issuers.{name}]: {why}"));
         if issuers.iter().any(|other| other.id() == one.issuer) {
             return Err(wrong(format!("`{}` is pinned twice", one.issuer)));

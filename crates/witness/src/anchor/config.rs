@@ -30,12 +30,14 @@
 //! Paths are relative to the data directory.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use store::secret::{random_seed, read_secret};
+use store::{
+    config,
+    secret::{random_seed, read_secret},
+};
 
 use super::{Anchor, directory::Directory, s3, timestamp::Authority, webhook::Webhook};
 
@@ -101,17 +103,13 @@ impl Anchors {
     /// As [`Anchors::read`].
     pub fn read_file(dir: &Path, file: &Path, clock: fn() -> u64) -> Result<Self, String> {
         let fail = |why: String| format!("`{}`: {why}", file.display());
-        let text = match fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self {
-                    every: Duration::from_secs(3600),
-                    anchors: BTreeMap::new(),
-                });
-            }
-            Err(why) => return Err(fail(why.to_string())),
+        let written: Option<Written> = config::read(file).map_err(|why| why.to_string())?;
+        let Some(written) = written else {
+            return Ok(Self {
+                every: Duration::from_secs(3600),
+                anchors: BTreeMap::new(),
+            });
         };
-        let written: Written = toml::from_str(&text).map_err(|why| fail(why.to_string()))?;
         if written.every_minutes == 0 {
             return Err(fail("`every_minutes` must be 1 or more".to_owned()));
         }
