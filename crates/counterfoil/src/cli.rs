@@ -1278,7 +1278,7 @@ pub(crate) enum PrincipalCommand {
 /// What an agent or a service proves itself with.
 #[derive(Debug, Args)]
 pub(crate) struct ComesWith {
-    /// Tokens (JWT) that this identity provider signs, by its `iss`; `identity.toml` of the data directory pins its keys.
+    /// Tokens (JWT) that this identity provider signs, by its `iss`; `identity.toml` of the data directory has to pin it.
     #[arg(long, requires_all = ["audience", "subject"])]
     pub(crate) issuer: Option<String>,
     /// For whom they are, by their `aud`.

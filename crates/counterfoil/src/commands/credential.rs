@@ -108,7 +108,7 @@ async fn give(
     comes_with: &ComesWith,
     credential: Option<&str>,
 ) -> Result<(), Failure> {
-    let mut issued = proof::issued(comes_with)?;
+    let mut issued = proof::issued(dir, comes_with)?;
     let issued = match (issued.pop(), issued.is_empty(), comes_with.token) {
         (Some(one), true, false) => Some(one),
         (None, _, true) => None,

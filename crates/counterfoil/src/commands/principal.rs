@@ -112,7 +112,7 @@ async fn add(
     let attributes = said(attributes)?;
     let id: PrincipalId = named(id)?;
     let roles = roles.iter().map(|r| role(*r)).collect();
-    let more = proof::issued(comes_with)?;
+    let more = proof::issued(dir, comes_with)?;
     let token = comes_with.token || more.is_empty();
     let door = Door::open(dir).await?;
     let (mut new, file) = match of {

@@ -400,8 +400,19 @@ fn an_agent_goes_over_from_its_bearer_token_to_its_providers_tokens() {
     let k1 = key(1);
     add_with(&arg, "ana", &[], 0);
     let outside = Outside::of(example, "ana");
-    Provider::start(json!({"keys": [public("k1", &k1)]})).pin(&dir);
+    // What no door would take is refused, with the place where it is to be written; and recorded nowhere.
     let (before, by_jwt) = (records(&dir).len(), tokens_of("agent-7", AUDIENCE));
+    for why in [
+        give(&arg, "ana", &by_jwt, 2),
+        add(&arg, "bea", "agent-8", 2),
+    ] {
+        assert!(why.contains("is not pinned"), "{why}");
+        assert!(why.contains("identity.toml"), "{why}");
+    }
+    Provider::start(json!({"keys": [public("k1", &k1)]})).pin(&dir);
+    let elsewhere = tokens_of("agent-7", "https://other.example");
+    let why = give(&arg, "ana", &elsewhere, 2);
+    assert!(why.contains("pinned for the audience"), "{why}");
     // One thing at a time, and something.
     give(&arg, "ana", &[], 2);
     give(&arg, "ana", &[&by_jwt[..], &["--token"]].concat(), 2);

@@ -6,13 +6,12 @@ use duty::jwt::Subject;
 use serde::Deserialize;
 
 use super::{
+    Identity,
     jws::Algorithm,
     keys::{Keys, Source},
     token::{Demands, Issuer},
 };
 
-/// The file's name.
-const FILE: &str = "identity.toml";
 /// The most leeway that clocks get, in seconds.
 const MOST_LEEWAY: u64 = 300;
 
@@ -55,7 +54,7 @@ fn longest() -> u64 {
 
 /// All of them; none where there is no file.
 pub(super) fn read(dir: &Path) -> Result<Vec<Issuer>, String> {
-    let file = dir.join(FILE);
+    let file = dir.join(Identity::FILE);
     let place = |why: String| format!("`{}`: {why}", file.display());
     let written: Written = match std::fs::read_to_string(&file) {
         Ok(text) => toml::from_str(&text).map_err(|e| place(e.to_string()))?,
@@ -109,7 +108,7 @@ mod tests {
     fn what_pins_nothing_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let with = |text: &str| {
-            std::fs::write(home.path().join(FILE), text).unwrap();
+            std::fs::write(home.path().join(Identity::FILE), text).unwrap();
             read(home.path()).map(|issuers| issuers.len())
         };
         assert!(matches!(read(home.path()), Ok(none) if none.is_empty()));
