@@ -14,6 +14,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier},
+    sign::CertifiedKey,
     version::TLS13,
 };
 use store::secret;
@@ -23,6 +24,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{error, info};
+use zeroize::Zeroizing;
 
 use crate::{cli::TlsFiles, fail::Failure};
 
@@ -130,7 +132,7 @@ impl Tls {
 struct Held<'f> {
     files: &'f Files,
     cert: Vec<u8>,
-    key: zeroize::Zeroizing<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
     client_ca: Option<Vec<u8>>,
 }
 
@@ -147,7 +149,7 @@ impl Files {
 
 impl Held<'_> {
     fn digest(&self) -> Digest {
-        let mut all = zeroize::Zeroizing::new(Vec::new());
+        let mut all = Zeroizing::new(Vec::new());
         for part in [
             &self.cert,
             &*self.key,
@@ -161,10 +163,7 @@ impl Held<'_> {
     fn config(&self) -> Result<Current, String> {
         let provider = Arc::new(ring::default_provider());
         let chain = certificates(&self.files.cert, &self.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| {
-            let file = self.files.key.display();
-            format!("`{file}` holds no private key in PEM that is understood")
-        })?;
+        let key = private_key(&self.files.key, &self.key)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13])
             .map_err(|e| e.to_string())?;
@@ -185,10 +184,9 @@ impl Held<'_> {
             }
             _ => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(|e| {
-            let (cert, key) = (self.files.cert.display(), self.files.key.display());
-            format!("`{cert}` and `{key}` do not go together: {e}")
-        })?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|e| apart(&self.files.cert, &self.files.key, &e))?;
         // Each connection shows its certificate anew: a session that is resumed would outlive it.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -213,6 +211,30 @@ pub(crate) fn spki_of_file(file: &Path) -> Result<Digest, Failure> {
     let bytes = read(file).map_err(Failure::usage)?;
     let chain = certificates(file, &bytes).map_err(Failure::usage)?;
     spki(&chain[0]).map_err(|why| Failure::usage(format!("`{}`: {why}", file.display())))
+}
+
+/// What a client shows: its certificate with those above it, and its key, in PEM. They go together.
+pub(crate) fn of_client(cert: &Path, key: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let chain = read(cert)?;
+    let secret = secret::read_secret(key).map_err(|e| e.to_string())?;
+    let certificates = certificates(cert, &chain)?;
+    let provider = ring::default_provider();
+    CertifiedKey::from_der(certificates, private_key(key, &secret)?, &provider)
+        .map_err(|e| apart(cert, key, &e))?;
+    // The key comes last, and alone counts: whatever else is in the certificate's file.
+    Ok(Zeroizing::new([&chain[..], b"\n", &secret[..]].concat()))
+}
+
+fn private_key(file: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(bytes).map_err(|_| {
+        let file = file.display();
+        format!("`{file}` holds no private key in PEM that is understood")
+    })
+}
+
+fn apart(cert: &Path, key: &Path, why: &rustls::Error) -> String {
+    let (cert, key) = (cert.display(), key.display());
+    format!("`{cert}` and `{key}` do not go together: {why}")
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {

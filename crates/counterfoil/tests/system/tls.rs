@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    io::Read as _,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
-use crate::rig::{Server, expect, records, wait_for};
+use crate::rig::{Server, binary, expect, records, wait_for};
 
 /// A certificate authority in a directory.
 struct Authority {
@@ -178,6 +178,63 @@ impl Site {
     }
 }
 
+/// The bridge of an agent, as its client starts it.
+struct Bridge {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Bridge {
+    fn start(site: &Site, url: &str, shows: &[&str]) -> Self {
+        let mut child = binary()
+            .env("SSL_CERT_FILE", site.at("ours.pem"))
+            .args(["mcp", "--url", &format!("{url}/mcp")])
+            .args(["--environment", "staging"])
+            .args(shows)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            to: child.stdin.take().unwrap(),
+            from: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    /// What the door says to a client's first words.
+    fn hello(&mut self) -> Value {
+        let client = json!({"name": "t", "version": "1"});
+        let params =
+            json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+        let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+        writeln!(self.to, "{hello}").unwrap();
+        let mut line = String::new();
+        self.from.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[track_caller]
+    fn is_known(&mut self) {
+        let answer = self.hello();
+        let version = &answer["result"]["protocolVersion"];
+        assert_eq!(version, "2025-11-25", "{answer}");
+    }
+
+    #[track_caller]
+    fn is_refused(&mut self, why: &str) {
+        let answer = self.hello();
+        let said = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(said.contains(why), "{answer}");
+    }
+
+    fn end(mut self) {
+        drop(self.to);
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
 const ANA: Option<(&str, &str)> = Some(("ana.pem", "ana.key"));
 const BEA: Option<(&str, &str)> = Some(("bea.pem", "bea.key"));
 
@@ -302,4 +359,60 @@ fn a_renewed_certificate_is_taken_over_and_a_bad_one_is_not() {
     ];
     let (_, why) = expect(2, &serve);
     assert!(why.contains("do not go together"), "{why}");
+}
+
+#[test]
+fn an_agent_behind_the_bridge_shows_its_certificate_and_a_renewed_one() {
+    let site = Site::new();
+    let home = site.home.path();
+    let foreign = Authority::new(home, "foreign");
+    foreign.renew("ana", "ana-foreign", 5);
+    let (server, url) = site.start();
+    let (certificate, key) = (site.at("ana.pem"), site.at("ana.key"));
+    let by_certificate = ["--certificate", &certificate, "--key", &key];
+    let mut bridge = Bridge::start(&site, &url, &by_certificate);
+    bridge.is_known();
+    // Beside a token, which is another's, and alone.
+    let token = site.at("data/keys/agents/bea.token");
+    let by_token = ["--token-file", &token];
+    let both = [&by_token[..], &by_certificate].concat();
+    let mut torn = Bridge::start(&site, &url, &both);
+    torn.is_refused("`--token-file` and `--certificate`");
+    torn.end();
+    let mut bea = Bridge::start(&site, &url, &by_token);
+    bea.is_known();
+    bea.end();
+    // The certificate is whose the log says, and no longer than that.
+    let revoke = ["principal", "key", "revoke", "ana.certificate-1"];
+    let why = ["--reason", "its laptop is lost", "--dir", &site.dir()];
+    expect(0, &[&revoke[..], &why].concat());
+    bridge.is_refused("`--certificate`");
+    // Another one takes its place under the running bridge: first the half of it, then all.
+    fs::copy(home.join("bea.pem"), home.join("ana.pem")).unwrap();
+    bridge.is_refused("do not go together");
+    fs::copy(home.join("bea.key"), home.join("ana.key")).unwrap();
+    bridge.is_known();
+    let mode = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(home.join("ana.key"), mode).unwrap();
+    };
+    mode(0o640);
+    bridge.is_refused("ana.key");
+    mode(0o600);
+    bridge.end();
+
+    // What cannot be shown is said at once.
+    let start = |certificate: &str, url: &str| {
+        let (certificate, key) = (site.at(certificate), site.at("ana.key"));
+        let by = ["--certificate", &certificate, "--key", &key];
+        expect(2, &[&["mcp", "--url", url][..], &by].concat()).1
+    };
+    assert!(start("ana-foreign.pem", &url).contains("do not go together"));
+    assert!(start("nowhere.pem", &url).contains("nowhere.pem"));
+    assert!(start("bea.pem", "http://127.0.0.1:1/mcp").contains("https"));
+    mode(0o640);
+    let why = start("bea.pem", &url);
+    assert!(why.contains("ana.key") && why.contains("chmod"), "{why}");
+    expect(2, &["mcp", "--url", &url]);
+    server.stop();
 }
