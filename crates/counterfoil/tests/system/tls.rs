@@ -39,7 +39,7 @@ impl Authority {
         openssl(
             home,
             &format!(
-                "req -x509 {KEY} -keyout {name}.key -out {name}.pem -days 30 -subj /CN={name} -addext keyUsage=critical,keyCertSign"
+                "req -x509 {KEY} -keyout {name}.key -out {name}.pem -days 30 -subj /CN={name} -addext keyUsage=critical,keyCertSign,cRLSign"
             ),
         );
         let home = home.to_owned();
@@ -68,6 +68,30 @@ impl Authority {
         );
         let mode = fs::Permissions::from_mode(0o600);
         fs::set_permissions(self.home.join(format!("{id}.key")), mode).unwrap();
+    }
+
+    fn revoke(&self, id: &str) {
+        self.keep_lists(&format!("-revoke {id}.pem"));
+    }
+
+    /// What was revoked until now, as `<name>.crl`; `times` says from when the list is, and until when.
+    fn list(&self, times: &str) {
+        let name = self.name;
+        self.keep_lists(&format!("-gencrl {times} -out {name}.crl"));
+    }
+
+    fn keep_lists(&self, what: &str) {
+        let name = self.name;
+        if !self.home.join("lists").exists() {
+            let said = "[ca]\ndefault_ca=lists\n[lists]\ndatabase=revoked\ncrlnumber=number\ndefault_md=sha256\n";
+            for (file, text) in [("lists", said), ("revoked", ""), ("number", "01\n")] {
+                fs::write(self.home.join(file), text).unwrap();
+            }
+        }
+        openssl(
+            &self.home,
+            &format!("ca -config lists -keyfile {name}.key -cert {name}.pem {what}"),
+        );
     }
 }
 
@@ -118,12 +142,17 @@ impl Site {
     }
 
     fn start(&self) -> (Server, String) {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, more: &[&str]) -> (Server, String) {
         let (cert, key, ca) = (
             self.at("server.pem"),
             self.at("server.key"),
             self.at("ours.pem"),
         );
-        let more = ["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
+        let files = ["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
+        let more = [&files[..], more].concat();
         let server = Server::start_with(Path::new(&self.dir()), &more);
         let serving = fs::read(Path::new(&self.dir()).join("serve.json")).unwrap();
         let serving: Value = serde_json::from_slice(&serving).unwrap();
@@ -415,4 +444,64 @@ fn an_agent_behind_the_bridge_shows_its_certificate_and_a_renewed_one() {
     assert!(why.contains("ana.key") && why.contains("chmod"), "{why}");
     expect(2, &["mcp", "--url", &url]);
     server.stop();
+}
+
+#[test]
+fn what_the_authority_revoked_is_out_and_a_list_that_is_over_lets_none_in() {
+    let site = Site::new();
+    let home = site.home.path();
+    let held = "-crldays 5";
+    site.ours.list(held);
+    let list = site.at("ours.crl");
+    let (server, url) = site.start_with(&["--client-crl", &list]);
+    for who in [ANA, BEA] {
+        assert_eq!(site.known(&url, who, None).unwrap().0, 200);
+    }
+    site.ours.revoke("ana");
+    site.ours.list(held);
+    wait_for("the other list", || {
+        site.known(&url, ANA, None).is_none().then_some(())
+    });
+    assert_eq!(site.known(&url, BEA, None).unwrap().0, 200);
+    // Rubbish changes nothing.
+    let good = fs::read(&list).unwrap();
+    fs::write(&list, "rubbish").unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(site.known(&url, ANA, None), None);
+    assert_eq!(site.known(&url, BEA, None).unwrap().0, 200);
+    // A list whose time is over, and one of another authority, say nothing of anybody; tokens need none.
+    let foreign = Authority::new(home, "foreign");
+    let over = "-crl_lastupdate 20250101000000Z -crl_nextupdate 20250102000000Z";
+    for (authority, times) in [(&site.ours, over), (&foreign, held)] {
+        fs::write(&list, &good).unwrap();
+        wait_for("the good list", || {
+            (site.known(&url, BEA, None)?.0 == 200).then_some(())
+        });
+        authority.list(times);
+        fs::rename(
+            home.join(format!("{}.crl", authority.name)),
+            home.join("next.crl"),
+        )
+        .unwrap();
+        fs::rename(home.join("next.crl"), &list).unwrap();
+        wait_for("the list that says nothing", || {
+            site.known(&url, BEA, None).is_none().then_some(())
+        });
+    }
+    let bea = server.token("bea");
+    assert_eq!(site.known(&url, None, Some(&bea)).unwrap().0, 200);
+    server.stop();
+    fs::write(&list, "rubbish").unwrap();
+    let (cert, key, ca, dir) = (
+        site.at("server.pem"),
+        site.at("server.key"),
+        site.at("ours.pem"),
+        site.dir(),
+    );
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--dir", &dir];
+    let tls = ["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
+    let crl = ["--client-crl", &list];
+    let (_, why) = expect(2, &[&serve[..], &tls, &crl].concat());
+    assert!(why.contains("holds no revocation list"), "{why}");
+    expect(2, &[&serve[..], &tls[..4], &crl].concat());
 }
