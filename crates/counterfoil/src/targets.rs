@@ -13,7 +13,7 @@ use gateway::upstream::{Launch, Patience, Place, Remote, SHORTEST_SECRET, Tls, U
 use serde::Deserialize;
 use store::{config, secret};
 
-use crate::fail::Failure;
+use crate::{fail::Failure, tls};
 
 /// The file that names target systems.
 pub(crate) const TARGETS: &str = "targets.toml";
@@ -80,7 +80,7 @@ pub(crate) fn targets(dir: &Path) -> Result<HashMap<String, Arc<dyn Target>>, Fa
 }
 
 fn place(dir: &Path, config: Config, wrong: &dyn Fn(&str) -> Failure) -> Result<Place, Failure> {
-    let tls = tls(dir, &config, wrong)?;
+    let tls = certificates(dir, &config, wrong)?;
     match (config.program, config.url) {
         (Some(program), None) => {
             if !config.headers.is_empty() || tls.is_some() {
@@ -134,22 +134,20 @@ fn place(dir: &Path, config: Config, wrong: &dyn Fn(&str) -> Failure) -> Result<
 }
 
 /// Certificates for an address; none where none are named.
-fn tls(
+fn certificates(
     dir: &Path,
     config: &Config,
     wrong: &dyn Fn(&str) -> Failure,
 ) -> Result<Option<Tls>, Failure> {
-    let read = |file: &PathBuf| {
+    let ca = config.ca.as_ref().map(|file| {
         let file = dir.join(file);
         std::fs::read(&file).map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))
-    };
-    let ca = config.ca.as_ref().map(read).transpose()?;
+    });
+    let ca = ca.transpose()?;
     let identity = match (&config.certificate, &config.key) {
-        (Some(certificate), Some(key)) => {
-            let mut pem = zeroize::Zeroizing::new(read(certificate)?);
-            pem.push(b'\n');
-            pem.extend_from_slice(&secret::read_secret(&dir.join(key))?);
-            Some(pem)
+        (Some(chain), Some(key)) => {
+            let read = tls::of_client(&dir.join(chain), &dir.join(key));
+            Some(read.map_err(|why| wrong(&why))?)
         }
         (None, None) => None,
         _ => return Err(wrong("`certificate` and `key` go together")),

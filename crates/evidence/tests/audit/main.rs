@@ -10,6 +10,7 @@ mod credentials;
 mod edited;
 mod erased;
 mod every;
+#[expect(dead_code, reason = "the bench uses more of it")]
 #[path = "../../benches/everything/mod.rs"]
 mod everything;
 mod mirror;
