@@ -9,7 +9,7 @@ use std::{
 
 use axum::http::{HeaderName, HeaderValue};
 use engine::target::Target;
-use gateway::upstream::{Launch, Patience, Place, Remote, SHORTEST_SECRET, Upstream};
+use gateway::upstream::{Launch, Patience, Place, Remote, SHORTEST_SECRET, Tls, Upstream};
 use serde::Deserialize;
 use store::{config, secret};
 
@@ -36,6 +36,11 @@ struct Config {
     /// Headers whose values are in files below the data directory.
     #[serde(default)]
     headers: BTreeMap<String, PathBuf>,
+    /// The certificates of the authorities that vouch for it, in place of the system's.
+    ca: Option<PathBuf>,
+    /// The certificate that it is shown, with what it was issued with, and its key.
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
     #[serde(default = "default_timeout")]
     timeout_seconds: u64,
     /// How old a look at the tools' descriptions may be when a pinned tool is called.
@@ -75,11 +80,12 @@ pub(crate) fn targets(dir: &Path) -> Result<HashMap<String, Arc<dyn Target>>, Fa
 }
 
 fn place(dir: &Path, config: Config, wrong: &dyn Fn(&str) -> Failure) -> Result<Place, Failure> {
+    let tls = tls(dir, &config, wrong)?;
     match (config.program, config.url) {
         (Some(program), None) => {
-            if !config.headers.is_empty() {
+            if !config.headers.is_empty() || tls.is_some() {
                 return Err(wrong(
-                    "`headers` are for a `url`; a program takes `secrets`",
+                    "`headers`, `ca`, `certificate` and `key` are for a `url`; a program takes `secrets`",
                 ));
             }
             let program = if program == "{self}" {
@@ -114,7 +120,8 @@ fn place(dir: &Path, config: Config, wrong: &dyn Fn(&str) -> Failure) -> Result<
                 held.set_sensitive(true);
                 headers.push((known, held));
             }
-            let remote = Remote { url, headers };
+            let tls = tls.unwrap_or_default();
+            let remote = Remote { url, headers, tls };
             remote
                 .check()
                 .map_err(|why| wrong(&format!("`url` {why}")))?;
@@ -124,6 +131,34 @@ fn place(dir: &Path, config: Config, wrong: &dyn Fn(&str) -> Failure) -> Result<
             "names a `program` to start or a `url` to reach, and one of them",
         )),
     }
+}
+
+/// Certificates for an address; none where none are named.
+fn tls(
+    dir: &Path,
+    config: &Config,
+    wrong: &dyn Fn(&str) -> Failure,
+) -> Result<Option<Tls>, Failure> {
+    let read = |file: &PathBuf| {
+        let file = dir.join(file);
+        std::fs::read(&file).map_err(|e| Failure::unavailable(format!("`{}`: {e}", file.display())))
+    };
+    let ca = config.ca.as_ref().map(read).transpose()?;
+    let identity = match (&config.certificate, &config.key) {
+        (Some(certificate), Some(key)) => {
+            let mut pem = zeroize::Zeroizing::new(read(certificate)?);
+            pem.push(b'\n');
+            pem.extend_from_slice(&secret::read_secret(&dir.join(key))?);
+            Some(pem)
+        }
+        (None, None) => None,
+        _ => return Err(wrong("`certificate` and `key` go together")),
+    };
+    if ca.is_none() && identity.is_none() {
+        return Ok(None);
+    }
+    let tls = Tls::new(ca.as_deref(), identity.as_ref().map(|pem| pem.as_slice()));
+    tls.map(Some).map_err(|why| wrong(&why))
 }
 
 fn value(dir: &Path, file: &Path) -> Result<String, Failure> {

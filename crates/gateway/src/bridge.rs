@@ -30,7 +30,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::upstream::Remote;
+use crate::upstream::{Remote, Tls};
 use lines::Line;
 use message::Message;
 
@@ -70,6 +70,7 @@ impl Bridge {
         let remote = Remote {
             headers: vec![(AUTHORIZATION, HeaderValue::from_static("Bearer"))],
             url,
+            tls: Tls::default(),
         };
         let http = remote
             .client(|client| {

@@ -26,7 +26,7 @@ use catalogue::Offers;
 use connection::Connection;
 
 pub use child::Launch;
-pub use remote::Remote;
+pub use remote::{Remote, Tls};
 pub use secrets::SHORTEST as SHORTEST_SECRET;
 
 /// Where a target system is.

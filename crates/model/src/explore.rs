@@ -1,9 +1,6 @@
 //! The exploration: every state that can be reached, each once, on all cores.
 //!
-//! Depth first, so that what waits stays small; what was seen is kept as 128-bit hashes. A state's key holds all that a
-//! decision of the alphabet can read: cases, what ended, exceptions, thresholds, environments, people who changed, freezes, the
-//! clock, and the history beside it. Left out are the log's length and the numbers of records, which decisions write down
-//! and none compares but with the record that they name, and what never changes after the beginning.
+//! Depth first, so that what waits stays small; what was seen is kept as 128-bit hashes.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -16,142 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use duty::{
-    decide, decide_with,
-    name::{Environment, ItemId, PrincipalId, ThresholdId},
-    record::CaseOutcome,
-    release::Rules,
-    request::Submission,
-    shared::Shared,
-    state::{Case, Delegation, Exception, Glass, Principal, State, Subject, ThresholdState},
-    subject::SubjectId,
-    time::Time,
-};
-use serde::Serialize;
-use xxhash_rust::xxh3::xxh3_128;
+use duty::{decide, decide_with, refusal::Code, release::Rules, request::Submission};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    history::{Broken, History, Past},
+    history::{Broken, History},
+    kept::Kept,
     moves::{Bound, CASES, Move, Moves, When, besides, on_case},
+    node::{Node, People, Step, numbers, way},
     world::{World, credential, moment, name},
 };
-
-/// A state with its history, and how it was reached.
-#[derive(Clone)]
-struct Node {
-    state: State,
-    history: History,
-    moment: usize,
-    path: Option<Arc<Step>>,
-    depth: u32,
-    /// For each case what it comes to, with its past.
-    cases: [u128; CASES.len()],
-}
-
-type People = Shared<BTreeMap<PrincipalId, Shared<Principal>>>;
-
-struct Step {
-    before: Option<Arc<Step>>,
-    /// None where time went on.
-    made: Option<Arc<Move>>,
-}
-
-#[derive(Serialize)]
-struct Key<'s> {
-    cases: [u128; CASES.len()],
-    exceptions: &'s BTreeMap<ItemId, Exception>,
-    thresholds: &'s BTreeMap<ThresholdId, ThresholdState>,
-    environments: &'s BTreeMap<Environment, duty::canonical::Digest>,
-    subjects: &'s BTreeMap<SubjectId, Subject>,
-    changed: Vec<(&'s PrincipalId, &'s Shared<Principal>)>,
-    glass: &'s BTreeMap<ItemId, Glass>,
-    delegations: Vec<&'s Delegation>,
-    frozen: usize,
-    tested: usize,
-    time: Time,
-    moment: usize,
-    history: &'s History,
-}
-
-impl Node {
-    /// Looks at its cases again; what none has changed since `before` comes to what it came to there.
-    fn look(&mut self, before: &Self, buffer: &mut Vec<u8>) {
-        for (n, id) in CASES.iter().enumerate() {
-            let (now, then) = (self.case(id), before.case(id));
-            if !now.is(&then) {
-                self.cases[n] = hash(buffer, &now);
-            }
-        }
-    }
-
-    fn case(&self, id: &str) -> OneCase<'_> {
-        let past = self.history.past_of(id);
-        let id = name(id);
-        OneCase {
-            case: self.state.cases.get(&id),
-            closed: self.state.closed.get(&id),
-            past,
-        }
-    }
-
-    fn key(&self, began: &People, buffer: &mut Vec<u8>) -> u128 {
-        let state = &self.state;
-        let changed = state.principals.iter().filter(|(id, p)| {
-            let before = began.get(*id);
-            before.is_none_or(|before| !before.is(p))
-        });
-        let key = Key {
-            cases: self.cases,
-            exceptions: &state.exceptions,
-            thresholds: &state.thresholds,
-            environments: &state.environments,
-            subjects: &state.subjects,
-            changed: changed.collect(),
-            glass: &state.glass,
-            delegations: delegations(state),
-            frozen: state.freezes.len(),
-            tested: state.tested.len(),
-            time: state.time,
-            moment: self.moment,
-            history: &self.history,
-        };
-        hash(buffer, &key)
-    }
-}
-
-/// A case as it stands, or how it ended, and what came to pass in it; nothing before it opens.
-#[derive(Serialize)]
-struct OneCase<'n> {
-    case: Option<&'n Shared<Case>>,
-    closed: Option<&'n CaseOutcome>,
-    past: Option<&'n Shared<Past>>,
-}
-
-impl OneCase<'_> {
-    /// Whether nothing has changed between the two, as far as that is seen without looking inside.
-    fn is(&self, other: &OneCase<'_>) -> bool {
-        fn same<T>(a: Option<&Shared<T>>, b: Option<&Shared<T>>) -> bool {
-            match (a, b) {
-                (Some(a), Some(b)) => a.is(b),
-                (a, b) => a.is_none() && b.is_none(),
-            }
-        }
-        same(self.case, other.case) && self.closed == other.closed && same(self.past, other.past)
-    }
-}
-
-fn hash(buffer: &mut Vec<u8>, value: &impl Serialize) -> u128 {
-    buffer.clear();
-    serde_json::to_writer(&mut *buffer, value).expect("INVARIANT: a state can be written");
-    xxh3_128(buffer)
-}
-
-/// Without the records that hold them, and in an order of their own.
-fn delegations(state: &State) -> Vec<&Delegation> {
-    let mut all: Vec<_> = state.delegations.values().collect();
-    all.sort_by_key(|d| (&d.delegator, &d.deputy, d.ended));
-    all
-}
 
 /// A hash is its own hash.
 #[derive(Default)]
@@ -174,14 +46,14 @@ type Seen = HashSet<u128, BuildHasherDefault<Own>>;
 const SHARDS: usize = 64;
 
 /// What was counted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) states: u64,
     pub(crate) transitions: u64,
     pub(crate) decisions: u64,
     pub(crate) depth: u32,
     /// Refusals by code.
-    pub(crate) refused: BTreeMap<&'static str, u64>,
+    pub(crate) refused: BTreeMap<Code, u64>,
 }
 
 /// A law broken, with the way there.
@@ -194,8 +66,19 @@ pub(crate) struct Found {
 pub(crate) struct Explored {
     pub(crate) counts: Counts,
     pub(crate) found: Option<Found>,
-    /// Whether nothing was left.
-    pub(crate) whole: bool,
+    /// What was left, and all that was seen; none where nothing was.
+    pub(crate) left: Option<Kept>,
+}
+
+/// How far an exploration goes in one go.
+pub(crate) struct Limits {
+    /// Stop after so many states, those of earlier parts among them.
+    pub(crate) most: u64,
+    /// Stop after so long.
+    pub(crate) longest: Option<Duration>,
+    pub(crate) threads: usize,
+    /// Say how far it has come, so often.
+    pub(crate) every: Option<Duration>,
 }
 
 struct Search<'w> {
@@ -203,27 +86,20 @@ struct Search<'w> {
     bound: &'w Bound,
     /// As they are at the beginning.
     people: People,
-    most: u64,
+    limits: &'w Limits,
+    began: Instant,
     seen: Vec<Mutex<Seen>>,
     states: AtomicU64,
     pool: Mutex<Vec<Node>>,
     news: Condvar,
     idle: AtomicUsize,
-    workers: usize,
     over: AtomicBool,
-    cut: AtomicBool,
     found: Mutex<Option<Found>>,
     counts: Mutex<Counts>,
 }
 
-/// Explores the world up to its bound, or up to so many states; says `every` so often how far it has come.
-pub(crate) fn explore(
-    world: &World,
-    bound: &Bound,
-    most: u64,
-    workers: usize,
-    every: Option<Duration>,
-) -> Explored {
+/// Where every way begins.
+fn root(world: &World, bound: &Bound) -> Node {
     let mut state = world.begin();
     if !bound.signatures {
         for who in ["carla", "dmitri"] {
@@ -242,34 +118,53 @@ pub(crate) fn explore(
             }
         }
     }
-    let root = Node {
+    Node {
         state,
         history: History::begin(!bound.signatures),
         moment: 0,
         path: None,
         depth: 0,
         cases: [0; CASES.len()],
-    };
+    }
+}
+
+/// Explores the world up to its bound, from the beginning or from where an earlier part has left it.
+pub(crate) fn explore(
+    world: &World,
+    bound: &Bound,
+    limits: &Limits,
+    earlier: Option<Kept>,
+) -> Explored {
+    let root = root(world, bound);
+    let earlier = earlier.unwrap_or_else(|| Kept {
+        left: vec![Vec::new()],
+        ..Kept::default()
+    });
     let shared = Search {
         world,
         bound,
         people: root.state.principals.clone(),
-        most,
+        limits,
+        began: Instant::now(),
         seen: (0..SHARDS).map(|_| Mutex::default()).collect(),
-        states: AtomicU64::new(0),
-        pool: Mutex::new(vec![root]),
+        states: AtomicU64::new(earlier.counts.states),
+        pool: Mutex::default(),
         news: Condvar::new(),
         idle: AtomicUsize::new(0),
-        workers,
         over: AtomicBool::new(false),
-        cut: AtomicBool::new(false),
         found: Mutex::new(None),
-        counts: Mutex::default(),
+        counts: Mutex::new(earlier.counts),
     };
+    for key in earlier.seen {
+        shared.see(key);
+    }
+    let mut again = Worker::new(&shared);
+    let left = earlier.left.iter().map(|way| again.follow(&root, way));
+    *lock(&shared.pool) = left.collect();
     // Each worker holds an end of the channel, so that it closes with the last of them.
     let (working, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        for _ in 0..workers {
+        for _ in 0..limits.threads {
             let (shared, working) = (&shared, working.clone());
             scope.spawn(move || {
                 Worker::new(shared).run();
@@ -277,25 +172,49 @@ pub(crate) fn explore(
             });
         }
         drop(working);
-        let Some(every) = every else { return };
-        let began = Instant::now();
+        let Some(every) = limits.every else { return };
         while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
             let states = shared.states.load(Ordering::Relaxed);
-            eprintln!("{states} states after {} s", began.elapsed().as_secs());
+            let seconds = shared.began.elapsed().as_secs();
+            eprintln!("{states} states after {seconds} s");
         }
     });
-    let mut counts = shared
-        .counts
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    counts.states = shared.states.load(Ordering::Relaxed);
-    Explored {
-        counts,
-        found: shared
+    shared.outcome()
+}
+
+impl Search<'_> {
+    /// Whether a key is new.
+    fn see(&self, key: u128) -> bool {
+        lock(&self.seen[(key >> 64) as usize % SHARDS]).insert(key)
+    }
+
+    fn outcome(self) -> Explored {
+        let mut counts = self
+            .counts
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        counts.states = self.states.into_inner();
+        let pool = self
+            .pool
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let found = self
             .found
             .into_inner()
-            .unwrap_or_else(PoisonError::into_inner),
-        whole: !shared.cut.load(Ordering::Relaxed),
+            .unwrap_or_else(PoisonError::into_inner);
+        let shards = self.seen.into_iter();
+        let left = (!pool.is_empty()).then(|| Kept {
+            counts: counts.clone(),
+            left: pool.iter().map(|n| numbers(n.path.as_ref())).collect(),
+            seen: shards
+                .flat_map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner))
+                .collect(),
+        });
+        Explored {
+            counts,
+            found,
+            left,
+        }
     }
 }
 
@@ -342,28 +261,32 @@ impl<'s, 'w> Worker<'s, 'w> {
                 *lock(&self.shared.found) = Some(found);
                 self.shared.over.store(true, Ordering::Relaxed);
             }
-            if self.shared.states.load(Ordering::Relaxed) >= self.shared.most {
-                self.shared.cut.store(true, Ordering::Relaxed);
+            let limits = self.shared.limits;
+            let enough = self.shared.states.load(Ordering::Relaxed) >= limits.most;
+            let late = limits
+                .longest
+                .is_some_and(|most| self.shared.began.elapsed() >= most);
+            if enough || late {
                 self.shared.over.store(true, Ordering::Relaxed);
             }
-            if self.shared.over.load(Ordering::Relaxed) {
-                break;
-            }
         }
-        self.shared.over.store(true, Ordering::Relaxed);
         self.shared.news.notify_all();
+        lock(&self.shared.pool).append(&mut self.stack);
         let mut all = lock(&self.shared.counts);
         all.transitions += self.counts.transitions;
         all.decisions += self.counts.decisions;
         all.depth = all.depth.max(self.counts.depth);
         for (code, n) in &self.counts.refused {
-            *all.refused.entry(code).or_default() += n;
+            *all.refused.entry(*code).or_default() += n;
         }
     }
 
     /// The next state: one's own, or another's; none when nobody has any.
     fn next(&mut self) -> Option<Node> {
         let shared = self.shared;
+        if shared.over.load(Ordering::Relaxed) {
+            return None;
+        }
         if shared.idle.load(Ordering::Relaxed) > 0 && self.stack.len() > 16 {
             // The oldest, from which most can still be reached.
             let given: Vec<_> = self.stack.drain(..8).collect();
@@ -376,12 +299,13 @@ impl<'s, 'w> Worker<'s, 'w> {
         let mut pool = lock(&shared.pool);
         shared.idle.fetch_add(1, Ordering::Relaxed);
         loop {
-            if let Some(node) = pool.pop() {
+            let over = shared.over.load(Ordering::Relaxed);
+            if !over && let Some(node) = pool.pop() {
                 shared.idle.fetch_sub(1, Ordering::Relaxed);
                 return Some(node);
             }
-            let all_idle = shared.idle.load(Ordering::Relaxed) == shared.workers;
-            if all_idle || shared.over.load(Ordering::Relaxed) {
+            let all_idle = shared.idle.load(Ordering::Relaxed) == shared.limits.threads;
+            if all_idle || over {
                 shared.over.store(true, Ordering::Relaxed);
                 shared.news.notify_all();
                 return None;
@@ -395,37 +319,81 @@ impl<'s, 'w> Worker<'s, 'w> {
 
     fn expand(&mut self, node: &Node) -> Result<(), Found> {
         self.counts.depth = self.counts.depth.max(node.depth);
-        if node.moment + 1 < self.shared.bound.moments {
-            let later = Node {
-                moment: node.moment + 1,
-                path: Some(Arc::new(Step {
-                    before: node.path.clone(),
-                    made: None,
-                })),
-                depth: node.depth + 1,
-                ..node.clone()
-            };
+        if let Some(later) = self.later(node) {
             self.keep(later);
         }
+        let mut number = 0;
+        for list in self.tried(node) {
+            for made in list.iter() {
+                number += 1;
+                if let Some(after) = self.try_one(node, made, number)? {
+                    self.keep(after);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The state when time has gone on.
+    fn later(&self, node: &Node) -> Option<Node> {
+        (node.moment + 1 < self.shared.bound.moments).then(|| Node {
+            moment: node.moment + 1,
+            path: Some(Arc::new(Step {
+                before: node.path.clone(),
+                made: None,
+                number: 0,
+            })),
+            depth: node.depth + 1,
+            ..node.clone()
+        })
+    }
+
+    /// What is tried at a state, in order.
+    fn tried(&mut self, node: &Node) -> Vec<Moves> {
         let Search { world, bound, .. } = *self.shared;
         let state = &node.state;
         let when = When {
             clock: moment(node.moment).max(state.time),
             last: state.time,
         };
+        let mut lists = Vec::with_capacity(CASES.len() + 1);
         for (n, id) in CASES[..bound.cases].iter().enumerate() {
             let make = || on_case(world, state, bound, when, id);
-            for made in self.known.on_case((id, when, node.cases[n]), make).iter() {
-                self.try_one(node, made)?;
-            }
+            lists.push(self.known.on_case((id, when, node.cases[n]), make));
         }
-        for made in besides(world, state, bound, when).iter() {
-            self.try_one(node, made)?;
-        }
-        Ok(())
+        lists.push(besides(world, state, bound, when));
+        lists
     }
 
-    fn try_one(&mut self, node: &Node, made: &Arc<Move>) -> Result<(), Found> {
+    /// The state that a way leads to.
+    fn follow(&mut self, root: &Node, way: &[u32]) -> Node {
+        let mut node = root.clone();
+        for &number in way {
+            let next = match (number as usize).checked_sub(1) {
+                None => self.later(&node),
+                Some(n) => {
+                    let made = self
+                        .tried(&node)
+                        .iter()
+                        .flat_map(|l| l.iter())
+                        .nth(n)
+                        .cloned();
+                    let made = made.expect("INVARIANT: the file was written by this program");
+                    self.try_one(&node, &made, number).unwrap_or_default()
+                }
+            };
+            node = next.expect("INVARIANT: what was let through once is let through again");
+        }
+        node
+    }
+
+    /// Tries one request; the state after it, where it was let through.
+    fn try_one(
+        &mut self,
+        node: &Node,
+        made: &Arc<Move>,
+        number: u32,
+    ) -> Result<Option<Node>, Found> {
         let state = &node.state;
         let submission = &made.submission;
         let checked = made.checked.as_deref();
@@ -451,11 +419,11 @@ impl<'s, 'w> Worker<'s, 'w> {
             }
         }
         if let Some(refusal) = &decision.refusal {
-            *self.counts.refused.entry(refusal.code.word()).or_default() += 1;
+            *self.counts.refused.entry(refusal.code).or_default() += 1;
             let alone =
                 decision.records.len() == 1 && decision.records[0].body.kind() == "request.refused";
             return if alone {
-                Ok(())
+                Ok(None)
             } else {
                 Err(own("a refusal left more than its record"))
             };
@@ -483,16 +451,15 @@ impl<'s, 'w> Worker<'s, 'w> {
         after.path = Some(Arc::new(Step {
             before: node.path.clone(),
             made: Some(Arc::clone(made)),
+            number,
         }));
         after.look(node, &mut self.buffer);
-        self.keep(after);
-        Ok(())
+        Ok(Some(after))
     }
 
     fn keep(&mut self, node: Node) {
         let key = node.key(&self.shared.people, &mut self.buffer);
-        let shard = &self.shared.seen[(key >> 64) as usize % SHARDS];
-        if lock(shard).insert(key) {
+        if self.shared.see(key) {
             self.shared.states.fetch_add(1, Ordering::Relaxed);
             self.stack.push(node);
         }
@@ -501,30 +468,4 @@ impl<'s, 'w> Worker<'s, 'w> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The way to a state, in words.
-fn way(path: Option<&Arc<Step>>, last: Option<&Move>) -> Vec<String> {
-    let words = |made: &Move| {
-        let behind = if made.behind {
-            ", with the clock set back"
-        } else {
-            ""
-        };
-        let asked = &made.submission;
-        let request = serde_json::to_string(&asked.request).unwrap_or_default();
-        format!("{}{behind}: {request}", asked.principal)
-    };
-    let mut steps: Vec<String> = last.map(words).into_iter().collect();
-    let mut at = path;
-    while let Some(step) = at {
-        steps.push(
-            step.made
-                .as_deref()
-                .map_or_else(|| "time goes on".to_owned(), words),
-        );
-        at = step.before.as_ref();
-    }
-    steps.reverse();
-    steps
 }

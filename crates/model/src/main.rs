@@ -3,15 +3,20 @@
 
 mod explore;
 mod history;
+mod kept;
 mod moves;
+mod node;
 mod world;
 
 use std::{
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use clap::Parser;
+use explore::{Explored, Limits};
+use kept::Before;
 use moves::Bound;
 
 /// The exploration is mostly allocation.
@@ -37,6 +42,12 @@ struct Options {
     /// Stop after so many states.
     #[arg(long, default_value_t = u64::MAX)]
     most: u64,
+    /// Stop after so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Go on from what an earlier part left in this file, and leave there what this one does not come to.
+    #[arg(long)]
+    keep: Option<PathBuf>,
     /// Threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -82,31 +93,47 @@ fn main() -> ExitCode {
         splits: with("splits"),
         callers: with("callers"),
     };
+    let limits = Limits {
+        most: options.most,
+        longest: options.seconds.map(Duration::from_secs),
+        threads: options.threads.max(1),
+        every: options.every.map(Duration::from_secs),
+    };
     let world = world::World::new(&bound);
-    let since = Instant::now();
-    let every = options.every.map(Duration::from_secs);
-    let threads = options.threads.max(1);
-    let done = explore::explore(&world, &bound, options.most, threads, every);
-    let took = since.elapsed().as_secs_f64();
+    let explored = match &options.keep {
+        None => Ok(explore(&world, &bound, &limits, None)),
+        Some(path) => in_parts(path, &world, &bound, &limits),
+    };
+    let (done, took) = match explored {
+        Ok(explored) => explored,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::FAILURE;
+        }
+    };
     let c = &done.counts;
     println!(
-        "{} distinct states, {} transitions, {} decisions, depth {}, {:.1} s, {:.0} states/s: {}",
+        "{} distinct states, {} transitions, {} decisions, depth {}, {:.1} s{}, {:.0} states/s: {}",
         c.states,
         c.transitions,
         c.decisions,
         c.depth,
-        took,
-        c.states as f64 / took.max(0.001),
+        took.seconds,
+        match took.parts {
+            1 => String::new(),
+            parts => format!(" in {parts} parts"),
+        },
+        c.states as f64 / took.seconds.max(0.001),
         if done.found.is_some() {
             "ended by a violation"
-        } else if done.whole {
+        } else if done.left.is_none() {
             "all of the world"
         } else {
-            "cut off by --most"
+            "cut off"
         }
     );
     for (code, n) in &c.refused {
-        println!("  refused {n:>12}  {code}");
+        println!("  refused {n:>12}  {}", code.word());
     }
     match (&done.found, &options.expect) {
         (None, None) => ExitCode::SUCCESS,
@@ -132,4 +159,41 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// Explores in one go; the time that it took.
+fn explore(
+    world: &world::World,
+    bound: &Bound,
+    limits: &Limits,
+    earlier: Option<(kept::Kept, Before)>,
+) -> (Explored, Before) {
+    let (earlier, before) = earlier.unzip();
+    let before = before.unwrap_or_default();
+    let since = Instant::now();
+    let done = explore::explore(world, bound, limits, earlier);
+    let took = Before {
+        seconds: before.seconds + since.elapsed().as_secs_f64(),
+        parts: before.parts + 1,
+    };
+    (done, took)
+}
+
+/// Explores from what the file at `path` holds, and leaves there what is left.
+fn in_parts(
+    path: &Path,
+    world: &world::World,
+    bound: &Bound,
+    limits: &Limits,
+) -> Result<(Explored, Before), String> {
+    let about = format!("{bound:?}");
+    let (mut done, took) = explore(world, bound, limits, kept::read(path, &about)?);
+    match &mut done.left {
+        Some(left) if done.found.is_none() => {
+            kept::write(path, &about, std::mem::take(left), took)?;
+        }
+        None => kept::remove(path)?,
+        Some(_) => {}
+    }
+    Ok((done, took))
 }

@@ -172,22 +172,49 @@ const IDLE: Duration = Duration::from_secs(3);
 
 const GREETING: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}"#;
 
-/// Has the clients call, each one after the other's answer, `calls` in all.
-pub(crate) async fn drive(clients: &mut [Client], calls: usize, effect: bool) -> Result<Times> {
-    let each = calls.div_ceil(clients.len().max(1));
+/// When clients call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pace {
+    /// Each one after the other's answer.
+    Eager,
+    /// So often a second all together, in turn, whatever the answers take. What a call takes is counted from when it was due,
+    /// so that one that waits for a late answer is late itself.
+    Steady(u32),
+}
+
+/// Has the clients call, `calls` in all.
+pub(crate) async fn drive(
+    clients: &mut [Client],
+    calls: usize,
+    effect: bool,
+    pace: Pace,
+) -> Result<Times> {
+    let count = clients.len().max(1);
+    let each = calls.div_ceil(count);
     for client in &mut *clients {
         client.wake().await?;
     }
     let began = Instant::now();
-    let running = clients.iter_mut().map(|client| async move {
-        let mut times = Vec::with_capacity(each);
-        for _ in 0..each {
-            let began = Instant::now();
-            client.call(effect).await?;
-            times.push(began.elapsed());
-        }
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(times)
-    });
+    let running = clients
+        .iter_mut()
+        .enumerate()
+        .map(|(n, client)| async move {
+            let mut times = Vec::with_capacity(each);
+            for round in 0..each {
+                let due = match pace {
+                    Pace::Eager => Instant::now(),
+                    Pace::Steady(rate) => {
+                        let place = (round * count + n) as f64 / f64::from(rate);
+                        let due = began + Duration::from_secs_f64(place);
+                        tokio::time::sleep_until(due.into()).await;
+                        due
+                    }
+                };
+                client.call(effect).await?;
+                times.push(due.elapsed());
+            }
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(times)
+        });
     let times = futures_util::future::try_join_all(running).await?;
     Ok(Times::of(times.concat(), began.elapsed()))
 }

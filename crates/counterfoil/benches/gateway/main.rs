@@ -3,8 +3,9 @@
 //!
 //! `cargo bench -p counterfoil --bench gateway [-- OPTIONS]` prints Markdown. `--dir DIRECTORY` (may be repeated; default: the
 //! system's temporary one) says on which disk the data directory lies; what `fdatasync` takes there is measured beside it.
-//! `--calls N` of each kind and number of clients a round (2,000), in `--rounds N` (3) that take turns; `--clients N` that connect
-//! in the end (1,000; 0: none). `--beside NAME=COMMAND` (may be repeated) starts another gateway and measures it too, without
+//! `--calls N` of each kind and load a round (2,000), in `--rounds N` (3) that take turns; `--rate N` a second (300) by 64 clients
+//! that do not wait for one another, beside the loads that call as fast as they are answered; `--clients N` that connect in the
+//! end (1,000; 0: none). `--beside NAME=COMMAND` (may be repeated) starts another gateway and measures it too, without
 //! any of what Counterfoil does; `{upstream}` in the command is the address of the upstream, `{port}` where it is to listen at
 //! `/mcp`. `tests/load/run.sh` has some.
 //!
@@ -23,20 +24,37 @@ use std::{
     time::{Duration, Instant},
 };
 
-use client::{Client, Times};
+use client::{Client, Pace, Times};
 use site::Site;
 use upstream::{Upstream, Ward};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Clients at once, in the order of the table's rows.
-const CLIENTS: [usize; 2] = [1, 64];
+/// The most clients at once.
+const MOST: usize = 64;
+
+/// Who calls at once, and when.
+#[derive(Clone, Copy, PartialEq)]
+struct Load {
+    clients: usize,
+    pace: Pace,
+}
+
+impl Load {
+    fn words(self) -> String {
+        match self.pace {
+            Pace::Eager => self.clients.to_string(),
+            Pace::Steady(rate) => format!("{}, {rate} calls/s", self.clients),
+        }
+    }
+}
 
 /// What is asked for.
 struct Options {
     dirs: Vec<PathBuf>,
     calls: usize,
     rounds: usize,
+    rate: u32,
     clients: usize,
     beside: Vec<(String, String)>,
 }
@@ -47,6 +65,7 @@ impl Options {
             dirs: Vec::new(),
             calls: 2_000,
             rounds: 3,
+            rate: 300,
             clients: 1_000,
             beside: Vec::new(),
         };
@@ -59,6 +78,7 @@ impl Options {
                 "--dir" => options.dirs.push(value.into()),
                 "--calls" => options.calls = value.parse()?,
                 "--rounds" => options.rounds = value.parse()?,
+                "--rate" => options.rate = value.parse::<u32>()?.max(1),
                 "--clients" => options.clients = value.parse()?,
                 "--beside" => {
                     let (name, command) = value.split_once('=').ok_or("`NAME=COMMAND`")?;
@@ -71,6 +91,16 @@ impl Options {
             options.dirs.push(env::temp_dir());
         }
         Ok(options)
+    }
+
+    /// In the order of the table's rows.
+    fn loads(&self) -> [Load; 3] {
+        [
+            (1, Pace::Eager),
+            (MOST, Pace::Steady(self.rate)),
+            (MOST, Pace::Eager),
+        ]
+        .map(|(clients, pace)| Load { clients, pace })
     }
 }
 
@@ -101,28 +131,28 @@ async fn run(options: &Options) -> Result<()> {
 
 /// One data directory: the table of its latencies, then its memory.
 async fn measure(options: &Options, upstream: &Upstream, dir: &Path) -> Result<()> {
-    let most = CLIENTS.into_iter().max().unwrap_or(1);
-    let site = Site::start(dir, upstream, most.max(options.clients))?;
+    let site = Site::start(dir, upstream, MOST.max(options.clients))?;
     let mut direct = Vec::new();
     let mut governed = Vec::new();
-    for number in 0..most {
+    for number in 0..MOST {
         direct.push(Client::connect(&upstream.url, None, "read", "write").await?);
         governed.push(site.connect(number).await?);
     }
     // Each subject's key is made, and the upstream is connected to.
     for effect in [false, true] {
-        client::drive(&mut governed, most, effect).await?;
+        client::drive(&mut governed, MOST, effect, Pace::Eager).await?;
     }
     let mut rows = Rows::default();
     let mut syncs = Vec::new();
     for _ in 0..options.rounds {
         syncs.extend(disk::syncs(&site.room)?);
-        for clients in CLIENTS {
+        for load in options.loads() {
             for effect in [false, true] {
-                let times = client::drive(&mut direct[..clients], options.calls, effect).await?;
-                rows.add("directly", effect, clients, times);
-                let times = client::drive(&mut governed[..clients], options.calls, effect).await?;
-                rows.add("governed", effect, clients, times);
+                for (way, clients) in [("directly", &mut direct), ("governed", &mut governed)] {
+                    let clients = &mut clients[..load.clients];
+                    let times = client::drive(clients, options.calls, effect, load.pace).await?;
+                    rows.add(way, effect, load, times);
+                }
             }
         }
     }
@@ -148,7 +178,7 @@ async fn memory(site: &Site, count: usize) -> Result<String> {
         connected.push(site.connect(number).await?);
     }
     for effect in [false, true] {
-        client::drive(&mut connected, count, effect).await?;
+        client::drive(&mut connected, count, effect, Pace::Eager).await?;
     }
     let after = site.resident()?;
     Ok(format!(
@@ -174,7 +204,7 @@ async fn beside(options: &Options, upstream: &Upstream, name: &str, command: &st
     let url = format!("http://127.0.0.1:{port}/mcp");
     let began = Instant::now();
     let mut agents = Vec::new();
-    while agents.len() < CLIENTS.into_iter().max().unwrap_or(1) {
+    while agents.len() < MOST {
         match Client::connect(&url, None, "read", "write").await {
             Ok(agent) => agents.push(agent),
             Err(_) if began.elapsed() < Duration::from_secs(60) => {
@@ -189,11 +219,17 @@ async fn beside(options: &Options, upstream: &Upstream, name: &str, command: &st
     }
     let mut rows = Rows::default();
     for _ in 0..options.rounds {
-        for clients in CLIENTS {
-            let times = client::drive(&mut direct[..clients], options.calls, false).await?;
-            rows.add("directly", false, clients, times);
-            let times = client::drive(&mut agents[..clients], options.calls, false).await?;
-            rows.add(name, false, clients, times);
+        // Another may not keep a pace.
+        let eager = options
+            .loads()
+            .into_iter()
+            .filter(|l| l.pace == Pace::Eager);
+        for load in eager {
+            for (way, clients) in [("directly", &mut direct), (name, &mut agents)] {
+                let clients = &mut clients[..load.clients];
+                let times = client::drive(clients, options.calls, false, load.pace).await?;
+                rows.add(way, false, load, times);
+            }
         }
     }
     println!("{name}, which records and judges nothing:\n");
@@ -210,15 +246,15 @@ struct Rows(Vec<(Row, Times)>);
 struct Row {
     way: String,
     effect: bool,
-    clients: usize,
+    load: Load,
 }
 
 impl Rows {
-    fn add(&mut self, way: &str, effect: bool, clients: usize, times: Times) {
+    fn add(&mut self, way: &str, effect: bool, load: Load, times: Times) {
         let row = Row {
             way: way.to_owned(),
             effect,
-            clients,
+            load,
         };
         match self.0.iter_mut().find(|(known, _)| *known == row) {
             Some((_, known)) => known.join(times),
@@ -231,8 +267,7 @@ impl Rows {
         for (row, times) in &self.0 {
             let what = if row.effect { "effect" } else { "read" };
             let alone = self.0.iter().find(|(other, _)| {
-                other.way == "directly"
-                    && (other.effect, other.clients) == (row.effect, row.clients)
+                other.way == "directly" && (other.effect, other.load) == (row.effect, row.load)
             });
             let added = |at: f64| match alone {
                 Some((_, alone)) if row.way != "directly" => {
@@ -244,7 +279,7 @@ impl Rows {
                 out,
                 "| {what}, {} | {} | {} | {} | {} | {} | {:.0} |",
                 row.way,
-                row.clients,
+                row.load.words(),
                 client::spell(times.at(0.5)),
                 client::spell(times.at(0.99)),
                 added(0.5),

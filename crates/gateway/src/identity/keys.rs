@@ -18,7 +18,7 @@ use super::{
     TARGET,
     jws::{Algorithm, Public},
 };
-use crate::upstream::Remote;
+use crate::upstream::{Remote, Tls};
 
 /// From one try to the next, at least, whatever tokens name: whoever makes key ids up causes no more requests than this.
 pub(super) const AGAIN: Duration = Duration::from_secs(10);
@@ -46,6 +46,7 @@ impl Source {
         let remote = Remote {
             url,
             headers: Vec::new(),
+            tls: Tls::default(),
         };
         remote.check().map_err(|why| format!("`jwks_url` {why}"))?;
         if !remote.is_guarded() {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, error::Error};
 
 use axum::http::{HeaderName, HeaderValue};
 use engine::target::Answer;
-use reqwest::{ClientBuilder, redirect::Policy};
+use reqwest::{Certificate, ClientBuilder, Identity, redirect::Policy};
 use rmcp::{
     service::ClientInitializeError,
     transport::{
@@ -20,6 +20,46 @@ pub struct Remote {
     pub url: String,
     /// Headers, secrets as a rule.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Certificates, where its address is one of https.
+    pub tls: Tls,
+}
+
+/// Whom to believe that it is the server, and what is shown to it.
+#[derive(Clone, Default)]
+pub struct Tls {
+    /// The authorities that vouch for it; those of the system, where none is named.
+    authorities: Vec<Certificate>,
+    /// The client's own certificate with its key.
+    identity: Option<Identity>,
+}
+
+impl Tls {
+    /// `ca` holds certificates of authorities, in PEM; `identity` is a certificate, what it was issued with, and its key, in PEM too.
+    ///
+    /// # Errors
+    /// What is wrong with which of them.
+    pub fn new(ca: Option<&[u8]>, identity: Option<&[u8]>) -> Result<Self, String> {
+        let authorities = match ca {
+            Some(pem) => Certificate::from_pem_bundle(pem)
+                .map_err(|e| format!("`ca` holds no certificates in PEM: {e}"))?,
+            None => Vec::new(),
+        };
+        // Without any the system's would be believed.
+        if ca.is_some() && authorities.is_empty() {
+            return Err("`ca` holds no certificates in PEM".to_owned());
+        }
+        let identity = identity.map(Identity::from_pem).transpose();
+        let identity =
+            identity.map_err(|e| format!("`certificate` and `key` are no PEM of those: {e}"))?;
+        Ok(Self {
+            authorities,
+            identity,
+        })
+    }
+
+    fn is_named(&self) -> bool {
+        self.identity.is_some() || !self.authorities.is_empty()
+    }
 }
 
 impl Remote {
@@ -36,6 +76,9 @@ impl Remote {
             return Err(
                 "holds a password; put it into a file and name that in `headers`".to_owned(),
             );
+        }
+        if self.tls.is_named() && url.scheme() != "https" {
+            return Err("is not of https, and certificates are named for it".to_owned());
         }
         let gives_away = !self.headers.is_empty() || url.query().is_some();
         if gives_away && !self.is_guarded() {
@@ -100,6 +143,12 @@ impl Remote {
         if !self.url.starts_with("https:") {
             // What is plain on this machine is not to be plain on the way to a proxy.
             client = client.no_proxy();
+        }
+        if !self.tls.authorities.is_empty() {
+            client = client.tls_certs_only(self.tls.authorities.iter().cloned());
+        }
+        if let Some(identity) = &self.tls.identity {
+            client = client.identity(identity.clone());
         }
         let client = more(client).build();
         client.map_err(|e| format!("makes no client for HTTP: {e}"))

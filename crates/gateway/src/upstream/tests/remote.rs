@@ -9,12 +9,19 @@ use axum::{
     Json, Router,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{self, Event},
+    },
     routing::post,
 };
+use futures_util::{Stream, stream};
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::{super::*, LONG};
+
+mod guarded;
 
 /// What the server does with a call of a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +39,24 @@ struct Server {
     sessions: AtomicUsize,
     /// The session that is over.
     ended: AtomicUsize,
+    /// Counts the times that whoever listens is told of other tools.
+    changes: watch::Sender<usize>,
 }
 
 const KEY: &str = "Bearer a-key-of-the-tests";
+
+/// Tells of other tools.
+async fn listen(
+    State(server): State<Arc<Server>>,
+) -> Sse<impl Stream<Item = Result<Event, std::convert::Infallible>>> {
+    let changes = server.changes.subscribe();
+    let events = stream::unfold(changes, |mut changes| async {
+        changes.changed().await.ok()?;
+        let told = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
+        Some((Ok(Event::default().data(told.to_string())), changes))
+    });
+    Sse::new(events).keep_alive(sse::KeepAlive::default())
+}
 
 async fn serve(
     State(server): State<Arc<Server>>,
@@ -60,7 +82,7 @@ async fn serve(
             let session = server.sessions.fetch_add(1, Ordering::SeqCst) + 1;
             let result = json!({
                 "protocolVersion": "2025-06-18",
-                "capabilities": {"tools": {}},
+                "capabilities": {"tools": {"listChanged": true}},
                 "serverInfo": {"name": "test", "version": "1"},
             });
             ([("mcp-session-id", session.to_string())], answer(result)).into_response()
@@ -92,17 +114,23 @@ async fn serve(
     }
 }
 
-async fn start() -> (Arc<Server>, String) {
+fn server() -> (Arc<Server>, Router) {
     let server = Arc::new(Server {
         mood: SyncMutex::new(Mood::Answer),
         described: SyncMutex::new("Sends."),
         calls: AtomicUsize::new(0),
         sessions: AtomicUsize::new(0),
         ended: AtomicUsize::new(0),
+        changes: watch::Sender::new(0),
     });
     let app = Router::new()
-        .route("/mcp", post(serve))
+        .route("/mcp", post(serve).get(listen))
         .with_state(Arc::clone(&server));
+    (server, app)
+}
+
+async fn start() -> (Arc<Server>, String) {
+    let (server, app) = server();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -114,9 +142,9 @@ fn remote(url: &str, key: &str, timeout: Duration, recheck: Duration) -> Upstrea
         HeaderName::from_static("authorization"),
         HeaderValue::from_str(key).unwrap(),
     )];
-    let url = url.to_owned();
+    let (url, tls) = (url.to_owned(), Tls::default());
     Upstream::new(
-        Place::Remote(Remote { url, headers }),
+        Place::Remote(Remote { url, headers, tls }),
         Patience { timeout, recheck },
     )
 }
@@ -172,6 +200,7 @@ async fn a_wrong_key_and_a_closed_port_send_nothing_and_tell_no_secret() {
     let found = Remote {
         url,
         headers: Vec::new(),
+        tls: Tls::default(),
     }
     .query();
     assert_eq!(found, ["a-long-key", "1", "a%2Dlong%2Dkey", "1"]);
@@ -224,6 +253,34 @@ async fn a_server_that_describes_a_tool_otherwise_is_found_out() {
     assert_eq!(target.describe("send").await.unwrap(), Some(before));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_that_its_tools_changed_is_asked_again() {
+    let (server, url) = start().await;
+    let target = remote(&url, KEY, LONG, LONG);
+    let before = target.describe("send").await.unwrap();
+    // Its listener may still be on the way there.
+    let listening = async {
+        while server.changes.receiver_count() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LONG, listening).await.unwrap();
+    *server.described.lock().unwrap() = "Sends, now by post.";
+    assert_eq!(target.describe("send").await.unwrap(), before);
+    server.changes.send_modify(|count| *count += 1);
+    let told = async {
+        while target.describe("send").await.unwrap() == before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LONG, told).await.unwrap();
+    // What was pinned before is not called.
+    let before = before.unwrap();
+    let answer = target.call_described("send", before, Map::new()).await;
+    assert!(matches!(answer, Answer::NotSent(_)), "{answer:?}");
+    assert_eq!(server.calls.load(Ordering::SeqCst), 0);
+}
+
 #[test]
 fn an_address_that_gives_secrets_away_is_refused() {
     let check = |url: &str, with: bool| {
@@ -232,8 +289,8 @@ fn an_address_that_gives_secrets_away_is_refused() {
             HeaderValue::from_static("secret"),
         );
         let headers = if with { vec![header] } else { Vec::new() };
-        let url = url.to_owned();
-        Remote { url, headers }.check()
+        let (url, tls) = (url.to_owned(), Tls::default());
+        Remote { url, headers, tls }.check()
     };
     let asks = check("http://example.com/mcp?key=word", false).unwrap_err();
     assert!(asks.contains("open line"), "{asks}");
