@@ -1,6 +1,9 @@
 //! Private keys of people and tokens of agents, as files of the data directory.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use duty::{
@@ -25,13 +28,13 @@ pub(crate) fn person_file(dir: &Path, id: &PrincipalId) -> PathBuf {
     dir.join("keys/people").join(format!("{id}.pem"))
 }
 
-/// The file of an agent's token.
-pub(crate) fn agent_file(dir: &Path, id: &PrincipalId) -> PathBuf {
+/// The file of an agent's token, by the agent's id, or of a later one of its by the credential's.
+pub(crate) fn agent_file(dir: &Path, id: impl Display) -> PathBuf {
     dir.join("keys/agents").join(format!("{id}.token"))
 }
 
-/// The file of a service's token.
-pub(crate) fn service_file(dir: &Path, id: &PrincipalId) -> PathBuf {
+/// The same of a service.
+pub(crate) fn service_file(dir: &Path, id: impl Display) -> PathBuf {
     dir.join("keys/services").join(format!("{id}.token"))
 }
 
@@ -59,13 +62,7 @@ pub(crate) fn new_human(
     let proof = Proof::Ed25519 {
         public: public.map_err(Failure::unavailable)?,
     };
-    principal(
-        id,
-        PrincipalKind::Human,
-        roles,
-        None,
-        vec![("key-1", proof)],
-    )
+    principal(id, PrincipalKind::Human, roles, None, vec![("key", proof)])
 }
 
 /// An agent with a token, made now unless its file is there already.
@@ -81,7 +78,7 @@ pub(crate) fn new_agent(
 }
 
 /// An agent or a service: with the token of a file, which is made unless it is there already, and with what else proves it, each
-/// under the end of its id.
+/// with its sort as ids of credentials have it.
 pub(crate) fn new_machine(
     id: &PrincipalId,
     kind: PrincipalKind,
@@ -90,12 +87,13 @@ pub(crate) fn new_machine(
     token: Option<&Path>,
     more: Vec<(&str, Proof)>,
 ) -> Result<NewPrincipal, Failure> {
-    let token = token.map(|file| Ok::<_, Failure>(("token-1", token_proof(file)?)));
+    let token = token.map(|file| Ok::<_, Failure>(("token", token_proof(file)?)));
     let proofs = token.transpose()?.into_iter().chain(more).collect();
     principal(id, kind, roles, owner, proofs)
 }
 
-fn token_proof(file: &Path) -> Result<Proof, Failure> {
+/// What proves the token in a file, made now unless it is there already.
+pub(crate) fn token_proof(file: &Path) -> Result<Proof, Failure> {
     Ok(Proof::Token {
         sha256: Digest::of_bytes(token(file)?.as_bytes()),
     })
@@ -168,8 +166,8 @@ fn principal(
 ) -> Result<NewPrincipal, Failure> {
     roles.sort();
     roles.dedup();
-    let credential = |(end, proof): (&str, Proof)| {
-        let id = named(&format!("{id}.{end}"))?;
+    let credential = |(sort, proof): (&str, Proof)| {
+        let id = named(&format!("{id}.{sort}-1"))?;
         Ok::<_, Failure>(Credential { id, proof })
     };
     let credentials = proofs.into_iter().map(credential);

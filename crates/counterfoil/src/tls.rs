@@ -1,4 +1,5 @@
-//! TLS at the doors: the server's certificate, and clients' certificates of one authority. All of it is read again when it changes.
+//! TLS at the doors: the server's certificate, clients' certificates of one authority, and what that revoked. All of it is read
+//! again when it changes.
 
 use std::{
     io::Read as _,
@@ -11,9 +12,12 @@ use duty::canonical::Digest;
 use gateway::identity::Peer;
 use rustls::{
     RootCertStore, ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier},
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
+    server::{
+        NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier, danger::ClientCertVerifier,
+    },
+    sign::CertifiedKey,
     version::TLS13,
 };
 use store::secret;
@@ -23,6 +27,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{error, info};
+use zeroize::Zeroizing;
 
 use crate::{cli::TlsFiles, fail::Failure};
 
@@ -38,6 +43,7 @@ struct Files {
     cert: PathBuf,
     key: PathBuf,
     client_ca: Option<PathBuf>,
+    client_crl: Option<PathBuf>,
 }
 
 /// What the files hold, and the configuration that it makes.
@@ -62,6 +68,7 @@ impl Tls {
             cert,
             key,
             client_ca: named.client_ca,
+            client_crl: named.client_crl,
         };
         let config = files.read().and_then(|held| held.config());
         let current = RwLock::new(config.map_err(Failure::usage)?);
@@ -95,7 +102,7 @@ impl Tls {
             }
             let why = match self.look() {
                 Ok(true) => {
-                    info!("the certificate was renewed");
+                    info!("changed files of TLS were taken over");
                     None
                 }
                 Ok(false) => None,
@@ -104,7 +111,9 @@ impl Tls {
             if why != told
                 && let Some(why) = &why
             {
-                error!("ALARM: the certificate is not renewed, and the old one stays: {why}");
+                error!(
+                    "ALARM: changed files of TLS do not hold together, and the old ones stay: {why}"
+                );
             }
             told = why;
         }
@@ -130,8 +139,9 @@ impl Tls {
 struct Held<'f> {
     files: &'f Files,
     cert: Vec<u8>,
-    key: zeroize::Zeroizing<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
     client_ca: Option<Vec<u8>>,
+    client_crl: Option<Vec<u8>>,
 }
 
 impl Files {
@@ -140,6 +150,7 @@ impl Files {
             cert: read(&self.cert)?,
             key: secret::read_secret(&self.key).map_err(|e| e.to_string())?,
             client_ca: self.client_ca.as_deref().map(read).transpose()?,
+            client_crl: self.client_crl.as_deref().map(read).transpose()?,
             files: self,
         })
     }
@@ -147,11 +158,13 @@ impl Files {
 
 impl Held<'_> {
     fn digest(&self) -> Digest {
-        let mut all = zeroize::Zeroizing::new(Vec::new());
+        let mut all = Zeroizing::new(Vec::new());
+        let (ca, crl) = (self.client_ca.as_deref(), self.client_crl.as_deref());
         for part in [
-            &self.cert,
-            &*self.key,
-            self.client_ca.as_ref().unwrap_or(&Vec::new()),
+            &*self.cert,
+            &**self.key,
+            ca.unwrap_or_default(),
+            crl.unwrap_or_default(),
         ] {
             all.extend_from_slice(Digest::of_bytes(part).as_bytes());
         }
@@ -161,34 +174,24 @@ impl Held<'_> {
     fn config(&self) -> Result<Current, String> {
         let provider = Arc::new(ring::default_provider());
         let chain = certificates(&self.files.cert, &self.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| {
-            let file = self.files.key.display();
-            format!("`{file}` holds no private key in PEM that is understood")
-        })?;
+        let key = private_key(&self.files.key, &self.key)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13])
             .map_err(|e| e.to_string())?;
         let builder = match (&self.files.client_ca, &self.client_ca) {
             (Some(file), Some(bytes)) => {
-                let wrong = |e: String| format!("`{}`: {e}", file.display());
                 let mut roots = RootCertStore::empty();
                 for authority in certificates(file, bytes)? {
-                    roots.add(authority).map_err(|e| wrong(e.to_string()))?;
+                    let added = roots.add(authority);
+                    added.map_err(|e| format!("`{}`: {e}", file.display()))?;
                 }
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                        // Whoever has none comes with a token, or as nobody.
-                        .allow_unauthenticated()
-                        .build()
-                        .map_err(|e| wrong(e.to_string()))?;
-                builder.with_client_cert_verifier(verifier)
+                builder.with_client_cert_verifier(self.verifier(roots, provider)?)
             }
             _ => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(|e| {
-            let (cert, key) = (self.files.cert.display(), self.files.key.display());
-            format!("`{cert}` and `{key}` do not go together: {e}")
-        })?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|e| apart(&self.files.cert, &self.files.key, &e))?;
         // Each connection shows its certificate anew: a session that is resumed would outlive it.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -196,6 +199,30 @@ impl Held<'_> {
         Ok(Current {
             digest: self.digest(),
             config: Arc::new(config),
+        })
+    }
+
+    /// Who may come: by a certificate of `roots` that none of the lists revokes.
+    fn verifier(
+        &self,
+        roots: RootCertStore,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, String> {
+        let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            // Whoever has none comes with a token, or as nobody.
+            .allow_unauthenticated();
+        if let (Some(file), Some(bytes)) = (&self.files.client_crl, &self.client_crl) {
+            // What the lists do not speak of counts as revoked, which is the builder's own choice; a list whose time is over
+            // speaks of nothing.
+            verifier = verifier
+                .with_crls(lists(file, bytes)?)
+                .enforce_revocation_expiration();
+        }
+        let files = [&self.files.client_ca, &self.files.client_crl];
+        verifier.build().map_err(|e| {
+            let files = files.into_iter().flatten();
+            let files: Vec<_> = files.map(|f| format!("`{}`", f.display())).collect();
+            format!("{}: {e}", files.join(" with "))
         })
     }
 }
@@ -213,6 +240,30 @@ pub(crate) fn spki_of_file(file: &Path) -> Result<Digest, Failure> {
     let bytes = read(file).map_err(Failure::usage)?;
     let chain = certificates(file, &bytes).map_err(Failure::usage)?;
     spki(&chain[0]).map_err(|why| Failure::usage(format!("`{}`: {why}", file.display())))
+}
+
+/// What a client shows: its certificate with those above it, and its key, in PEM. They go together.
+pub(crate) fn of_client(cert: &Path, key: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let chain = read(cert)?;
+    let secret = secret::read_secret(key).map_err(|e| e.to_string())?;
+    let certificates = certificates(cert, &chain)?;
+    let provider = ring::default_provider();
+    CertifiedKey::from_der(certificates, private_key(key, &secret)?, &provider)
+        .map_err(|e| apart(cert, key, &e))?;
+    // The key comes last, and alone counts: whatever else is in the certificate's file.
+    Ok(Zeroizing::new([&chain[..], b"\n", &secret[..]].concat()))
+}
+
+fn private_key(file: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(bytes).map_err(|_| {
+        let file = file.display();
+        format!("`{file}` holds no private key in PEM that is understood")
+    })
+}
+
+fn apart(cert: &Path, key: &Path, why: &rustls::Error) -> String {
+    let (cert, key) = (cert.display(), key.display());
+    format!("`{cert}` and `{key}` do not go together: {why}")
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
@@ -233,13 +284,21 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// At least one.
 fn certificates(file: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+    all(file, bytes, "certificate")
+}
+
+fn lists(file: &Path, bytes: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    all(file, bytes, "revocation list")
+}
+
+/// All of a sort that a file holds: at least one.
+fn all<T: PemObject>(file: &Path, bytes: &[u8], what: &str) -> Result<Vec<T>, String> {
+    let read: Result<Vec<_>, _> = T::pem_slice_iter(bytes).collect();
     match read {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(all) if !all.is_empty() => Ok(all),
         _ => Err(format!(
-            "`{}` holds no certificate in PEM that is understood",
+            "`{}` holds no {what} in PEM that is understood",
             file.display()
         )),
     }

@@ -357,20 +357,19 @@ impl State {
     fn take_credential(&mut self, record: &Record) -> Result<(), String> {
         match (&record.body, record.body.request()) {
             (Body::CredentialAdded(_), Some(Request::AddCredential(r))) => {
-                let s = &r.possession.statement;
-                let person = self.principals.get_mut(&s.signer);
-                let person = person.ok_or("nobody by that id")?;
-                person.credentials.push(Credential {
-                    id: s.credential.clone(),
+                let (whose, id) = (r.principal(), r.credential());
+                let principal = self.principals.get_mut(whose);
+                let principal = principal.ok_or("nobody by that id")?;
+                principal.credentials.push(Credential {
+                    id: id.clone(),
                     proof: r.proof.clone(),
                 });
-                if let Some(counter) = r.possession.signature.counter() {
-                    person.counters.insert(s.credential.clone(), counter);
+                if let Some(counter) = r.possession().and_then(|p| p.signature.counter()) {
+                    principal.counters.insert(id.clone(), counter);
                 }
-                self.credentials
-                    .insert(s.credential.clone(), s.signer.clone());
+                self.credentials.insert(id.clone(), whose.clone());
                 if let Some(digest) = proof_digest(&r.proof) {
-                    self.proofs.insert(digest, s.credential.clone());
+                    self.proofs.insert(digest, id.clone());
                 }
             }
             (Body::CredentialRevoked(_), Some(Request::RevokeCredential(r))) => {

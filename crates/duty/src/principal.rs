@@ -37,6 +37,17 @@ impl PrincipalKind {
             Self::Service => !of_agents && !of_humans,
         }
     }
+
+    /// Whether principals of this kind may prove themselves with something of this sort: humans sign with keys of their own,
+    /// agents come with tokens or certificates, services also locally.
+    #[must_use]
+    pub fn may_come_with(self, proof: &Proof) -> bool {
+        match proof {
+            Proof::Ed25519 { .. } | Proof::Passkey(_) | Proof::Ssh { .. } => self == Self::Human,
+            Proof::Token { .. } | Proof::Jwt(_) | Proof::Certificate { .. } => self != Self::Human,
+            Proof::Local => self == Self::Service,
+        }
+    }
 }
 
 /// What a principal may take part as.

@@ -23,8 +23,8 @@ pub use self::{
     log::{EndRetention, Freeze, OpenLog, RotateLogKey},
     model::{AnswerModel, CallModel, ModelResult},
     people::{
-        AddCredential, Certify, Complete, CreateGroup, EndCertification, JoinGroup, LeaveGroup,
-        NoteExpiring, RevokeCredential, RevokePrincipal, SetAttributes,
+        AddCredential, Certify, Complete, CreateGroup, EndCertification, Given, JoinGroup,
+        LeaveGroup, NoteExpiring, RevokeCredential, RevokePrincipal, SetAttributes, Whose,
     },
     release::{
         BuildRelease, ControlTestResult, NoteEnding, Promote, RecordControlTests, RecordFile,
@@ -67,7 +67,7 @@ pub enum Request {
     AddPrincipal(NewPrincipal),
     /// End a principal: none of its credentials counts any more.
     RevokePrincipal(RevokePrincipal),
-    /// Give a person another credential.
+    /// Give a principal another credential.
     AddCredential(AddCredential),
     /// End one credential.
     RevokeCredential(RevokeCredential),

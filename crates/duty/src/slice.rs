@@ -56,9 +56,8 @@ impl State {
                 people.insert(r.principal.clone());
             }
             Request::AddCredential(r) => {
-                let s = &r.possession.statement;
-                people.insert(s.signer.clone());
-                pick(&self.credentials, &s.credential, &mut slice.credentials);
+                people.insert(r.principal().clone());
+                pick(&self.credentials, r.credential(), &mut slice.credentials);
                 if let Some(digest) = proof_digest(&r.proof) {
                     pick(&self.proofs, &digest, &mut slice.proofs);
                 }

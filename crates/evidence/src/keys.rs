@@ -37,9 +37,8 @@ impl Keys {
         match (&record.body, record.body.request()) {
             (Body::LogOpened(_), Some(Request::OpenLog(r))) => r.principals.iter().for_each(all),
             (Body::PrincipalAdded(_), Some(Request::AddPrincipal(r))) => all(r),
-            (Body::CredentialAdded(_), Some(Request::AddCredential(r))) => {
-                let s = &r.possession.statement;
-                self.insert(&s.signer, &s.credential, &r.proof);
+            (Body::CredentialAdded(_), Some(Request::AddCredential(r))) if r.proof.signs() => {
+                self.insert(r.principal(), r.credential(), &r.proof);
             }
             _ => {}
         }
@@ -49,7 +48,7 @@ impl Keys {
     pub(crate) fn check(&self, request: &Request) -> Option<Checked> {
         if let Request::AddCredential(r) = request {
             // Its own key comes with it.
-            return duty::statement::Proven::check(&r.possession, &r.proof);
+            return duty::statement::Proven::check(r.possession()?, &r.proof);
         }
         let signed = request.signed()?;
         let key = self.guess(signed.signer(), signed.credential())?;

@@ -9,7 +9,7 @@ use duty::{
     action::Action,
     canonical::Digest,
     name::{CaseId, CredentialId, ItemId, PrincipalId},
-    principal::{Duty, Proof},
+    principal::{Credential, Duty, Proof},
     record::{Basis, Body, Record},
     release::{RuleHit, Unit},
     request::{Request, Stance},
@@ -314,9 +314,9 @@ impl<'a> Teller<'a> {
             }
             (_, Some(Request::AddPrincipal(r))) => self.keys_of(&r.id, &r.credentials),
             (_, Some(Request::AddCredential(r))) => {
-                let s = &r.possession.statement;
-                let key = (s.signer.clone(), s.credential.clone());
-                self.keys.insert(key, r.proof.clone());
+                let id = r.credential().clone();
+                let proof = r.proof.clone();
+                self.keys_of(r.principal(), &[Credential { id, proof }]);
             }
             (Body::ReleaseBuilt(b), Some(Request::BuildRelease(r))) => {
                 self.releases.insert(b.digest, r.files.clone());
@@ -334,7 +334,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn keys_of(&mut self, id: &PrincipalId, credentials: &[duty::principal::Credential]) {
+    fn keys_of(&mut self, id: &PrincipalId, credentials: &[Credential]) {
         for credential in credentials {
             if credential.proof.signs() {
                 self.keys.insert(

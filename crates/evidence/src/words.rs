@@ -230,18 +230,23 @@ fn asked(record: &Record, request: &Request) -> String {
         },
         Request::RevokePrincipal(r) => format!("`{}` revoked: {}", r.principal, r.reason),
         Request::AddCredential(r) => {
-            let s = &r.possession.statement;
             let sort = match &r.proof {
                 Proof::Passkey(passkey) => format!("a passkey for `{}`", passkey.rp()),
                 Proof::Ssh { .. } => "an SSH key".to_owned(),
                 Proof::Ed25519 { .. } => "an Ed25519 key".to_owned(),
-                Proof::Token { .. } | Proof::Jwt(_) | Proof::Certificate { .. } | Proof::Local => {
-                    return odd(record);
-                }
+                Proof::Token { .. } => "a bearer token".to_owned(),
+                Proof::Jwt(subject) => format!(
+                    "tokens of `{}` for `{}`",
+                    subject.issuer(),
+                    subject.subject()
+                ),
+                Proof::Certificate { .. } => "a client certificate".to_owned(),
+                Proof::Local => return odd(record),
             };
             format!(
                 "`{}` got the credential `{}`: {sort}",
-                s.signer, s.credential
+                r.principal(),
+                r.credential()
             )
         }
         Request::RevokeCredential(r) => {

@@ -16,10 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use duty::name::Environment;
+use duty::{canonical::Digest, name::Environment};
 use futures_util::StreamExt as _;
 use reqwest::{
-    StatusCode, Url,
+    Identity, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde_json::Value;
@@ -29,6 +29,7 @@ use tokio::{
     sync::mpsc::{self, Sender},
     task::JoinSet,
 };
+use zeroize::Zeroizing;
 
 use crate::upstream::{Remote, Tls};
 use lines::Line;
@@ -47,22 +48,40 @@ const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 
 /// The token, read when it is needed: it may be another one by then.
 pub type Token = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
+/// The certificate of a client with those between it and its authority, and its key, in PEM; read so, too.
+pub type Certificate = Box<dyn Fn() -> Result<Zeroizing<Vec<u8>>, String> + Send + Sync>;
+
+/// What a bridge shows at the door, to be its agent there: one of them at least.
+#[derive(Default)]
+pub struct Shown {
+    /// In each request.
+    pub token: Option<Token>,
+    /// To the connection, which is then over `https`.
+    pub certificate: Option<Certificate>,
+}
 
 /// A bridge to one door.
 pub struct Bridge {
     url: Url,
-    token: Token,
-    http: reqwest::Client,
+    remote: Remote,
+    shown: Shown,
+    http: Mutex<Http>,
     /// What `initialize` came to; clients of later dates say it with each message.
     version: Mutex<Option<String>>,
+}
+
+/// A client for requests, and the digest of the certificate that its connections show.
+struct Http {
+    client: reqwest::Client,
+    certificate: Option<Digest>,
 }
 
 impl Bridge {
     /// A bridge to the door at `url`, for one environment where an agent works in several. Nothing is sent yet.
     ///
     /// # Errors
-    /// In words, where the address is none, or would carry the token over an open line.
-    pub fn new(url: &str, environment: Option<&Environment>, token: Token) -> Result<Self, String> {
+    /// In words, where the address is none, or would carry the token over an open line; and what is wrong with the certificate.
+    pub fn new(url: &str, environment: Option<&Environment>, shown: Shown) -> Result<Self, String> {
         let mut url = url.trim_end_matches('/').to_owned();
         if let Some(environment) = environment {
             url = format!("{url}/{environment}");
@@ -72,13 +91,7 @@ impl Bridge {
             url,
             tls: Tls::default(),
         };
-        let http = remote
-            .client(|client| {
-                client
-                    .connect_timeout(AWAY)
-                    .tcp_keepalive(Duration::from_secs(30))
-            })
-            .map_err(|why| format!("`--url` {why}"))?;
+        remote.check().map_err(|why| format!("`--url` {why}"))?;
         let url = Url::parse(&remote.url).map_err(|e| format!("`--url` is no address: {e}"))?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(
@@ -86,9 +99,14 @@ impl Bridge {
                     .to_owned(),
             );
         }
+        if shown.certificate.is_some() && url.scheme() != "https" {
+            return Err("`--url` is of https where a certificate is shown".to_owned());
+        }
+        let http = Mutex::new(Http::new(&remote, shown.read()?.as_deref())?);
         Ok(Self {
             url,
-            token,
+            remote,
+            shown,
             http,
             version: Mutex::default(),
         })
@@ -177,10 +195,8 @@ impl Bridge {
     async fn post(&self, message: &Message) -> Result<reqwest::Response, String> {
         let since = Instant::now();
         loop {
-            let request = self
-                .http
-                .post(self.url.clone())
-                .headers(self.headers(message)?);
+            let http = self.http()?;
+            let request = http.post(self.url.clone()).headers(self.headers(message)?);
             match request.body(message.text.clone()).send().await {
                 Ok(response) => return Ok(response),
                 Err(e) if e.is_connect() && since.elapsed() < AWAY => {
@@ -204,19 +220,68 @@ impl Bridge {
         }
     }
 
+    /// The client; another one where the certificate is another by now.
+    fn http(&self) -> Result<reqwest::Client, String> {
+        let pem = self.shown.read()?;
+        let mut http = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        if pem.as_ref().map(|pem| Digest::of_bytes(pem)) != http.certificate {
+            *http = Http::new(&self.remote, pem.as_deref())?;
+        }
+        Ok(http.client.clone())
+    }
+
     fn headers(&self, message: &Message) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::new();
-        let token = (self.token)()?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| "the token's file holds no token: it has other letters".to_owned())?;
-        bearer.set_sensitive(true);
-        headers.insert(AUTHORIZATION, bearer);
+        if let Some(token) = &self.shown.token {
+            let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token()?))
+                .map_err(|_| "the token's file holds no token: it has other letters".to_owned())?;
+            bearer.set_sensitive(true);
+            headers.insert(AUTHORIZATION, bearer);
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let both = HeaderValue::from_static("application/json, text/event-stream");
         headers.insert(ACCEPT, both);
         let version = self.version.lock().unwrap_or_else(PoisonError::into_inner);
         message.mirror(version.as_deref(), &mut headers);
         Ok(headers)
+    }
+}
+
+impl Shown {
+    /// The certificate as it is now.
+    fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+        self.certificate.as_ref().map(|read| read()).transpose()
+    }
+
+    /// Which options name what is shown.
+    fn options(&self) -> &'static str {
+        match (&self.token, &self.certificate) {
+            (_, None) => "the file that `--token-file` names",
+            (None, Some(_)) => "the certificate that `--certificate` names",
+            (Some(_), Some(_)) => "the files that `--token-file` and `--certificate` name",
+        }
+    }
+}
+
+impl Http {
+    fn new(remote: &Remote, pem: Option<&Vec<u8>>) -> Result<Self, String> {
+        let identity = pem.map(|pem| Identity::from_pem(pem)).transpose();
+        let identity = identity.map_err(|e| format!("the certificate: {}", reasons(e)))?;
+        let client = remote
+            .client(|client| {
+                let client = client
+                    .connect_timeout(AWAY)
+                    .tcp_keepalive(Duration::from_secs(30));
+                match identity {
+                    Some(identity) => client.identity(identity),
+                    None => client,
+                }
+            })
+            .map_err(|why| format!("`--url` {why}"))?;
+        Ok(Self {
+            client,
+            certificate: pem.map(|pem| Digest::of_bytes(pem)),
+        })
     }
 }
 
@@ -286,9 +351,9 @@ impl Back<'_> {
         let problem = serde_json::from_slice::<Value>(body).unwrap_or_default();
         let detail = problem["detail"].as_str().unwrap_or("it says no more");
         let what_to_do = match status {
-            StatusCode::UNAUTHORIZED => "; look at the file that `--token-file` names",
-            StatusCode::NOT_FOUND => "; `--url` ends in `/mcp` as a rule",
-            _ => "",
+            StatusCode::UNAUTHORIZED => format!("; look at {}", self.bridge.shown.options()),
+            StatusCode::NOT_FOUND => "; `--url` ends in `/mcp` as a rule".to_owned(),
+            _ => String::new(),
         };
         format!(
             "`{}` answers {status}: {}{what_to_do}",

@@ -22,7 +22,7 @@ mod token;
 use std::{path::Path, sync::Arc};
 
 use axum::http::{HeaderMap, header};
-use duty::{canonical::Digest, principal::Proof, time::Time};
+use duty::{canonical::Digest, jwt::Subject, principal::Proof, time::Time};
 use engine::{Engine, EngineError, Seat};
 use tracing::{info, warn};
 
@@ -46,6 +46,9 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The file of the data directory that pins them.
+    pub const FILE: &str = "identity.toml";
+
     /// What the data directory's `identity.toml` pins; nobody where there is none.
     ///
     /// # Errors
@@ -53,6 +56,22 @@ impl Identity {
     pub fn open(dir: &Path) -> Result<Arc<Self>, String> {
         let issuers = config::read(dir)?;
         Ok(Arc::new(Self { issuers }))
+    }
+
+    /// Says why no token of a subject could hold: its issuer is not pinned, or for another audience.
+    ///
+    /// # Errors
+    /// In words: what is pinned, and what is not.
+    pub fn pins(&self, subject: &Subject) -> Result<(), String> {
+        let (issuer, audience) = (subject.issuer(), subject.audience());
+        match self.issuers.iter().find(|i| i.id() == issuer) {
+            Some(pinned) if pinned.audience() == audience => Ok(()),
+            Some(pinned) => Err(format!(
+                "the issuer `{issuer}` is pinned for the audience `{}`, and not for `{audience}`",
+                pinned.audience()
+            )),
+            None => Err(format!("the issuer `{issuer}` is not pinned")),
+        }
     }
 
     /// The addresses of the issuers, as they call themselves.

@@ -159,13 +159,13 @@ def main(counterfoil, home):
 
     run("init", "--origin", "counterfoil.example/identity")
     run("principal", "add", "olivia", "--human", "--role", "owner")
-    run(
-        *("principal", "add", "desk", "--owner", "olivia", "--role", "analyst"),
-        *("--issuer", ISSUER, "--audience", AUDIENCE, "--subject", "desk-agent"),
-    )
     (directory / "identity.toml").write_text(
         f'[issuers.corp]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nalgorithms = {json.dumps(list(private))}\n'
         f'jwks_url = "http://127.0.0.1:{provider.server_port}/keys"\n'
+    )
+    run(
+        *("principal", "add", "desk", "--owner", "olivia", "--role", "analyst"),
+        *("--issuer", ISSUER, "--audience", AUDIENCE, "--subject", "desk-agent"),
     )
 
     @contextlib.contextmanager

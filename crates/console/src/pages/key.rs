@@ -10,7 +10,7 @@ use axum::{
 use duty::{
     passkey::Passkey,
     principal::Proof,
-    request::{AddCredential, Request},
+    request::{AddCredential, Request, Whose},
     statement::{CredentialStatement, Signed},
 };
 use engine::{EngineError, Seat};
@@ -112,7 +112,7 @@ pub(crate) async fn enrol(
     };
     let request = Request::AddCredential(AddCredential {
         proof: Proof::Passkey(passkey),
-        possession: made.possession,
+        whose: Whose::Shown(made.possession),
     });
     match desk.engine.submit(&Seat::admin(), request).await {
         Ok(records) => Json(json!({"record": records.first().map(|r| r.seq)})).into_response(),

@@ -16,7 +16,7 @@ pub(crate) enum PrincipalCommand {
         /// The id.
         id: String,
         /// A human.
-        #[arg(long, conflicts_with = "owner")]
+        #[arg(long, conflicts_with_all = ["owner", "issuer", "certificate", "token"])]
         human: bool,
         /// A service, like an app that opens cases.
         #[arg(long, conflicts_with_all = ["owner", "human"])]
@@ -55,7 +55,7 @@ pub(crate) enum PrincipalCommand {
         #[command(flatten)]
         form: Form,
     },
-    /// Credentials of people who are there already.
+    /// Credentials of principals that are there already.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Groups: roles that several hold together.
@@ -85,11 +85,11 @@ pub(crate) enum RoleWord {
     Intake,
 }
 
-/// What an agent or a service proves itself with: a bearer token, where nothing else is said.
+/// What an agent or a service proves itself with.
 #[derive(Debug, Args)]
 pub(crate) struct ComesWith {
-    /// Tokens (JWT) that this identity provider signs, by its `iss`; `identity.toml` of the data directory pins its keys.
-    #[arg(long, requires_all = ["audience", "subject"], conflicts_with = "human")]
+    /// Tokens (JWT) that this identity provider signs, by its `iss`; `identity.toml` of the data directory has to pin it.
+    #[arg(long, requires_all = ["audience", "subject"])]
     pub(crate) issuer: Option<String>,
     /// For whom they are, by their `aud`.
     #[arg(long, requires = "issuer")]
@@ -98,27 +98,30 @@ pub(crate) struct ComesWith {
     #[arg(long, requires = "issuer")]
     pub(crate) subject: Option<String>,
     /// A TLS client certificate in PEM. Its key counts, so that one that is renewed for the same key is the same.
-    #[arg(long, value_name = "FILE", conflicts_with = "human")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) certificate: Option<PathBuf>,
-    /// A bearer token beside that.
-    #[arg(long, conflicts_with = "human")]
+    /// A bearer token that is made now. A new agent or service gets one where nothing else is said.
+    #[arg(long)]
     pub(crate) token: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Give a person an SSH key to sign with. Without `--signature`, print what the person has to sign with it.
+    /// Give a person an SSH key to sign with, or an agent or a service tokens of an identity provider, a certificate or a bearer
+    /// token beside what it has. For a person, without `--signature`, print what the person has to sign with it.
     Add {
-        /// The person.
-        person: String,
+        /// The person, the agent or the service.
+        id: String,
         /// OpenSSH's public key file.
-        #[arg(long, value_name = "FILE.pub")]
-        ssh: PathBuf,
-        /// The credential's id; `<person>.ssh-1` or the next number if not given.
+        #[arg(long, value_name = "FILE.pub", conflicts_with_all = ["issuer", "certificate", "token"])]
+        ssh: Option<PathBuf>,
+        #[command(flatten)]
+        comes_with: ComesWith,
+        /// The credential's id; like `<id>.jwt-1`, with the next free number, if not given.
         #[arg(long)]
         credential: Option<String>,
         /// What `ssh-keygen -Y sign` made.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", requires = "ssh")]
         signature: Option<PathBuf>,
         #[command(flatten)]
         dir: Dir,

@@ -82,6 +82,9 @@ pub(crate) struct TlsFiles {
     /// The authority of clients' certificates, in PEM: agents may come with one in place of a token.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) client_ca: Option<PathBuf>,
+    /// What that authority revoked, and each between it and clients: their lists (CRLs) in PEM, in one file.
+    #[arg(long, value_name = "FILE", requires = "client_ca")]
+    pub(crate) client_crl: Option<PathBuf>,
 }
 
 /// How lines about what goes on are written to standard error; which of them is said by `COUNTERFOIL_LOG`, like

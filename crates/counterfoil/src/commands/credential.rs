@@ -1,22 +1,24 @@
-//! `principal key`: credentials of people who are there already.
+//! `principal key`: credentials of principals that are there already.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duty::{
     canonical::to_vec,
     name::{CredentialId, PrincipalId},
-    principal::Proof,
-    request::{AddCredential, Request, RevokeCredential},
+    principal::{PrincipalKind, Proof},
+    request::{AddCredential, Given, Request, RevokeCredential, Whose},
     signature::Signature,
     state::State,
     statement::{CredentialStatement, Signed},
 };
 use serde_json::json;
 
+use super::proof;
 use crate::{
-    cli::KeyCommand,
+    cli::{ComesWith, KeyCommand},
     door::{As, Door},
     fail::{Failure, named},
+    keys,
     show::Listing,
     ssh,
 };
@@ -24,14 +26,18 @@ use crate::{
 pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
     match command {
         KeyCommand::Add {
-            person,
+            id,
             ssh,
+            comes_with,
             credential,
             signature,
             dir,
         } => {
-            let credential = credential.as_deref();
-            add(&dir.dir, &person, &ssh, credential, signature.as_deref()).await
+            let (id, credential) = (named(&id)?, credential.as_deref());
+            match ssh {
+                Some(ssh) => add(&dir.dir, id, &ssh, credential, signature.as_deref()).await,
+                None => give(&dir.dir, id, &comes_with, credential).await,
+            }
         }
         KeyCommand::Revoke {
             credential,
@@ -60,19 +66,15 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
 
 async fn add(
     dir: &Path,
-    person: &str,
+    person: PrincipalId,
     file: &Path,
     credential: Option<&str>,
     signature: Option<&Path>,
 ) -> Result<(), Failure> {
-    let person: PrincipalId = named(person)?;
     let public = ssh::public_key(file)?;
     let door = Door::open(dir).await?;
     let state = super::state_of_door(&door, dir)?;
-    let credential: CredentialId = match credential {
-        Some(credential) => named(credential)?,
-        None => free(&state, &person)?,
-    };
+    let credential = named_or_free(credential, &state, &person, "ssh")?;
     let statement = CredentialStatement {
         statement: CredentialStatement::TYPE.to_owned(),
         log: state.origin.clone().unwrap_or_default(),
@@ -89,14 +91,73 @@ async fn add(
     };
     let request = Request::AddCredential(AddCredential {
         proof: Proof::Ssh { public },
-        possession: Signed {
+        whose: Whose::Shown(Signed {
             statement,
             signature: read(signature)?,
-        },
+        }),
     });
     let records = door.submit(As::Admin, request).await?;
     println!("`{person}` has `{credential}`: record {}", records[0].seq);
     door.close()
+}
+
+/// Gives an agent or a service one credential more.
+async fn give(
+    dir: &Path,
+    id: PrincipalId,
+    comes_with: &ComesWith,
+    credential: Option<&str>,
+) -> Result<(), Failure> {
+    let mut issued = proof::issued(dir, comes_with)?;
+    let issued = match (issued.pop(), issued.is_empty(), comes_with.token) {
+        (Some(one), true, false) => Some(one),
+        (None, _, true) => None,
+        _ => {
+            return Err(Failure::usage(
+                "name one thing: for a person `--ssh`; for an agent or a service `--issuer` with `--audience` and `--subject`, `--certificate`, or `--token`",
+            ));
+        }
+    };
+    let door = Door::open(dir).await?;
+    let state = super::state_of_door(&door, dir)?;
+    let sort = issued.as_ref().map_or("token", |(sort, _)| *sort);
+    let credential = named_or_free(credential, &state, &id, sort)?;
+    let (proof, file) = match issued {
+        Some((_, proof)) => (proof, None),
+        None => {
+            let file = file_of(dir, &state, &id, &credential)?;
+            (keys::token_proof(&file)?, Some(file))
+        }
+    };
+    let request = Request::AddCredential(AddCredential {
+        proof,
+        whose: Whose::Given(Given {
+            principal: id.clone(),
+            credential: credential.clone(),
+        }),
+    });
+    let records = door.submit(As::Admin, request).await?;
+    println!("`{id}` has `{credential}`: record {}", records[0].seq);
+    if let Some(file) = file {
+        proof::say_where(&file);
+    }
+    door.close()
+}
+
+/// The file of a later token: beside the first, where the built-in team finds it.
+fn file_of(
+    dir: &Path,
+    state: &State,
+    id: &PrincipalId,
+    credential: &CredentialId,
+) -> Result<PathBuf, Failure> {
+    match state.principals.get(id).map(|p| p.kind) {
+        Some(PrincipalKind::Agent) => Ok(keys::agent_file(dir, credential)),
+        Some(PrincipalKind::Service) => Ok(keys::service_file(dir, credential)),
+        Some(PrincipalKind::Human) | None => Err(Failure::usage(format!(
+            "no agent and no service is called `{id}`; `principal list` shows them"
+        ))),
+    }
 }
 
 /// A signature that was made elsewhere: armored, or a passkey's assertion in JSON.
@@ -140,8 +201,17 @@ pub(crate) fn with_ssh_key(
     })
 }
 
-fn free(state: &State, person: &PrincipalId) -> Result<CredentialId, Failure> {
-    let ids = (1_u32..).map(|n| format!("{person}.ssh-{n}"));
+/// The id that was named, or the first of its sort that was never used.
+fn named_or_free(
+    credential: Option<&str>,
+    state: &State,
+    whose: &PrincipalId,
+    sort: &str,
+) -> Result<CredentialId, Failure> {
+    if let Some(credential) = credential {
+        return named(credential);
+    }
+    let ids = (1_u32..).map(|n| format!("{whose}.{sort}-{n}"));
     let mut free = ids.filter(|id| state.credentials.keys().all(|taken| taken.as_str() != id));
     named(&free.next().unwrap_or_default())
 }

@@ -20,6 +20,7 @@ pub(crate) mod log_key;
 pub(crate) mod mcp;
 pub(crate) mod principal;
 pub(crate) mod promote;
+mod proof;
 mod rebuild;
 pub(crate) mod release;
 mod replay;

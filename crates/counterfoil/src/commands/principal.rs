@@ -3,22 +3,21 @@
 use std::path::Path;
 
 use duty::{
-    jwt::Subject,
     name::PrincipalId,
-    principal::{PrincipalKind, Proof, Role},
+    principal::{PrincipalKind, Role},
     quorum::{self, Attributes},
     request::{CreateGroup, JoinGroup, LeaveGroup, Request, RevokePrincipal, SetAttributes},
     state::State,
 };
 use serde_json::json;
 
+use super::proof;
 use crate::{
     cli::{ComesWith, GroupCommand, PrincipalCommand, RoleWord},
     door::{As, Door},
     fail::{Failure, named},
     keys,
     show::Listing,
-    tls,
 };
 
 pub(crate) async fn run(command: PrincipalCommand) -> Result<(), Failure> {
@@ -113,21 +112,7 @@ async fn add(
     let attributes = said(attributes)?;
     let id: PrincipalId = named(id)?;
     let roles = roles.iter().map(|r| role(*r)).collect();
-    let mut more = Vec::new();
-    if let ComesWith {
-        issuer: Some(issuer),
-        audience: Some(audience),
-        subject: Some(subject),
-        ..
-    } = comes_with
-    {
-        let subject = Subject::new(issuer, audience, subject).map_err(Failure::usage)?;
-        more.push(("jwt-1", Proof::Jwt(subject)));
-    }
-    if let Some(file) = &comes_with.certificate {
-        let spki = tls::spki_of_file(file)?;
-        more.push(("certificate-1", Proof::Certificate { spki }));
-    }
+    let more = proof::issued(dir, comes_with)?;
     let token = comes_with.token || more.is_empty();
     let door = Door::open(dir).await?;
     let (mut new, file) = match of {
@@ -152,10 +137,7 @@ async fn add(
     let records = door.submit(As::Admin, Request::AddPrincipal(new)).await?;
     println!("`{id}` added: record {}", records[0].seq);
     if let Some(file) = file {
-        println!(
-            "the secret is in {}; give it to its owner and remove it here",
-            file.display()
-        );
+        proof::say_where(&file);
     }
     door.close()
 }

@@ -125,8 +125,20 @@ fn hmac(secret: &[u8], head: &Value, claims: &Value) -> String {
     format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac))
 }
 
-/// Adds an agent that the provider knows under this subject.
-fn add(dir: &str, id: &str, subject: &str, code: i32) -> String {
+/// Tokens for the audience that the provider signs of this subject, as the command line names them.
+fn tokens_of<'a>(subject: &'a str, audience: &'a str) -> [&'a str; 6] {
+    [
+        "--issuer",
+        ISSUER,
+        "--audience",
+        audience,
+        "--subject",
+        subject,
+    ]
+}
+
+/// Adds an agent that comes with this.
+fn add_with(dir: &str, id: &str, by: &[&str], code: i32) -> String {
     let who = [
         "principal",
         "add",
@@ -136,15 +148,38 @@ fn add(dir: &str, id: &str, subject: &str, code: i32) -> String {
         "--role",
         "analyst",
     ];
-    let by = [
-        "--issuer",
-        ISSUER,
-        "--audience",
-        AUDIENCE,
-        "--subject",
-        subject,
-    ];
-    expect(code, &[&who[..], &by, &["--dir", dir]].concat()).1
+    expect(code, &[&who[..], by, &["--dir", dir]].concat()).1
+}
+
+/// Adds an agent that the provider knows under this subject.
+fn add(dir: &str, id: &str, subject: &str, code: i32) -> String {
+    add_with(dir, id, &tokens_of(subject, AUDIENCE), code)
+}
+
+/// Gives a principal another credential.
+fn give(dir: &str, id: &str, what: &[&str], code: i32) -> String {
+    let who = ["principal", "key", "add", id];
+    expect(code, &[&who[..], what, &["--dir", dir]].concat()).1
+}
+
+/// The agent `ana` pays, by the MCP door, what a threshold covers; answers the credential that the log has of it.
+#[track_caller]
+fn pays(server: &Server, example: &Example, token: &str) -> Value {
+    let dir = example.dir();
+    let before = paid(&dir);
+    let client = Client::new(server, token);
+    let small = &expected(example, "auto")[3];
+    let arguments = client.try_work_out(small).unwrap();
+    let result = client.try_call(TRANSFER, small, &arguments).unwrap();
+    assert_eq!(result["structuredContent"]["created"], true, "{result}");
+    assert_eq!(paid(&dir), before + 1);
+    wait_for("the recommendation's record", || {
+        let log = records(&dir);
+        let ana = |r: &&Value| r["kind"] == "recommendation.made" && r["actor"]["id"] == "ana";
+        log.iter()
+            .find(ana)
+            .map(|r| r["actor"]["credential"].clone())
+    })
 }
 
 /// What the HTTP door and the MCP door say to a bearer: the same.
@@ -328,22 +363,8 @@ fn a_provider_changes_its_keys_and_an_agent_of_its_pays_by_mcp() {
     add(&arg, "ana", "agent-7", 0);
     let outside = Outside::of(example, "ana");
     let server = Server::start(&dir);
-    let before = paid(&dir);
     let by_k1 = token(&k1, &head("k1"), &claims("agent-7"));
-    let client = Client::new(&server, &by_k1);
-    let small = &expected(&outside.example, "auto")[3];
-    let arguments = client.try_work_out(small).unwrap();
-    let result = client.try_call(TRANSFER, small, &arguments).unwrap();
-    assert_eq!(result["structuredContent"]["created"], true, "{result}");
-    assert_eq!(paid(&dir), before + 1);
-    let credential = wait_for("the recommendation's record", || {
-        let log = records(&dir);
-        let ana = |r: &&Value| r["kind"] == "recommendation.made" && r["actor"]["id"] == "ana";
-        log.iter()
-            .find(ana)
-            .map(|r| r["actor"]["credential"].clone())
-    });
-    assert_eq!(credential, "ana.jwt-1");
+    assert_eq!(pays(&server, &outside.example, &by_k1), "ana.jwt-1");
 
     // Another key takes over: its first token makes the door look again, at most every ten seconds.
     provider.publish(json!({"keys": [public("k2", &k2)]}));
@@ -369,5 +390,71 @@ fn a_provider_changes_its_keys_and_an_agent_of_its_pays_by_mcp() {
     expect(0, &revoke);
     assert_eq!(both(&server, &by_k2).0, 401);
     server.stop();
+    sound(&dir);
+}
+
+#[test]
+fn an_agent_goes_over_from_its_bearer_token_to_its_providers_tokens() {
+    let example = Example::new(1);
+    let (dir, arg) = (example.dir(), example.arg());
+    let k1 = key(1);
+    add_with(&arg, "ana", &[], 0);
+    let outside = Outside::of(example, "ana");
+    // What no door would take is refused, with the place where it is to be written; and recorded nowhere.
+    let (before, by_jwt) = (records(&dir).len(), tokens_of("agent-7", AUDIENCE));
+    for why in [
+        give(&arg, "ana", &by_jwt, 2),
+        add(&arg, "bea", "agent-8", 2),
+    ] {
+        assert!(why.contains("is not pinned"), "{why}");
+        assert!(why.contains("identity.toml"), "{why}");
+    }
+    Provider::start(json!({"keys": [public("k1", &k1)]})).pin(&dir);
+    let elsewhere = tokens_of("agent-7", "https://other.example");
+    let why = give(&arg, "ana", &elsewhere, 2);
+    assert!(why.contains("pinned for the audience"), "{why}");
+    // One thing at a time, and something.
+    give(&arg, "ana", &[], 2);
+    give(&arg, "ana", &[&by_jwt[..], &["--token"]].concat(), 2);
+    assert_eq!(records(&dir).len(), before);
+
+    let server = Server::start(&dir);
+    let bearer = server.token("ana");
+    let jwt = token(&k1, &head("k1"), &claims("agent-7"));
+    assert_eq!(
+        (both(&server, &bearer).0, both(&server, &jwt).0),
+        (200, 401)
+    );
+    give(&arg, "ana", &by_jwt, 0);
+    let (status, me) = both(&server, &jwt);
+    assert_eq!((status, &me["principal"]), (200, &json!("ana")), "{me}");
+    assert_eq!(both(&server, &bearer).0, 200, "both hold for a while");
+    assert_eq!(pays(&server, &outside.example, &jwt), "ana.jwt-1");
+    let revoke = ["principal", "key", "revoke", "ana.token-1"];
+    let why = ["--reason", "it has tokens of its own", "--dir", &arg];
+    expect(0, &[&revoke[..], &why].concat());
+    assert_eq!(
+        (both(&server, &bearer).0, both(&server, &jwt).0),
+        (401, 200)
+    );
+
+    // People sign; and what is one's is nobody else's.
+    let why = give(&arg, "olivia", &tokens_of("olivia", AUDIENCE), 3);
+    assert!(why.contains("humans sign"), "{why}");
+    let why = give(&arg, "reviewer", &by_jwt, 3);
+    assert!(why.contains("not-independent"), "{why}");
+    // And back: a token that is made now.
+    give(&arg, "ana", &["--token"], 0);
+    let file = dir.join("keys/agents/ana.token-2.token");
+    let bearer = fs::read_to_string(file).unwrap();
+    let (status, me) = both(&server, bearer.trim());
+    assert_eq!((status, &me["credential"]), (200, &json!("ana.token-2")));
+    server.stop();
+    let given = records(&dir);
+    let given = given.iter().find(|r| r["kind"] == "credential.added");
+    assert_eq!(
+        given.unwrap()["body"]["request"]["given"],
+        json!({"principal": "ana", "credential": "ana.jwt-1"})
+    );
     sound(&dir);
 }

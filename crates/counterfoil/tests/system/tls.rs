@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    io::Read as _,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
-use crate::rig::{ANALYST, Server, add_principal, expect, records, wait_for};
+use crate::rig::{ANALYST, Server, add_principal, binary, expect, records, wait_for};
 
 /// A certificate authority in a directory.
 struct Authority {
@@ -39,7 +39,7 @@ impl Authority {
         openssl(
             home,
             &format!(
-                "req -x509 {KEY} -keyout {name}.key -out {name}.pem -days 30 -subj /CN={name} -addext keyUsage=critical,keyCertSign"
+                "req -x509 {KEY} -keyout {name}.key -out {name}.pem -days 30 -subj /CN={name} -addext keyUsage=critical,keyCertSign,cRLSign"
             ),
         );
         let home = home.to_owned();
@@ -68,6 +68,30 @@ impl Authority {
         );
         let mode = fs::Permissions::from_mode(0o600);
         fs::set_permissions(self.home.join(format!("{id}.key")), mode).unwrap();
+    }
+
+    fn revoke(&self, id: &str) {
+        self.keep_lists(&format!("-revoke {id}.pem"));
+    }
+
+    /// What was revoked until now, as `<name>.crl`; `times` says from when the list is, and until when.
+    fn list(&self, times: &str) {
+        let name = self.name;
+        self.keep_lists(&format!("-gencrl {times} -out {name}.crl"));
+    }
+
+    fn keep_lists(&self, what: &str) {
+        let name = self.name;
+        if !self.home.join("lists").exists() {
+            let said = "[ca]\ndefault_ca=lists\n[lists]\ndatabase=revoked\ncrlnumber=number\ndefault_md=sha256\n";
+            for (file, text) in [("lists", said), ("revoked", ""), ("number", "01\n")] {
+                fs::write(self.home.join(file), text).unwrap();
+            }
+        }
+        openssl(
+            &self.home,
+            &format!("ca -config lists -keyfile {name}.key -cert {name}.pem {what}"),
+        );
     }
 }
 
@@ -108,12 +132,17 @@ impl Site {
     }
 
     fn start(&self) -> (Server, String) {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, more: &[&str]) -> (Server, String) {
         let (cert, key, ca) = (
             self.at("server.pem"),
             self.at("server.key"),
             self.at("ours.pem"),
         );
-        let more = ["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
+        let files = ["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
+        let more = [&files[..], more].concat();
         let server = Server::start_with(Path::new(&self.dir()), &more);
         let serving = fs::read(Path::new(&self.dir()).join("serve.json")).unwrap();
         let serving: Value = serde_json::from_slice(&serving).unwrap();
@@ -165,6 +194,63 @@ impl Site {
         assert_eq!(by_mcp.ok()?.status().as_u16() == 401, status == 401);
         let text = answer.body_mut().read_to_string().unwrap();
         Some((status, serde_json::from_str(&text).unwrap()))
+    }
+}
+
+/// The bridge of an agent, as its client starts it.
+struct Bridge {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Bridge {
+    fn start(site: &Site, url: &str, shows: &[&str]) -> Self {
+        let mut child = binary()
+            .env("SSL_CERT_FILE", site.at("ours.pem"))
+            .args(["mcp", "--url", &format!("{url}/mcp")])
+            .args(["--environment", "staging"])
+            .args(shows)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            to: child.stdin.take().unwrap(),
+            from: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    /// What the door says to a client's first words.
+    fn hello(&mut self) -> Value {
+        let client = json!({"name": "t", "version": "1"});
+        let params =
+            json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+        let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+        writeln!(self.to, "{hello}").unwrap();
+        let mut line = String::new();
+        self.from.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[track_caller]
+    fn is_known(&mut self) {
+        let answer = self.hello();
+        let version = &answer["result"]["protocolVersion"];
+        assert_eq!(version, "2025-11-25", "{answer}");
+    }
+
+    #[track_caller]
+    fn is_refused(&mut self, why: &str) {
+        let answer = self.hello();
+        let said = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(said.contains(why), "{answer}");
+    }
+
+    fn end(mut self) {
+        drop(self.to);
+        assert!(self.child.wait().unwrap().success());
     }
 }
 
@@ -292,4 +378,120 @@ fn a_renewed_certificate_is_taken_over_and_a_bad_one_is_not() {
     ];
     let (_, why) = expect(2, &serve);
     assert!(why.contains("do not go together"), "{why}");
+}
+
+#[test]
+fn an_agent_behind_the_bridge_shows_its_certificate_and_a_renewed_one() {
+    let site = Site::new();
+    let home = site.home.path();
+    let foreign = Authority::new(home, "foreign");
+    foreign.renew("ana", "ana-foreign", 5);
+    let (server, url) = site.start();
+    let (certificate, key) = (site.at("ana.pem"), site.at("ana.key"));
+    let by_certificate = ["--certificate", &certificate, "--key", &key];
+    let mut bridge = Bridge::start(&site, &url, &by_certificate);
+    bridge.is_known();
+    // Beside a token, which is another's, and alone.
+    let token = site.at("data/keys/agents/bea.token");
+    let by_token = ["--token-file", &token];
+    let both = [&by_token[..], &by_certificate].concat();
+    let mut torn = Bridge::start(&site, &url, &both);
+    torn.is_refused("`--token-file` and `--certificate`");
+    torn.end();
+    let mut bea = Bridge::start(&site, &url, &by_token);
+    bea.is_known();
+    bea.end();
+    // The certificate is whose the log says, and no longer than that.
+    let revoke = ["principal", "key", "revoke", "ana.certificate-1"];
+    let why = ["--reason", "its laptop is lost", "--dir", &site.dir()];
+    expect(0, &[&revoke[..], &why].concat());
+    bridge.is_refused("`--certificate`");
+    // Another one takes its place under the running bridge: first the half of it, then all.
+    fs::copy(home.join("bea.pem"), home.join("ana.pem")).unwrap();
+    bridge.is_refused("do not go together");
+    fs::copy(home.join("bea.key"), home.join("ana.key")).unwrap();
+    bridge.is_known();
+    let mode = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(home.join("ana.key"), mode).unwrap();
+    };
+    mode(0o640);
+    bridge.is_refused("ana.key");
+    mode(0o600);
+    bridge.end();
+
+    // What cannot be shown is said at once.
+    let start = |certificate: &str, url: &str| {
+        let (certificate, key) = (site.at(certificate), site.at("ana.key"));
+        let by = ["--certificate", &certificate, "--key", &key];
+        expect(2, &[&["mcp", "--url", url][..], &by].concat()).1
+    };
+    assert!(start("ana-foreign.pem", &url).contains("do not go together"));
+    assert!(start("nowhere.pem", &url).contains("nowhere.pem"));
+    assert!(start("bea.pem", "http://127.0.0.1:1/mcp").contains("https"));
+    mode(0o640);
+    let why = start("bea.pem", &url);
+    assert!(why.contains("ana.key") && why.contains("chmod"), "{why}");
+    expect(2, &["mcp", "--url", &url]);
+    server.stop();
+}
+
+#[test]
+fn what_the_authority_revoked_is_out_and_a_list_that_is_over_lets_none_in() {
+    let site = Site::new();
+    let home = site.home.path();
+    let held = "-crldays 5";
+    site.ours.list(held);
+    let list = site.at("ours.crl");
+    let (server, url) = site.start_with(&["--client-crl", &list]);
+    for who in [ANA, BEA] {
+        assert_eq!(site.known(&url, who, None).unwrap().0, 200);
+    }
+    site.ours.revoke("ana");
+    site.ours.list(held);
+    wait_for("the other list", || {
+        site.known(&url, ANA, None).is_none().then_some(())
+    });
+    assert_eq!(site.known(&url, BEA, None).unwrap().0, 200);
+    // Rubbish changes nothing.
+    let good = fs::read(&list).unwrap();
+    fs::write(&list, "rubbish").unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(site.known(&url, ANA, None), None);
+    assert_eq!(site.known(&url, BEA, None).unwrap().0, 200);
+    // A list whose time is over, and one of another authority, say nothing of anybody; tokens need none.
+    let foreign = Authority::new(home, "foreign");
+    let over = "-crl_lastupdate 20250101000000Z -crl_nextupdate 20250102000000Z";
+    for (authority, times) in [(&site.ours, over), (&foreign, held)] {
+        fs::write(&list, &good).unwrap();
+        wait_for("the good list", || {
+            (site.known(&url, BEA, None)?.0 == 200).then_some(())
+        });
+        authority.list(times);
+        fs::rename(
+            home.join(format!("{}.crl", authority.name)),
+            home.join("next.crl"),
+        )
+        .unwrap();
+        fs::rename(home.join("next.crl"), &list).unwrap();
+        wait_for("the list that says nothing", || {
+            site.known(&url, BEA, None).is_none().then_some(())
+        });
+    }
+    let bea = server.token("bea");
+    assert_eq!(site.known(&url, None, Some(&bea)).unwrap().0, 200);
+    server.stop();
+    fs::write(&list, "rubbish").unwrap();
+    let (cert, key, ca, dir) = (
+        site.at("server.pem"),
+        site.at("server.key"),
+        site.at("ours.pem"),
+        site.dir(),
+    );
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--dir", &dir];
+    let tls = ["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
+    let crl = ["--client-crl", &list];
+    let (_, why) = expect(2, &[&serve[..], &tls, &crl].concat());
+    assert!(why.contains("holds no revocation list"), "{why}");
+    expect(2, &[&serve[..], &tls[..4], &crl].concat());
 }

@@ -5,7 +5,8 @@ use crate::{
     canonical::Digest,
     fold::proof_digest,
     log_key::Rotation,
-    principal::{NewPrincipal, PrincipalKind, Proof, Role},
+    name::PrincipalId,
+    principal::{Credential, NewPrincipal, PrincipalKind, Role},
     quorum::{Attributes, check_value},
     record::{
         AttributesSet, FileRecorded, LogKeyRotated, LogOpened, PrincipalAdded, PrincipalRevoked,
@@ -14,10 +15,11 @@ use crate::{
     refusal::{Code, Refusal},
     request::{BuildRelease, OpenLog, RecordFile, RevokePrincipal, RotateLogKey, SetAttributes},
     shared::Shared,
+    state::Principal,
     statement::{Signed, ThresholdStatement},
 };
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
     pub(super) fn open_log(&mut self, request: &OpenLog) -> Ruled {
         if self.state.size > 0 {
             return Err(Refusal::new(
@@ -36,7 +38,7 @@ impl Desk<'_> {
             }
             seen.principals.insert(
                 principal.id.clone(),
-                Shared::from(crate::state::Principal {
+                Shared::from(Principal {
                     kind: principal.kind,
                     roles: Default::default(),
                     owner: None,
@@ -126,14 +128,7 @@ impl Desk<'_> {
 
     pub(super) fn revoke_principal(&mut self, request: &RevokePrincipal) -> Ruled {
         self.holds(Role::Admin)?;
-        let known = self.state.principals.get(&request.principal);
-        if known.is_none_or(|p| p.revoked) {
-            return Err(Refusal::new(
-                Code::UnknownPrincipal,
-                format!("nobody in force is called `{}`", request.principal),
-                "name a principal that `principal list` shows",
-            ));
-        }
+        self.not_ended(&request.principal)?;
         if request.principal == self.submission.principal {
             return Err(malformed(
                 "an admin cannot revoke itself: nobody would be left to undo it",
@@ -147,16 +142,21 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// A principal that did not end.
+    pub(super) fn not_ended(&self, id: &PrincipalId) -> Ruled<&'a Principal> {
+        let known = self.state.principals.get(id).filter(|p| !p.revoked);
+        known.map(|p| &**p).ok_or_else(|| {
+            Refusal::new(
+                Code::UnknownPrincipal,
+                format!("nobody in force is called `{id}`"),
+                "name a principal that `principal list` shows",
+            )
+        })
+    }
+
     pub(super) fn set_attributes(&mut self, request: &SetAttributes) -> Ruled {
         self.holds(Role::Admin)?;
-        let known = self.state.principals.get(&request.principal);
-        let Some(known) = known.filter(|p| !p.revoked) else {
-            return Err(Refusal::new(
-                Code::UnknownPrincipal,
-                format!("nobody in force is called `{}`", request.principal),
-                "name a principal that `principal list` shows",
-            ));
-        };
+        let known = self.not_ended(&request.principal)?;
         well_said(&request.principal, &request.attributes)?;
         if known.attributes == request.attributes {
             return Err(malformed(format!(
@@ -267,7 +267,7 @@ const APART: &[&[Role]] = &[
     ],
 ];
 
-fn well_said(id: &crate::name::PrincipalId, attributes: &Attributes) -> Ruled {
+fn well_said(id: &PrincipalId, attributes: &Attributes) -> Ruled {
     let wrong = attributes.iter().find_map(|(name, value)| {
         let why = check_value(value).err()?;
         Some(malformed(format!("`{name}` of `{id}`: {why}")))
@@ -350,8 +350,7 @@ fn below(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
     let (id, Some(above)) = (&new.id, &new.acts_for) else {
         return Ok(());
     };
-    let in_force =
-        |p: &&Shared<crate::state::Principal>| p.kind == PrincipalKind::Agent && !p.revoked;
+    let in_force = |p: &&Shared<Principal>| p.kind == PrincipalKind::Agent && !p.revoked;
     let Some(parent) = state.principals.get(above).filter(in_force) else {
         return Err(malformed(format!(
             "`{id}` would act for `{above}`, which is no agent in force; add that one first"
@@ -385,38 +384,39 @@ fn well_proved(state: &crate::state::State, new: &NewPrincipal) -> Ruled {
         return Err(malformed(format!("`{id}` needs at least one credential")));
     }
     for (i, credential) in new.credentials.iter().enumerate() {
-        let digest = proof_digest(&credential.proof);
-        let fits = match (&credential.proof, new.kind) {
-            (proof, PrincipalKind::Human) if proof.signs() => true,
-            (
-                Proof::Token { .. } | Proof::Jwt(_) | Proof::Certificate { .. },
-                PrincipalKind::Agent | PrincipalKind::Service,
-            )
-            | (Proof::Local, PrincipalKind::Service) => true,
-            (_, _) => false,
-        };
-        if !fits {
-            return Err(malformed(format!(
-                "`{id}`: humans sign with keys of their own, agents come with tokens or certificates, services also locally"
-            )));
-        }
-        let earlier = &new.credentials[..i];
-        let twice = state.credentials.contains_key(&credential.id)
-            || earlier.iter().any(|c| c.id == credential.id)
-            || digest.is_some_and(|d| {
-                state.proofs.contains_key(&d)
-                    || earlier.iter().any(|c| proof_digest(&c.proof) == Some(d))
-            });
-        if twice {
-            return Err(Refusal::new(
-                Code::NotIndependent,
-                format!(
-                    "credential `{}` of `{id}` is somebody's already",
-                    credential.id
-                ),
-                "make a credential of its own for every principal",
-            ));
-        }
+        of_its_own(state, (id, new.kind), credential, &new.credentials[..i])?;
+    }
+    Ok(())
+}
+
+/// A credential is of a sort that such a principal may have, and nobody's yet: not in the log, and not among those that came
+/// with the request `earlier`.
+pub(super) fn of_its_own(
+    state: &crate::state::State,
+    (id, kind): (&PrincipalId, PrincipalKind),
+    credential: &Credential,
+    earlier: &[Credential],
+) -> Ruled {
+    if !kind.may_come_with(&credential.proof) {
+        return Err(malformed(format!(
+            "`{id}`: humans sign with keys of their own, agents come with tokens or certificates, services also locally"
+        )));
+    }
+    let twice = state.credentials.contains_key(&credential.id)
+        || earlier.iter().any(|c| c.id == credential.id)
+        || proof_digest(&credential.proof).is_some_and(|d| {
+            state.proofs.contains_key(&d)
+                || earlier.iter().any(|c| proof_digest(&c.proof) == Some(d))
+        });
+    if twice {
+        return Err(Refusal::new(
+            Code::NotIndependent,
+            format!(
+                "credential `{}` of `{id}` is somebody's already",
+                credential.id
+            ),
+            "make a credential of its own for every principal",
+        ));
     }
     Ok(())
 }

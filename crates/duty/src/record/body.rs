@@ -89,7 +89,7 @@ bodies! {
         /// The request.
         request: Request,
     }
-    /// A person got another credential.
+    /// A principal got another credential.
     CredentialAdded "credential.added" {
         /// The request.
         request: Request,

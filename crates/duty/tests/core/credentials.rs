@@ -1,17 +1,19 @@
-//! Passkeys and SSH keys: what verifies, that every byte counts, and how they come to a person and go.
+//! Passkeys and SSH keys: what verifies, that every byte counts, and how they come to a person and go; and how an agent or a
+//! service comes to another token, subject of tokens or certificate.
 
 use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use duty::{
-    canonical,
+    canonical::{self, Digest},
+    jwt::Subject,
     name::CredentialId,
     passkey::{Assertion, Passkey},
-    principal::Proof,
+    principal::{Credential, NewPrincipal, PrincipalKind, Proof, PublicKey, Role},
     record::Body,
     refusal::Code,
-    request::{AddCredential, Request, RevokeCredential},
+    request::{AddCredential, Given, Request, RevokeCredential, RevokePrincipal, Whose},
     signature::Signature,
     ssh::{NAMESPACE, SshKey},
     statement::{ApprovalStatement, Choice, CredentialStatement, Signed},
@@ -22,7 +24,7 @@ use proptest::prelude::*;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::world::{ORIGIN, World, name, sign};
+use crate::world::{ORIGIN, World, key, kinds, name, sign};
 
 /// An authenticator as a test wants it.
 #[derive(Clone)]
@@ -455,7 +457,7 @@ fn possession(person: &str, credential: &str) -> CredentialStatement {
 fn enrolment(person: &str, credential: &str, with: &Authenticator) -> Request {
     Request::AddCredential(AddCredential {
         proof: Proof::Passkey(with.passkey()),
-        possession: with.signed(possession(person, credential)),
+        whose: Whose::Shown(with.signed(possession(person, credential))),
     })
 }
 
@@ -481,32 +483,35 @@ fn a_credential_is_added_by_an_admin_for_whoever_holds_it() {
     let Request::AddCredential(added) = &good else {
         unreachable!()
     };
-    let changed = |change: &dyn Fn(&mut AddCredential)| {
-        let mut changed = added.clone();
-        change(&mut changed);
-        Request::AddCredential(changed)
+    let by = |proof| {
+        let whose = added.whose.clone();
+        Request::AddCredential(AddCredential { proof, whose })
+    };
+    let said = |change: &dyn Fn(&mut CredentialStatement)| {
+        let mut possession = added.possession().unwrap().clone();
+        change(&mut possession.statement);
+        Request::AddCredential(AddCredential {
+            proof: added.proof.clone(),
+            whose: Whose::Shown(possession),
+        })
     };
     // Only an admin; only what the new key signed; only for this log; only a human.
     w.refused("engine", good.clone(), Code::NotYourDuty);
     let other = Authenticator { seed: 9, ..GOOD };
     w.refused(
         "admin",
-        changed(&|r| r.proof = Proof::Passkey(other.passkey())),
+        by(Proof::Passkey(other.passkey())),
+        Code::BadSignature,
+    );
+    w.refused("admin", said(&|s| s.signer = name("gus")), Code::Malformed);
+    w.refused(
+        "admin",
+        said(&|s| s.credential = name("bob.other")),
         Code::BadSignature,
     );
     w.refused(
         "admin",
-        changed(&|r| r.possession.statement.signer = name("gus")),
-        Code::Malformed,
-    );
-    w.refused(
-        "admin",
-        changed(&|r| r.possession.statement.credential = name("bob.other")),
-        Code::BadSignature,
-    );
-    w.refused(
-        "admin",
-        changed(&|r| r.possession.statement.log = "other".to_owned()),
+        said(&|s| s.log = "other".to_owned()),
         Code::WrongBinding,
     );
     w.refused(
@@ -514,11 +519,7 @@ fn a_credential_is_added_by_an_admin_for_whoever_holds_it() {
         enrolment("ana", "ana.passkey", &GOOD),
         Code::NotHuman,
     );
-    w.refused(
-        "admin",
-        changed(&|r| r.proof = Proof::Local),
-        Code::Malformed,
-    );
+    w.refused("admin", by(Proof::Local), Code::Malformed);
     w.must("admin", good.clone());
     // The same again, and the same key under another name or for somebody else.
     w.refused("admin", good, Code::NotIndependent);
@@ -535,14 +536,11 @@ fn a_credential_is_added_by_an_admin_for_whoever_holds_it() {
     // The Ed25519 key of somebody as their SSH key is the same key.
     let mut blob = Vec::new();
     string(&mut blob, b"ssh-ed25519");
-    string(
-        &mut blob,
-        crate::world::key("gus").verifying_key().as_bytes(),
-    );
+    string(&mut blob, key("gus").verifying_key().as_bytes());
     let public = SshKey::read(&format!("ssh-ed25519 {}", BASE64_STANDARD.encode(blob))).unwrap();
     let same = AddCredential {
         proof: Proof::Ssh { public },
-        possession: sign(possession("bob", "bob.ssh"), "gus"),
+        whose: Whose::Shown(sign(possession("bob", "bob.ssh"), "gus")),
     };
     w.refused("admin", Request::AddCredential(same), Code::NotIndependent);
 }
@@ -639,4 +637,169 @@ fn a_revoked_first_signature_leaves_a_quorum_open() {
     });
     assert_eq!(given, Some((1, 2)));
     assert!(w.state.cases[&name("c1")].grant.is_none());
+}
+
+fn given(to: &str, credential: &str, proof: Proof) -> Request {
+    Request::AddCredential(AddCredential {
+        proof,
+        whose: Whose::Given(Given {
+            principal: name(to),
+            credential: name(credential),
+        }),
+    })
+}
+
+fn token(text: &str) -> Proof {
+    Proof::Token {
+        sha256: Digest::of_bytes(text.as_bytes()),
+    }
+}
+
+fn jwt(subject: &str) -> Proof {
+    Proof::Jwt(Subject::new("https://id.example", "counterfoil", subject).unwrap())
+}
+
+fn certificate(key: &str) -> Proof {
+    Proof::Certificate {
+        spki: Digest::of_bytes(key.as_bytes()),
+    }
+}
+
+/// Adds a service that opens cases.
+fn add_intake(w: &mut World) {
+    let intake = NewPrincipal {
+        id: name("intake"),
+        kind: PrincipalKind::Service,
+        roles: vec![Role::Intake],
+        owner: None,
+        acts_for: None,
+        attributes: Default::default(),
+        credentials: vec![Credential {
+            id: name("intake-1"),
+            proof: token("intake"),
+        }],
+    };
+    w.must("admin", Request::AddPrincipal(intake));
+}
+
+#[test]
+fn an_agent_and_a_service_get_another_credential_and_lose_the_first() {
+    let mut w = World::new();
+    add_intake(&mut w);
+    for (to, credential, proof) in [
+        ("ana", "ana.jwt-1", jwt("agent-7")),
+        ("ana", "ana.certificate-1", certificate("ana's")),
+        ("ana", "ana.token-2", token("another of ana's")),
+        ("intake", "intake.jwt-1", jwt("intake")),
+    ] {
+        let records = w.must("admin", given(to, credential, proof.clone()));
+        assert_eq!(kinds(&records), ["credential.added"]);
+        let holder = w.state.holder(&proof);
+        assert_eq!(holder, Some((&name(to), &name(credential))));
+    }
+    // The first one's end leaves the others in force.
+    w.must("admin", revoked("ana-1"));
+    assert_eq!(w.state.holder(&token("ana")), None);
+    let holder = w.state.holder(&jwt("agent-7"));
+    assert_eq!(holder, Some((&name("ana"), &name("ana.jwt-1"))));
+    w.open("c1");
+    w.refused("ana", w.call("c1"), Code::Revoked);
+    let by_jwt = w.with_credential("ana", "ana.jwt-1", w.call("c1"));
+    assert_eq!(by_jwt.refusal, None);
+}
+
+#[test]
+fn a_credential_that_is_given_is_of_its_principals_kind_and_nobody_elses() {
+    let mut w = World::new();
+    let good = given("ana", "ana.jwt-1", jwt("agent-7"));
+    // Not by an agent for itself, and not by the engine.
+    w.refused("ana", good.clone(), Code::NotYourDuty);
+    w.refused("engine", good.clone(), Code::NotYourDuty);
+    // People show that they hold a key, and come with nothing else.
+    let public = PublicKey::from_bytes(key("x").verifying_key().as_bytes()).unwrap();
+    let ed25519 = Proof::Ed25519 { public };
+    for (to, credential, proof, code) in [
+        ("bob", "bob.jwt-1", jwt("bob"), Code::Malformed),
+        ("bob", "bob.token-1", token("bob's"), Code::Malformed),
+        ("bob", "bob.key-2", ed25519.clone(), Code::BadSignature),
+        ("ana", "ana.key-1", ed25519, Code::Malformed),
+        ("ana", "ana.local", Proof::Local, Code::Malformed),
+        ("engine", "engine.local", Proof::Local, Code::Malformed),
+        ("ana", "other.jwt-1", jwt("agent-7"), Code::Malformed),
+        ("ana", "ana-1", jwt("agent-7"), Code::NotIndependent),
+        ("ana", "ana.token-2", token("exe"), Code::NotIndependent),
+        ("ana", "ana.token-2", token("ana"), Code::NotIndependent),
+        ("nobody", "nobody.jwt-1", jwt("x"), Code::UnknownPrincipal),
+    ] {
+        w.refused("admin", given(to, credential, proof), code);
+    }
+    w.must("admin", good.clone());
+    w.refused("admin", good, Code::NotIndependent);
+    // Another's, in force or not: a proof and an id are used up for ever.
+    let again = given("exe", "exe.jwt-1", jwt("agent-7"));
+    w.refused("admin", again.clone(), Code::NotIndependent);
+    w.must("admin", revoked("ana.jwt-1"));
+    w.refused("admin", again, Code::NotIndependent);
+    w.refused(
+        "admin",
+        given("ana", "ana.jwt-1", jwt("agent-8")),
+        Code::NotIndependent,
+    );
+    let end = RevokePrincipal {
+        principal: name("ana"),
+        reason: "it is over".to_owned(),
+    };
+    w.must("admin", Request::RevokePrincipal(end));
+    w.refused(
+        "admin",
+        given("ana", "ana.jwt-2", jwt("agent-9")),
+        Code::UnknownPrincipal,
+    );
+}
+
+#[test]
+fn credentials_that_ended_leave_room_for_others() {
+    let mut w = World::new();
+    for n in 0..40 {
+        let id = format!("ana.token-{n}");
+        w.must("admin", given("ana", &id, token(&id)));
+        w.must("admin", revoked(&id));
+    }
+    // Beside the first.
+    for n in 0..31 {
+        let id = format!("ana.jwt-{n}");
+        w.must("admin", given("ana", &id, jwt(&id)));
+    }
+    w.refused(
+        "admin",
+        given("ana", "ana.jwt-x", jwt("x")),
+        Code::Malformed,
+    );
+}
+
+#[test]
+fn a_credential_is_shown_or_given_and_reads_as_it_was_written_before() {
+    let shown = enrolment("bob", "bob.passkey", &GOOD);
+    let given = given("ana", "ana.jwt-1", jwt("agent-7"));
+    let text = |request: &Request| serde_json::to_value(request).unwrap();
+    let (shown, given) = (text(&shown), text(&given));
+    let fields = |value: &serde_json::Value| -> Vec<String> {
+        let mut fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        fields.sort();
+        fields
+    };
+    assert_eq!(fields(&shown), ["possession", "proof", "type"]);
+    assert_eq!(fields(&given), ["given", "proof", "type"]);
+    let read = |value: &serde_json::Value| serde_json::from_str::<Request>(&value.to_string());
+    assert_eq!(text(&read(&shown).unwrap()), shown);
+    assert_eq!(text(&read(&given).unwrap()), given);
+    let mut both = shown.clone();
+    both["given"] = given["given"].clone();
+    let mut neither = shown.clone();
+    neither.as_object_mut().unwrap().remove("possession");
+    let mut more = given.clone();
+    more["reason"] = "x".into();
+    for wrong in [both, neither, more] {
+        assert!(read(&wrong).is_err(), "{wrong}");
+    }
 }

@@ -474,19 +474,26 @@ impl World {
     /// Decides and appends; time goes on by a second.
     pub(crate) fn ask(&mut self, who: &str, request: Request) -> Decision {
         let submission = self.submission(who, request);
+        self.decided(&submission)
+    }
+
+    /// As [`World::ask`], with this credential.
+    pub(crate) fn with_credential(&mut self, who: &str, with: &str, request: Request) -> Decision {
+        let submission = Submission {
+            credential: name(with),
+            ..self.submission(who, request)
+        };
+        self.decided(&submission)
+    }
+
+    fn decided(&mut self, submission: &Submission) -> Decision {
         let rules: Option<&dyn Rules> = Some(&self.rules);
         let rules =
             rules.filter(|r| Some(r.digest()) == release_for(&self.state, &submission.request));
-        let decision = decide(&self.state, rules, &submission);
-        let sliced = decide(&self.state.slice(&submission), rules, &submission);
+        let decision = decide(&self.state, rules, submission);
+        let sliced = decide(&self.state.slice(submission), rules, submission);
         assert_eq!(decision, sliced, "the slice decides as the whole does");
-        knowing(
-            &self.state,
-            &mut self.checked,
-            rules,
-            &submission,
-            &decision,
-        );
+        knowing(&self.state, &mut self.checked, rules, submission, &decision);
         for record in &decision.records {
             let read = Record::from_bytes(&record.to_bytes().unwrap()).unwrap();
             assert_eq!(&read, record, "records read as they were written");

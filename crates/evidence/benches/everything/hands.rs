@@ -8,7 +8,7 @@ use duty::{
     canonical::{self, Digest},
     passkey::{Assertion, Passkey},
     principal::{Proof, PublicKey},
-    request::{AddCredential, Request},
+    request::{AddCredential, Request, Whose},
     signature::Signature,
     ssh::{NAMESPACE, SshKey},
     statement::{ApprovalStatement, CredentialStatement, Signed},
@@ -96,7 +96,8 @@ impl Hand {
             Sort::First => unreachable!("first keys come with their people"),
         };
         let possession = self.sign(statement);
-        Request::AddCredential(AddCredential { proof, possession })
+        let whose = Whose::Shown(possession);
+        Request::AddCredential(AddCredential { proof, whose })
     }
 
     pub(super) fn approves(&self, mut statement: ApprovalStatement) -> Request {

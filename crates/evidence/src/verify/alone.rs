@@ -32,7 +32,8 @@ fn signed_with(record: &Record, keys: &Keys) -> Option<Proof> {
     let request = record.body.request()?;
     if let Request::AddCredential(r) = request {
         // Its own key comes with it: no guess is needed.
-        return r.possession.verify(&r.proof).ok().map(|()| r.proof.clone());
+        let shown = r.possession()?.verify(&r.proof);
+        return shown.ok().map(|()| r.proof.clone());
     }
     let signed = request.signed()?;
     let key = keys.guess(signed.signer(), signed.credential())?;

@@ -216,14 +216,24 @@ impl Inspector {
         }
     }
 
-    /// Whoever got a credential showed that they hold it.
+    /// Whoever got a credential that signs showed that they hold it.
     fn possessed(&mut self, request: &AddCredential, alone: &Alone) -> Result<(), String> {
-        let s = &request.possession.statement;
+        let Some(possession) = request.possession() else {
+            return match request.proof.signs() {
+                false => Ok(()),
+                true => Err(format!(
+                    "nothing shows that `{}` holds the key of `{}`",
+                    request.principal(),
+                    request.credential()
+                )),
+            };
+        };
+        let s = &possession.statement;
         if !s.typed() || s.log != self.known.report.origin {
             return Err("its statement is of another sort or meant for another log".to_owned());
         }
         if alone.signed_with.as_ref() != Some(&request.proof) {
-            let good = request.possession.verify(&request.proof);
+            let good = possession.verify(&request.proof);
             good.map_err(|why| {
                 format!(
                     "nothing shows that `{}` holds the key of `{}`: {why}",

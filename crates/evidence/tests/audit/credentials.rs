@@ -8,7 +8,7 @@ use duty::{
     passkey::{Assertion, Passkey},
     principal::Proof,
     record::{Body, Record},
-    request::{AddCredential, Request, RevokeCredential},
+    request::{AddCredential, Given, Request, RevokeCredential, Whose},
     signature::Signature,
     statement::{Choice, CredentialStatement, Signed},
 };
@@ -66,7 +66,7 @@ fn world(dir: &Path) -> World {
     };
     let added = AddCredential {
         proof: Proof::Passkey(passkey()),
-        possession: signed(possession, 5),
+        whose: Whose::Shown(signed(possession, 5)),
     };
     world.must("admin", Request::AddCredential(added));
     world.judged("by-passkey", &Invoice::of(900_000, "V-2"));
@@ -93,7 +93,7 @@ fn approval(records: &mut [Record]) -> &mut Signed<duty::statement::ApprovalStat
     signed
 }
 
-fn possession(records: &mut [Record]) -> &mut AddCredential {
+fn addition(records: &mut [Record]) -> &mut AddCredential {
     let found = records.iter_mut().find_map(|r| match &mut r.body {
         Body::CredentialAdded(body) => Some(&mut body.request),
         _ => None,
@@ -102,6 +102,13 @@ fn possession(records: &mut [Record]) -> &mut AddCredential {
         panic!("no credential")
     };
     added
+}
+
+fn possession(added: &mut AddCredential) -> &mut Signed<CredentialStatement> {
+    match &mut added.whose {
+        Whose::Shown(possession) => possession,
+        Whose::Given(_) => panic!("it was given"),
+    }
 }
 
 #[track_caller]
@@ -178,14 +185,23 @@ fn an_older_signature_a_copied_authenticator_and_a_revoked_credential_are_found(
 
 #[test]
 fn a_credential_that_its_owner_did_not_sign_for_is_found() {
-    let fault = forged(|records| possession(records).possession.statement.signer = name("gus"));
+    let fault = forged(|records| possession(addition(records)).statement.signer = name("gus"));
     assert!(fault.why.contains("nothing shows that `gus`"), "{fault}");
     let fault = forged(|records| {
         let origins = ["http://localhost:9999".to_owned()];
         let public =
             BASE64_URL_SAFE_NO_PAD.encode(key().verifying_key().to_sec1_point(false).as_bytes());
         let elsewhere = Passkey::new("localhost", &origins, "AAAA", "ES256", &public).unwrap();
-        possession(records).proof = Proof::Passkey(elsewhere);
+        addition(records).proof = Proof::Passkey(elsewhere);
     });
     assert!(fault.why.contains("not to be used"), "{fault}");
+    // An admin's word alone, as agents' credentials come.
+    let fault = forged(|records| {
+        let added = addition(records);
+        added.whose = Whose::Given(Given {
+            principal: added.principal().clone(),
+            credential: added.credential().clone(),
+        });
+    });
+    assert!(fault.why.contains("nothing shows that `bob`"), "{fault}");
 }

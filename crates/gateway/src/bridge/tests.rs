@@ -74,7 +74,11 @@ impl Client {
     fn of(url: &str) -> Self {
         let staging = "staging".parse().unwrap();
         let token = || Ok("a-token".to_owned());
-        let bridge = Bridge::new(url, Some(&staging), Box::new(token)).unwrap();
+        let shown = Shown {
+            token: Some(Box::new(token)),
+            certificate: None,
+        };
+        let bridge = Bridge::new(url, Some(&staging), shown).unwrap();
         let (mine, theirs) = tokio::io::duplex(64 * 1024);
         let (input, output) = tokio::io::split(theirs);
         let bridge = tokio::spawn(bridge.run(BufReader::new(input), output));
@@ -177,7 +181,7 @@ async fn a_door_that_is_away_is_said_to_be() {
 
 #[test]
 fn a_token_goes_over_no_open_line() {
-    let new = |url: &str| Bridge::new(url, None, Box::new(|| Ok(String::new()))).err();
+    let new = |url: &str| Bridge::new(url, None, Shown::default()).err();
     assert!(
         new("http://door.example/mcp")
             .unwrap()

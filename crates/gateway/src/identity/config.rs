@@ -7,13 +7,12 @@ use serde::Deserialize;
 use store::config;
 
 use super::{
+    Identity,
     jws::Algorithm,
     keys::{Keys, Source},
     token::{Demands, Issuer},
 };
 
-/// The file's name.
-const FILE: &str = "identity.toml";
 /// The most leeway that clocks get, in seconds.
 const MOST_LEEWAY: u64 = 300;
 
@@ -56,7 +55,7 @@ fn longest() -> u64 {
 
 /// All of them; none where there is no file.
 pub(super) fn read(dir: &Path) -> Result<Vec<Issuer>, String> {
-    let file = dir.join(FILE);
+    let file = dir.join(Identity::FILE);
     let place = |why: String| format!("`{}`: {why}", file.display());
     let written: Option<Written> = config::read(&file).map_err(|e| e.to_string())?;
     let mut issuers: Vec<Issuer> = Vec::new();
@@ -106,7 +105,7 @@ mod tests {
     fn what_pins_nothing_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let with = |text: &str| {
-            std::fs::write(home.path().join(FILE), text).unwrap();
+            std::fs::write(home.path().join(Identity::FILE), text).unwrap();
             read(home.path()).map(|issuers| issuers.len())
         };
         assert!(matches!(read(home.path()), Ok(none) if none.is_empty()));

@@ -93,6 +93,11 @@ impl Issuer {
         &self.demands.issuer
     }
 
+    /// For whom its tokens are.
+    pub(super) fn audience(&self) -> &str {
+        &self.demands.audience
+    }
+
     /// What the configuration calls it.
     pub(super) fn name(&self) -> &str {
         &self.name
