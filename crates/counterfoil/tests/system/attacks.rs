@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use hand::{by_hand, model, open, prompt};
 
 use crate::rig::{
-    Example, Server, approve, copy, expect, expected, key, other_release, records, run_case, sign,
-    sound, statement, token, unseat_all, wait_for,
+    Example, Server, add_principal, approve, copy, expect, expected, key, other_release, records,
+    run_case, sign, sound, statement, token, unseat_all, wait_for,
 };
 
 #[test]
@@ -71,18 +71,11 @@ fn attacks_on_a_waiting_approval_are_refused_and_recorded() {
     let olivia = key(&dir, "olivia");
     let signed = sign(&olivia, &statement(two, "olivia", "approve", ""));
     server.refused(nobody, &approve(signed), "not-your-duty");
-    expect(
+    add_principal(
         0,
-        &[
-            "principal",
-            "add",
-            "novice",
-            "--human",
-            "--role",
-            "approver",
-            "--dir",
-            &example.arg(),
-        ],
+        &example.arg(),
+        "novice",
+        &["--human", "--role", "approver"],
     );
     let signed = sign(
         &key(&dir, "novice"),
@@ -214,21 +207,8 @@ fn approvals_expire_and_old_releases_cannot_be_approved() {
 fn an_approver_who_owns_an_agent_of_the_case_is_refused() {
     let example = Example::new(5);
     let dir = example.arg();
-    expect(
-        0,
-        &[
-            "principal",
-            "add",
-            "yuri",
-            "--human",
-            "--role",
-            "approver",
-            "--role",
-            "owner",
-            "--dir",
-            &dir,
-        ],
-    );
+    let both = ["--human", "--role", "approver", "--role", "owner"];
+    add_principal(0, &dir, "yuri", &both);
     expect(
         0,
         &[
@@ -255,20 +235,7 @@ fn an_approver_who_owns_an_agent_of_the_case_is_refused() {
             &dir,
         ],
     );
-    expect(
-        0,
-        &[
-            "principal",
-            "add",
-            "scribe",
-            "--owner",
-            "yuri",
-            "--role",
-            "analyst",
-            "--dir",
-            &dir,
-        ],
-    );
+    add_principal(0, &dir, "scribe", &["--owner", "yuri", "--role", "analyst"]);
     other_release(&example, |path, text| match path {
         "team.toml" => text
             .replacen("id = \"analyst\"", "id = \"scribe\"", 1)

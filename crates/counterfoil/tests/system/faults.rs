@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::rig::{BINARY, Example, GUARDS, Server, demo, expect};
+use crate::rig::{BINARY, Example, GUARDS, Server, add_principal, demo, expect};
 
 fn release_at(dir: &Path, change: impl Fn(&str, String) -> String) -> String {
     for (path, text) in payables::release_files() {
@@ -87,32 +87,9 @@ fn a_second_process_is_kept_out_and_goes_through_the_first() {
     assert!(err.contains("in use"), "{err}");
     // Commands find the server and speak to it.
     expect(0, &["approval", "list", "--dir", &dir]);
-    expect(
-        0,
-        &[
-            "principal",
-            "add",
-            "zoe",
-            "--human",
-            "--role",
-            "auditor",
-            "--dir",
-            &dir,
-        ],
-    );
-    expect(
-        3,
-        &[
-            "principal",
-            "add",
-            "zoe",
-            "--human",
-            "--role",
-            "auditor",
-            "--dir",
-            &dir,
-        ],
-    );
+    for code in [0, 3] {
+        add_principal(code, &dir, "zoe", &["--human", "--role", "auditor"]);
+    }
     server.stop();
     let (out, _) = expect(0, &["principal", "list", "--dir", &dir]);
     assert!(out.contains("zoe"), "{out}");

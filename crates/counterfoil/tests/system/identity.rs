@@ -17,7 +17,9 @@ use sha2::Sha256;
 
 use crate::{
     mcp::{Client, Outside, TRANSFER},
-    rig::{Example, Server, expect, expected, paid, records, sound, wait_for},
+    rig::{
+        ANALYST, Example, Server, add_principal, expect, expected, paid, records, sound, wait_for,
+    },
 };
 
 const ISSUER: &str = "https://id.example/agents";
@@ -139,16 +141,7 @@ fn tokens_of<'a>(subject: &'a str, audience: &'a str) -> [&'a str; 6] {
 
 /// Adds an agent that comes with this.
 fn add_with(dir: &str, id: &str, by: &[&str], code: i32) -> String {
-    let who = [
-        "principal",
-        "add",
-        id,
-        "--owner",
-        "olivia",
-        "--role",
-        "analyst",
-    ];
-    expect(code, &[&who[..], by, &["--dir", dir]].concat()).1
+    add_principal(code, dir, id, &[ANALYST, by].concat())
 }
 
 /// Adds an agent that the provider knows under this subject.

@@ -17,7 +17,8 @@ use store::{DataDir, NewKey};
 use tempfile::TempDir;
 
 use crate::rig::{
-    BINARY, Example, GUARDS, Server, binary, copy, demo, expect, records, signal, wait_for,
+    BINARY, Example, GUARDS, Server, add_principal, binary, copy, demo, expect, records, signal,
+    wait_for,
 };
 
 const PASSPHRASE: &str = "a lamp, a goat and nine rivers";
@@ -473,19 +474,7 @@ fn a_security_module_signs_and_a_key_moves_into_it_and_out() {
     );
     assert!(!dir.join("keys/log.key").exists());
     let held = vkey(&dir);
-    expect(
-        0,
-        &[
-            "principal",
-            "add",
-            "ada",
-            "--human",
-            "--role",
-            "owner",
-            "--dir",
-            &arg,
-        ],
-    );
+    add_principal(0, &arg, "ada", &["--human", "--role", "owner"]);
     expect(0, &["log", "verify", &arg, "--vkey", &held]);
 
     expect(0, &["log", "key", "rotate", "--dir", &arg]);

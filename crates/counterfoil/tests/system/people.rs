@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::rig::{Example, expect, sound};
+use crate::rig::{Example, add_principal, expect, sound};
 
 fn lines(out: &str) -> Vec<Value> {
     let lines = out.lines().filter(|l| l.starts_with('{'));
@@ -17,7 +17,7 @@ fn roles_through_groups_are_refused_with_their_path() {
         let all = [&["principal", "group"], args, &["--dir", &dir]].concat();
         expect(code, &all)
     };
-    expect(0, &["principal", "add", "yara", "--human", "--dir", &dir]);
+    add_principal(0, &dir, "yara", &["--human"]);
     group(0, &["create", "payers", "--role", "approver"]);
     group(0, &["create", "audit", "--role", "auditor"]);
     group(0, &["join", "payers", "yara"]);

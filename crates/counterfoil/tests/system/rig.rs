@@ -39,6 +39,16 @@ pub(crate) fn expect(code: i32, args: &[&str]) -> (String, String) {
     (out, err)
 }
 
+/// `principal add`, which ends with an exit code; gives what it said of it.
+#[track_caller]
+pub(crate) fn add_principal(code: i32, dir: &str, id: &str, what: &[&str]) -> String {
+    let who = ["principal", "add", id];
+    expect(code, &[&who[..], what, &["--dir", dir]].concat()).1
+}
+
+/// What is said of an analyst of olivia's.
+pub(crate) const ANALYST: &[&str] = &["--owner", "olivia", "--role", "analyst"];
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

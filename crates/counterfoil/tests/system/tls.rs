@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
-use crate::rig::{Server, binary, expect, records, wait_for};
+use crate::rig::{ANALYST, Server, add_principal, binary, expect, records, wait_for};
 
 /// A certificate authority in a directory.
 struct Authority {
@@ -111,8 +111,7 @@ impl Site {
         let site = Self { home, ours };
         let dir = site.dir();
         expect(0, &["init", "--origin", "example.com/log", "--dir", &dir]);
-        let human = ["principal", "add", "olivia", "--human", "--role", "owner"];
-        expect(0, &[&human[..], &["--dir", &dir]].concat());
+        add_principal(0, &dir, "olivia", &["--human", "--role", "owner"]);
         site.add("ana", "ana.pem", &[], 0);
         site.add("bea", "bea.pem", &["--token"], 0);
         site
@@ -127,18 +126,9 @@ impl Site {
     }
 
     fn add(&self, id: &str, certificate: &str, more: &[&str], code: i32) -> String {
-        let (dir, certificate) = (self.dir(), self.at(certificate));
-        let who = [
-            "principal",
-            "add",
-            id,
-            "--owner",
-            "olivia",
-            "--role",
-            "analyst",
-        ];
-        let by = ["--certificate", &certificate, "--dir", &dir];
-        expect(code, &[&who[..], &by, more].concat()).1
+        let certificate = self.at(certificate);
+        let by = ["--certificate", &certificate];
+        add_principal(code, &self.dir(), id, &[ANALYST, &by, more].concat())
     }
 
     fn start(&self) -> (Server, String) {
