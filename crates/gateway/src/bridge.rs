@@ -19,7 +19,7 @@ use std::{
 use duty::{canonical::Digest, name::Environment};
 use futures_util::StreamExt as _;
 use reqwest::{
-    Identity, StatusCode, Url,
+    StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde_json::Value;
@@ -98,9 +98,6 @@ impl Bridge {
                 "`--url` is an address without a query, like `http://127.0.0.1:7878/mcp`"
                     .to_owned(),
             );
-        }
-        if shown.certificate.is_some() && url.scheme() != "https" {
-            return Err("`--url` is of https where a certificate is shown".to_owned());
         }
         let http = Mutex::new(Http::new(&remote, shown.read()?.as_deref())?);
         Ok(Self {
@@ -265,17 +262,15 @@ impl Shown {
 
 impl Http {
     fn new(remote: &Remote, pem: Option<&Vec<u8>>) -> Result<Self, String> {
-        let identity = pem.map(|pem| Identity::from_pem(pem)).transpose();
-        let identity = identity.map_err(|e| format!("the certificate: {}", reasons(e)))?;
+        let remote = Remote {
+            tls: Tls::new(None, pem.map(Vec::as_slice))?,
+            ..remote.clone()
+        };
         let client = remote
             .client(|client| {
-                let client = client
+                client
                     .connect_timeout(AWAY)
-                    .tcp_keepalive(Duration::from_secs(30));
-                match identity {
-                    Some(identity) => client.identity(identity),
-                    None => client,
-                }
+                    .tcp_keepalive(Duration::from_secs(30))
             })
             .map_err(|why| format!("`--url` {why}"))?;
         Ok(Self {
