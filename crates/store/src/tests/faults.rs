@@ -74,14 +74,18 @@ fn work(journal: &Journal, snapshots: &Snapshots, mut next: u64) -> Done {
 #[test]
 fn nothing_acknowledged_is_lost_wherever_the_disk_fails() {
     // Not every operation is hit at the same step in each run, as the threads race; the table is swept all the same.
-    for failure in Failure::ALL {
-        let steps = sweep(failure);
-        println!("{failure:?}: {steps} operations");
-        assert!(
-            steps > 60,
-            "{failure:?}: the sweep ended after {steps} operations"
-        );
-    }
+    std::thread::scope(|scope| {
+        for failure in Failure::ALL {
+            scope.spawn(move || {
+                let steps = sweep(failure);
+                println!("{failure:?}: {steps} operations");
+                assert!(
+                    steps > 60,
+                    "{failure:?}: the sweep ended after {steps} operations"
+                );
+            });
+        }
+    });
 }
 
 /// Fails at each operation in turn; answers how many there are.

@@ -276,15 +276,19 @@ fn a_log_that_is_empty_or_not_published_is_not_rotated() {
 #[test]
 fn a_rotation_cut_off_anywhere_is_finished_or_dropped() {
     // From a file to a program, and back: the two that change the most.
-    for failure in Failure::ALL {
-        for away in [true, false] {
-            let (finished, dropped) = cut_off_everywhere(failure, away);
-            assert!(
-                finished > 8 && dropped > 4,
-                "{failure:?}: {finished} and {dropped}"
-            );
+    std::thread::scope(|scope| {
+        for failure in Failure::ALL {
+            scope.spawn(move || {
+                for away in [true, false] {
+                    let (finished, dropped) = cut_off_everywhere(failure, away);
+                    assert!(
+                        finished > 8 && dropped > 4,
+                        "{failure:?}: {finished} and {dropped}"
+                    );
+                }
+            });
         }
-    }
+    });
 }
 
 /// Cuts a rotation off at each operation of the disk, and the one that takes it up at each third; answers how many were
