@@ -14,7 +14,6 @@ use std::{
 };
 
 use duty::{decide, decide_with, refusal::Code, release::Rules, request::Submission};
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
