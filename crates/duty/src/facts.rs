@@ -55,6 +55,12 @@ impl Facts {
         Self(BTreeMap::from([(namespace.to_owned(), fields)]))
     }
 
+    /// The facts of a namespace.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&BTreeMap<String, Scalar>> {
+        self.0.get(name)
+    }
+
     /// Namespaces with their fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &BTreeMap<String, Scalar>)> {
         self.0.iter()

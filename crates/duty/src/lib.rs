@@ -32,6 +32,7 @@ pub mod state;
 pub mod statement;
 pub mod subject;
 mod tagged;
+pub mod tally;
 mod text;
 pub mod time;
 

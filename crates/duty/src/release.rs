@@ -530,6 +530,10 @@ pub trait Hearing {
     /// # Errors
     /// As [`Rules::in_scope`].
     fn in_scope(&self, threshold: &Threshold) -> Result<bool, String>;
+    /// As [`Rules::step_holds`].
+    fn step_holds(&self, step: usize) -> bool;
+    /// As [`Rules::near`].
+    fn near(&self) -> Vec<Near>;
 }
 
 /// A release's content, asked purely: the same question has the same answer for ever.
@@ -603,13 +607,20 @@ impl<'q> Heard<'q> {
     pub(crate) fn human_steps(&self) -> Vec<&'q HumanStep> {
         let steps = self.rules.team().human_steps.iter().enumerate();
         let asks = steps.filter(|(n, step)| {
-            step.tool == self.ask.action.tool && self.rules.step_holds(*n, &self.ask)
+            step.tool == self.ask.action.tool
+                && match &self.hearing {
+                    Some(hearing) => hearing.step_holds(*n),
+                    None => self.rules.step_holds(*n, &self.ask),
+                }
         });
         asks.map(|(_, step)| step).collect()
     }
 
     pub(crate) fn near(&self) -> Vec<Near> {
-        self.rules.near(&self.ask)
+        match &self.hearing {
+            Some(hearing) => hearing.near(),
+            None => self.rules.near(&self.ask),
+        }
     }
 
     pub(crate) fn risk(&self) -> RiskFinding {

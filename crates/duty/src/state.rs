@@ -24,6 +24,7 @@ use crate::{
     shared::Shared,
     signature::Signature,
     subject::SubjectId,
+    tally::{Counted, Tally},
     time::Time,
 };
 
@@ -339,16 +340,20 @@ pub struct ThresholdState {
     /// Who signed and with which credential, by the digest they signed.
     pub signers: BTreeMap<Digest, BTreeMap<PrincipalId, CredentialId>>,
     /// Reservations, oldest first.
-    pub uses: Vec<ThresholdUse>,
+    pub uses: Shared<Tally<ThresholdUse>>,
     /// What was asked for, oldest first, as far back as splitting is looked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub asked: Vec<ThresholdAsk>,
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub asked: Shared<Tally<ThresholdAsk>>,
     /// Caps that were told to be near, oldest first, as far back as their windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<ThresholdTold>,
     /// Digests whose end was told.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ending: BTreeSet<Digest>,
+}
+
+fn nothing<E: Counted>(tally: &Shared<Tally<E>>) -> bool {
+    tally.is_empty()
 }
 
 /// An action that somebody asked for, covered or not.

@@ -1,6 +1,6 @@
 //! `[[bind]]` of `team.toml`: clauses that whoever recommends a tool must cite, and that every retrieval finds.
 
-use duty::release::{Ask, RuleHit, Team};
+use duty::release::{RuleHit, Team};
 use serde::Deserialize;
 
 use crate::{
@@ -70,15 +70,8 @@ impl Bind {
         self.tool == tool
     }
 
-    /// The clause, where it is bound to what is asked. What cannot be evaluated binds.
-    pub(crate) fn hit(
-        &self,
-        ask: &Ask<'_>,
-        posed: &Result<Posed<'static>, String>,
-    ) -> Option<RuleHit> {
-        if ask.action.tool != self.tool {
-            return None;
-        }
+    /// The clause, where it is bound to what is asked of its tool. What cannot be evaluated binds.
+    pub(crate) fn hit(&self, posed: &Result<Posed<'_>, String>) -> Option<RuleHit> {
         let why = match (&self.when, posed) {
             (None, _) => "whenever it is recommended".to_owned(),
             (Some((text, _)), Err(why)) => cannot_be_told(text, why),

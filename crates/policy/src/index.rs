@@ -8,7 +8,10 @@
 //!
 //! `tests/index.rs` holds the answers against Cedar's authorizer over the whole set.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap},
+};
 
 use cedar_policy::{Effect, Entities, Policy, PolicySet, Request};
 use cedar_policy_core::{
@@ -21,7 +24,13 @@ use cedar_policy_core::{
     extensions::Extensions,
 };
 
-use crate::plain::Plain;
+use foldhash::fast::FixedState;
+
+use crate::{
+    ask::Question,
+    place::Place,
+    plain::{Paths, Plain, Reader},
+};
 
 /// What a set of policies answers to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,11 +51,16 @@ pub struct Indexed {
     principals: Axis,
     actions: Axis,
     resources: Axis,
+    /// What their plain conditions read.
+    paths: Paths,
     /// Numbers of policies by the places of their scope on the three axes.
-    buckets: HashMap<[u32; 3], Vec<u32>>,
+    buckets: Map<[u32; 3], Vec<u32>>,
     /// Whether a policy is in more than one bucket: one that names several actions.
     repeats: bool,
 }
+
+/// What is in it is the release's own, so that nobody can choose keys that fall together.
+type Map<K, V> = HashMap<K, V, FixedState>;
 
 /// A policy as it is evaluated.
 #[derive(Debug)]
@@ -64,50 +78,90 @@ struct Compiled {
 #[derive(Debug, Default)]
 struct Axis {
     any: Option<u32>,
-    is: HashMap<EntityType, u32>,
-    equal: HashMap<EntityUID, u32>,
+    is: Map<EntityType, u32>,
+    equal: Map<EntityUID, u32>,
     /// Also for `is T in E`: the type is looked at when the policy is evaluated.
-    within: HashMap<EntityUID, u32>,
+    within: Map<EntityUID, u32>,
     next: u32,
 }
 
 /// A request ready to be evaluated, as often as need be.
-pub(crate) struct Posed<'e> {
-    request: ast::Request,
-    entities: &'e cedar_policy_core::entities::Entities,
-    evaluator: Evaluator<'e>,
+pub(crate) struct Posed<'q> {
+    asked: Asked<'q>,
+    entities: &'q cedar_policy_core::entities::Entities,
+    /// Made when a condition is not plain.
+    evaluator: OnceCell<Evaluator<'q>>,
 }
 
-impl<'e> Posed<'e> {
-    pub(crate) fn new(
-        request: ast::Request,
-        entities: &'e cedar_policy_core::entities::Entities,
-    ) -> Self {
+/// What is asked.
+enum Asked<'q> {
+    Request(&'q ast::Request),
+    Question(Question<'q>, [EntityUID; 3]),
+}
+
+impl<'q> Posed<'q> {
+    fn of_request(request: &'q Request, entities: &'q Entities) -> Self {
         Self {
-            evaluator: Evaluator::new(request.clone(), entities, Extensions::all_available()),
-            request,
-            entities,
+            asked: Asked::Request(request.as_ref()),
+            entities: entities.as_ref(),
+            evaluator: OnceCell::new(),
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn context(&self) -> Option<&ast::Context> {
-        self.request.context()
+    pub(crate) fn of_question(
+        question: Question<'q>,
+        entities: &'q cedar_policy_core::entities::Entities,
+    ) -> Self {
+        let scope = question.scope();
+        Self {
+            asked: Asked::Question(question, scope),
+            entities,
+            evaluator: OnceCell::new(),
+        }
+    }
+
+    /// As Cedar takes it.
+    pub(crate) fn request(&self) -> ast::Request {
+        match &self.asked {
+            Asked::Request(request) => (*request).clone(),
+            Asked::Question(question, _) => question.request(),
+        }
+    }
+
+    /// Principal, action and resource; none of one that is not known.
+    fn scope(&self) -> [Option<&EntityUID>; 3] {
+        match &self.asked {
+            Asked::Request(r) => [r.principal(), r.action(), r.resource()].map(|entry| entry.uid()),
+            Asked::Question(_, scope) => scope.each_ref().map(Some),
+        }
+    }
+
+    /// What conditions read.
+    fn context(&self) -> Option<Place<'_>> {
+        match &self.asked {
+            Asked::Request(request) => request.context().map(Place::Context),
+            Asked::Question(question, _) => Some(Place::Question(question)),
+        }
+    }
+
+    fn evaluator(&self) -> &Evaluator<'q> {
+        let new = || Evaluator::new(self.request(), self.entities, Extensions::all_available());
+        self.evaluator.get_or_init(new)
     }
 
     /// What a whole policy comes to.
-    fn verdict(&self, one: &Compiled) -> Verdict {
-        let plain = one.plain.as_ref().zip(self.request.context());
-        match plain.and_then(|(plain, context)| plain.holds(context)) {
+    fn verdict<'v>(&self, one: &'v Compiled, reader: Option<&Reader<'v>>) -> Verdict {
+        let plain = one.plain.as_ref().zip(reader);
+        match plain.and_then(|(plain, reader)| plain.holds(reader)) {
             Some(true) => return Verdict::Yes,
             Some(false) => return Verdict::No,
             None => {}
         }
         let (policy, whole) = (&one.policy, &one.whole);
-        match self.evaluator.interpret(whole, policy.env()) {
+        match self.evaluator().interpret(whole, policy.env()) {
             Ok(value) => truth_of(&value).unwrap_or_else(|| {
                 // No truth value: Cedar words the error.
-                match self.evaluator.evaluate(policy) {
+                match self.evaluator().evaluate(policy) {
                     Ok(true) => Verdict::Yes,
                     Ok(false) => Verdict::No,
                     Err(e) => Verdict::Fault(e.to_string()),
@@ -119,7 +173,7 @@ impl<'e> Posed<'e> {
 
     /// What one condition of a policy without slots comes to.
     pub(crate) fn truth(&self, condition: &Expr) -> Verdict {
-        match self.evaluator.interpret(condition, &SlotEnv::new()) {
+        match self.evaluator().interpret(condition, &SlotEnv::new()) {
             Ok(value) => {
                 truth_of(&value).unwrap_or_else(|| Verdict::Fault("it is no yes or no".to_owned()))
             }
@@ -129,7 +183,7 @@ impl<'e> Posed<'e> {
 
     /// What an expression comes to, where it is a plain value, as Cedar writes it.
     pub(crate) fn value(&self, expr: &Expr) -> Option<String> {
-        let value = self.evaluator.interpret(expr, &SlotEnv::new()).ok()?;
+        let value = self.evaluator().interpret(expr, &SlotEnv::new()).ok()?;
         matches!(value.value_kind(), ValueKind::Lit(_)).then(|| value.to_string())
     }
 }
@@ -177,7 +231,7 @@ impl Indexed {
     /// Asks; the same answer as Cedar's authorizer gives over all policies.
     #[must_use]
     pub fn ask(&self, request: &Request, entities: &Entities) -> Answer {
-        self.answer(&Posed::new(request.as_ref().clone(), entities.as_ref()))
+        self.answer(&Posed::of_request(request, entities))
     }
 
     /// How many policies there are.
@@ -195,7 +249,7 @@ impl Indexed {
     /// Ids of the policies that a request would be put to.
     #[must_use]
     pub fn candidates(&self, request: &Request, entities: &Entities) -> Vec<&str> {
-        let posed = Posed::new(request.as_ref().clone(), entities.as_ref());
+        let posed = Posed::of_request(request, entities);
         let numbers = self.fitting(&posed).into_iter();
         numbers
             .filter_map(|n| Some(self.policies.get(n as usize)?.id.as_str()))
@@ -204,11 +258,13 @@ impl Indexed {
 
     pub(crate) fn answer(&self, posed: &Posed<'_>) -> Answer {
         let (mut permits, mut forbids, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+        let context = posed.context();
+        let reader = context.map(|context| Reader::new(context, &self.paths));
         for number in self.fitting(posed) {
             let Some(one) = self.policies.get(number as usize) else {
                 continue;
             };
-            match (posed.verdict(one), one.effect) {
+            match (posed.verdict(one, reader.as_ref()), one.effect) {
                 (Verdict::Yes, Effect::Permit) => permits.push(one.id.clone()),
                 (Verdict::Yes, Effect::Forbid) => forbids.push(one.id.clone()),
                 (Verdict::No, _) => {}
@@ -246,22 +302,20 @@ impl Indexed {
             effect: policy.effect(),
             policy: ast.clone(),
             whole: ast.condition(),
-            plain: Plain::of(ast),
+            plain: Plain::of(ast, &mut self.paths),
         });
     }
 
     /// Numbers of the policies whose scopes can hold, ascending, each once.
     fn fitting(&self, posed: &Posed<'_>) -> Vec<u32> {
-        let request = &posed.request;
-        let places = |axis: &Axis, entry: &ast::EntityUIDEntry| {
-            entry
-                .uid()
-                .map(|uid| axis.places(uid, posed.entities))
+        let [principal, action, resource] = posed.scope();
+        let places = |axis: &Axis, uid: Option<&EntityUID>| {
+            uid.map(|uid| axis.places(uid, posed.entities))
                 .unwrap_or_default()
         };
-        let principals = places(&self.principals, request.principal());
-        let actions = places(&self.actions, request.action());
-        let resources = places(&self.resources, request.resource());
+        let principals = places(&self.principals, principal);
+        let actions = places(&self.actions, action);
+        let resources = places(&self.resources, resource);
         let mut numbers = Vec::new();
         let ways = principals.len() * actions.len() * resources.len();
         if ways > self.buckets.len() {

@@ -18,6 +18,7 @@ mod index;
 mod lint;
 mod offer;
 mod pin;
+mod place;
 mod plain;
 mod problem;
 mod redact;

@@ -347,11 +347,8 @@ impl Release {
     /// What is wrong with them, in words.
     pub fn takes(&self, action: &Action) -> Result<(), String> {
         let types = self.types.get(&action.tool);
-        match types.and_then(|t| t.args.as_ref()) {
-            Some(declared) => types::arguments(&action.tool, declared, &action.arguments),
-            None => types::undeclared_record(&action.arguments),
-        }
-        .map(|_| ())
+        let declared = types.and_then(|t| t.args.as_ref());
+        types::check_arguments(&action.tool, declared, &action.arguments)
     }
 
     /// What the agent's decision table says of a case; none where it has no table.
@@ -375,7 +372,7 @@ impl Release {
                 facts: &self.fact_types,
             },
         };
-        Some(self.tables.get(agent)?.decide(&question))
+        Some(self.tables.get(agent)?.decide(question))
     }
 
     /// Tools whose arguments or facts have no declared types: what rules read of them is not validated.
@@ -384,7 +381,7 @@ impl Release {
     }
 
     /// The question, with arguments and facts as tools declare them.
-    fn pose(&self, wanted: &Ask<'_>) -> Result<Posed<'static>, String> {
+    fn pose<'q>(&'q self, wanted: &Ask<'q>) -> Result<Posed<'q>, String> {
         let action = wanted.action;
         let types = self.types.get(&action.tool);
         Question {
@@ -450,12 +447,12 @@ impl Rules for Release {
     }
 
     fn bound(&self, wanted: &Ask<'_>) -> Vec<RuleHit> {
-        if self.binds.is_empty() {
+        let mut binds = self.binds_of(&wanted.action.tool).peekable();
+        if binds.peek().is_none() {
             return Vec::new();
         }
         let posed = self.pose(wanted);
-        let binds = self.binds.iter();
-        binds.filter_map(|bind| bind.hit(wanted, &posed)).collect()
+        binds.filter_map(|bind| bind.hit(&posed)).collect()
     }
 
     fn text_of(&self, cited: &ClauseRef) -> Option<&str> {
@@ -475,25 +472,11 @@ impl Rules for Release {
     }
 
     fn step_holds(&self, step: usize, wanted: &Ask<'_>) -> bool {
-        let Some(Some(condition)) = self.steps.get(step) else {
-            return true;
-        };
-        // What cannot be evaluated asks for a human.
-        self.pose(wanted).map_or(true, |posed| {
-            let answer = condition.answer(&posed);
-            answer.allowed || !answer.faults.is_empty()
-        })
+        Posing::new(self, wanted).step_holds(step)
     }
 
     fn near(&self, wanted: &Ask<'_>) -> Vec<Near> {
-        let Some(book) = self.permissions.get(wanted.principal) else {
-            return Vec::new();
-        };
-        let Ok(posed) = self.pose(wanted) else {
-            return Vec::new();
-        };
-        let answer = book.answer(&posed);
-        explain::near(book, &wanted.action.tool, &posed, &answer)
+        Posing::new(self, wanted).near()
     }
 
     fn hear<'q>(&'q self, wanted: &Ask<'q>) -> Option<Box<dyn Hearing + 'q>> {
@@ -501,12 +484,13 @@ impl Rules for Release {
     }
 }
 
-/// A question, made into Cedar's values once.
+/// A question, put once.
 struct Posing<'q> {
     release: &'q Release,
     principal: &'q PrincipalId,
+    tool: &'q str,
     /// Or what stopped it.
-    posed: Result<Posed<'static>, String>,
+    posed: Result<Posed<'q>, String>,
 }
 
 impl<'q> Posing<'q> {
@@ -514,6 +498,7 @@ impl<'q> Posing<'q> {
         Self {
             release,
             principal: wanted.principal,
+            tool: &wanted.action.tool,
             posed: release.pose(wanted),
         }
     }
@@ -603,6 +588,25 @@ impl Hearing for Posing<'_> {
             Some((_, why)) => Err(why),
             None => Ok(answer.allowed),
         }
+    }
+
+    fn step_holds(&self, step: usize) -> bool {
+        let Some(Some(condition)) = self.release.steps.get(step) else {
+            return true;
+        };
+        // What cannot be evaluated asks for a human.
+        self.posed.as_ref().map_or(true, |posed| {
+            let answer = condition.answer(posed);
+            answer.allowed || !answer.faults.is_empty()
+        })
+    }
+
+    fn near(&self) -> Vec<Near> {
+        let book = self.release.permissions.get(self.principal);
+        let (Some(book), Ok(posed)) = (book, &self.posed) else {
+            return Vec::new();
+        };
+        explain::near(book, self.tool, posed, &book.answer(posed))
     }
 }
 

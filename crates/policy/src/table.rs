@@ -151,7 +151,7 @@ impl Table {
         Self { rows }
     }
 
-    pub(crate) fn decide(&self, question: &Question<'_>) -> TableVerdict {
+    pub(crate) fn decide(&self, question: Question<'_>) -> TableVerdict {
         let posed = match question.pose() {
             Ok(posed) => posed,
             Err(why) => {

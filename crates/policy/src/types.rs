@@ -8,7 +8,10 @@ use cedar_policy_core::{
     ast::{ExtensionFunction, Name, PartialValue, Value as Cedar},
     extensions::Extensions,
 };
-use duty::{canonical::ten_thousandths, facts::Scalar};
+use duty::{
+    canonical::ten_thousandths,
+    facts::{Facts, Scalar},
+};
 use serde_json::{Map, Number, Value, json};
 
 /// A type of an argument or a fact.
@@ -179,6 +182,22 @@ impl Plain {
         }
     }
 
+    /// The type of a set's items.
+    pub(crate) fn items(&self) -> Option<&Self> {
+        match self {
+            Self::Set(of) => Some(of),
+            _ => None,
+        }
+    }
+
+    /// The types of a record's fields.
+    pub(crate) fn fields(&self) -> Option<&Fields> {
+        match self {
+            Self::Record(fields) => Some(fields),
+            _ => None,
+        }
+    }
+
     /// Whether rules see all of it.
     fn is_seen(&self) -> bool {
         match self {
@@ -216,30 +235,25 @@ impl Plain {
         }
     }
 
-    /// The value as rules see it; none where they do not.
+    /// Whether a value is of this type; `at` names its place.
     ///
     /// # Errors
-    /// Why it is not of this type, about the value at `at`.
-    fn seen(&self, at: &str, value: &Value) -> Result<Option<Cedar>, String> {
-        let seen = match (self, value) {
-            (Self::Any, _) => return Ok(None),
-            (Self::Text, Value::String(s)) => Cedar::from(s.as_str()),
-            (Self::Bool, Value::Bool(b)) => Cedar::from(*b),
-            (Self::Long, Value::Number(n)) if n.is_i64() => {
-                Cedar::from(n.as_i64().unwrap_or_default())
+    /// Why it is not, in words.
+    fn check(&self, at: &dyn Fn() -> String, value: &Value) -> Result<(), String> {
+        match (self, value) {
+            (Self::Any, _) | (Self::Text, Value::String(_)) | (Self::Bool, Value::Bool(_)) => {
+                Ok(())
             }
-            (Self::Decimal, Value::Number(n)) => {
-                decimal(n).map_err(|why| format!("{at} is no Decimal: {why}"))?
-            }
+            (Self::Long, Value::Number(n)) if n.is_i64() => Ok(()),
+            (Self::Decimal, Value::Number(n)) => ten_thousandths(n)
+                .map(|_| ())
+                .map_err(|why| format!("{} is no Decimal: {why}", at())),
             (Self::Set(of), Value::Array(items)) => {
-                let items = items.iter().map(|item| of.seen(at, item));
-                let items: Vec<_> = items.collect::<Result<_, _>>()?;
-                Cedar::set(items.into_iter().flatten(), None)
+                items.iter().try_for_each(|item| of.check(at, item))
             }
-            (Self::Record(fields), Value::Object(given)) => record(fields, at, given)?,
-            _ => return Err(format!("{at} is no {self}")),
-        };
-        Ok(Some(seen))
+            (Self::Record(fields), Value::Object(given)) => check_record(fields, at, given),
+            _ => Err(format!("{} is no {self}", at())),
+        }
     }
 }
 
@@ -254,15 +268,18 @@ pub(crate) fn record_in_schema(fields: &Fields) -> String {
     fields.join(", ")
 }
 
-/// Arguments as their tool declares them.
+/// Whether arguments are as their tool declares them; where it declares none, whether they have a value for rules.
 ///
 /// # Errors
-/// What is not as declared, in words.
-pub(crate) fn arguments(
+/// What is not so, in words.
+pub(crate) fn check_arguments(
     tool: &str,
-    declared: &Fields,
+    declared: Option<&Fields>,
     given: &Map<String, Value>,
-) -> Result<Cedar, String> {
+) -> Result<(), String> {
+    let Some(declared) = declared else {
+        return given.values().try_for_each(check_undeclared);
+    };
     if let Some(name) = given.keys().find(|name| !declared.contains_key(*name)) {
         let names: Vec<_> = declared.keys().map(|n| format!("`{n}`")).collect();
         return Err(format!(
@@ -270,7 +287,7 @@ pub(crate) fn arguments(
             names.join(", ")
         ));
     }
-    fields(declared, given, |name| {
+    check_fields(declared, given, |name| {
         format!("argument `{name}` of `{tool}`")
     })
     .map_err(|wrong| match wrong {
@@ -279,13 +296,19 @@ pub(crate) fn arguments(
     })
 }
 
-fn record(declared: &Fields, at: &str, given: &Map<String, Value>) -> Result<Cedar, String> {
+fn check_record(
+    declared: &Fields,
+    at: &dyn Fn() -> String,
+    given: &Map<String, Value>,
+) -> Result<(), String> {
     if let Some(name) = given.keys().find(|name| !declared.contains_key(*name)) {
-        return Err(format!("{at} has no field `{name}`"));
+        return Err(format!("{} has no field `{name}`", at()));
     }
-    fields(declared, given, |name| format!("`{name}` in {at}")).map_err(|wrong| match wrong {
-        Wrong::Value(why) => why,
-        Wrong::Absent(name, t) => format!("{at} lacks `{name}` ({t})"),
+    check_fields(declared, given, |name| format!("`{name}` in {}", at())).map_err(|wrong| {
+        match wrong {
+            Wrong::Value(why) => why,
+            Wrong::Absent(name, t) => format!("{} lacks `{name}` ({t})", at()),
+        }
     })
 }
 
@@ -294,41 +317,34 @@ enum Wrong<'t> {
     Absent(&'t str, &'t Plain),
 }
 
-fn fields<'t>(
+fn check_fields<'t>(
     declared: &'t Fields,
     given: &Map<String, Value>,
     at: impl Fn(&str) -> String,
-) -> Result<Cedar, Wrong<'t>> {
-    let mut seen = Vec::with_capacity(given.len());
+) -> Result<(), Wrong<'t>> {
     for (name, t) in declared {
         match given.get(name) {
             None | Some(Value::Null) if t.optional => {}
             None => return Err(Wrong::Absent(name, &t.plain)),
-            Some(value) => {
-                let value = t.plain.seen(&at(name), value).map_err(Wrong::Value)?;
-                seen.extend(value.map(|value| (name.as_str(), value)));
-            }
+            Some(value) => t.plain.check(&|| at(name), value).map_err(Wrong::Value)?,
         }
     }
-    Ok(Cedar::record(seen, None))
+    Ok(())
 }
 
-/// JSON of no declared type. Null, fractions and numbers of more than 64 bits have no value for rules then.
+/// Whether JSON of no declared type has a value for rules. Null, fractions and numbers of more than 64 bits have none.
 ///
 /// # Errors
 /// What has none, and what to do.
-pub(crate) fn undeclared(value: &Value) -> Result<Cedar, String> {
+fn check_undeclared(value: &Value) -> Result<(), String> {
     match value {
-        Value::Bool(b) => Ok(Cedar::from(*b)),
-        Value::String(s) => Ok(Cedar::from(s.as_str())),
-        Value::Number(n) => n.as_i64().map(Cedar::from).ok_or_else(|| {
-            format!("`{n}` is no whole number of 64 bits; declare its argument as Decimal or Any in `team.toml`")
-        }),
-        Value::Array(items) => {
-            let items = items.iter().map(undeclared);
-            Ok(Cedar::set(items.collect::<Result<Vec<_>, _>>()?, None))
-        }
-        Value::Object(fields) => undeclared_record(fields),
+        Value::Bool(_) | Value::String(_) => Ok(()),
+        Value::Number(n) if n.is_i64() => Ok(()),
+        Value::Number(n) => Err(format!(
+            "`{n}` is no whole number of 64 bits; declare its argument as Decimal or Any in `team.toml`"
+        )),
+        Value::Array(items) => items.iter().try_for_each(check_undeclared),
+        Value::Object(fields) => fields.values().try_for_each(check_undeclared),
         Value::Null => Err(
             "null is no value for rules; leave the argument out, or declare it with `?` in `team.toml`"
                 .to_owned(),
@@ -336,51 +352,79 @@ pub(crate) fn undeclared(value: &Value) -> Result<Cedar, String> {
     }
 }
 
-/// As [`undeclared`], of an object's fields.
-pub(crate) fn undeclared_record(fields: &Map<String, Value>) -> Result<Cedar, String> {
-    let fields = fields
-        .iter()
-        .map(|(name, v)| Ok((name.as_str(), undeclared(v)?)));
-    let fields = fields.collect::<Result<Vec<_>, String>>()?;
-    Ok(Cedar::record(fields, None))
+/// Whether the facts that are declared as Decimal are one, where they are numbers.
+///
+/// # Errors
+/// Which is none, and why.
+pub(crate) fn check_facts(
+    facts: &Facts,
+    declared: &BTreeMap<String, Fields>,
+) -> Result<(), String> {
+    for (namespace, fields) in facts.iter() {
+        let declared = declared.get(namespace).into_iter().flatten();
+        for (field, _) in declared.filter(|(_, t)| t.plain == Plain::Decimal) {
+            if let Some(n) = fields.get(field).and_then(number) {
+                ten_thousandths(&n)
+                    .map_err(|why| format!("fact `{namespace}.{field}` is no Decimal: {why}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What rules see of a value that was checked, or of a part of it; none where they see nothing.
+pub(crate) fn value(declared: Option<&Plain>, json: &Value) -> Option<Cedar> {
+    Some(match (declared, json) {
+        (Some(Plain::Any), _) | (_, Value::Null) => return None,
+        (_, Value::Bool(b)) => Cedar::from(*b),
+        (_, Value::String(s)) => Cedar::from(s.as_str()),
+        (Some(Plain::Decimal), Value::Number(n)) => decimal(n)?,
+        (_, Value::Number(n)) => Cedar::from(n.as_i64()?),
+        (_, Value::Array(items)) => {
+            let of = declared.and_then(Plain::items);
+            Cedar::set(items.iter().filter_map(|item| value(of, item)), None)
+        }
+        (_, Value::Object(fields)) => record(declared.and_then(Plain::fields), fields),
+    })
+}
+
+/// As [`value`], of an object's fields.
+pub(crate) fn record(declared: Option<&Fields>, fields: &Map<String, Value>) -> Cedar {
+    let seen = fields.iter().filter_map(|(name, json)| {
+        let of = declared.and_then(|d| d.get(name)).map(|t| &t.plain);
+        Some((name.as_str(), value(of, json)?))
+    });
+    Cedar::record(seen, None)
 }
 
 /// A fact as rules see it; none for a fraction that is not declared as Decimal, so that a rule that reads it cannot be
 /// evaluated.
-///
-/// # Errors
-/// Why it is no Decimal, where it is declared as one and is a number.
-pub(crate) fn fact(
-    at: &str,
-    declared: Option<&Type>,
-    fact: &Scalar,
-) -> Result<Option<Cedar>, String> {
-    let number = match fact {
-        Scalar::Bool(b) => return Ok(Some(Cedar::from(*b))),
-        Scalar::Text(s) => return Ok(Some(Cedar::from(s.as_str()))),
-        Scalar::Int(n) => Number::from(*n),
-        Scalar::Fraction(_) => match fact.to_json() {
-            Value::Number(n) => n,
-            _ => return Ok(None),
-        },
-    };
-    if declared.is_some_and(|t| t.plain == Plain::Decimal) {
-        let decimal =
-            decimal(&number).map_err(|why| format!("fact `{at}` is no Decimal: {why}"))?;
-        return Ok(Some(decimal));
+pub(crate) fn fact(declared: Option<&Type>, fact: &Scalar) -> Option<Cedar> {
+    match fact {
+        Scalar::Bool(b) => Some(Cedar::from(*b)),
+        Scalar::Text(s) => Some(Cedar::from(s.as_str())),
+        _ if declared.is_some_and(|t| t.plain == Plain::Decimal) => decimal(&number(fact)?),
+        Scalar::Int(n) => Some(Cedar::from(*n)),
+        Scalar::Fraction(_) => None,
     }
-    Ok(number.as_i64().map(Cedar::from))
 }
 
-/// Cedar's decimal of a number.
-fn decimal(n: &Number) -> Result<Cedar, String> {
-    let n = ten_thousandths(n)?;
+fn number(fact: &Scalar) -> Option<Number> {
+    match fact {
+        Scalar::Int(n) => Some(Number::from(*n)),
+        Scalar::Fraction(n) => Number::from_f64(n.get()),
+        Scalar::Bool(_) | Scalar::Text(_) => None,
+    }
+}
+
+/// Cedar's decimal of a number that has one.
+fn decimal(n: &Number) -> Option<Cedar> {
+    let n = ten_thousandths(n).ok()?;
     let (sign, n) = (if n < 0 { "-" } else { "" }, n.unsigned_abs());
     let text = format!("{sign}{}.{:04}", n / 10_000, n % 10_000);
     match DECIMAL.call(&[Cedar::from(text)]) {
-        Ok(PartialValue::Value(value)) => Ok(value),
-        Ok(PartialValue::Residual(_)) => Err("its value is not known".to_owned()),
-        Err(e) => Err(e.to_string()),
+        Ok(PartialValue::Value(value)) => Some(value),
+        Ok(PartialValue::Residual(_)) | Err(_) => None,
     }
 }
 

@@ -91,8 +91,8 @@ pub fn headroom(
         now: now.max(state.time),
     };
     let known = state.thresholds.get(&threshold.id);
-    let uses = known.map_or(&[][..], |t| &t.uses);
-    let uses: Vec<_> = uses.iter().filter(|u| u.env == *env).collect();
+    let uses = known.into_iter().flat_map(|t| t.uses.iter());
+    let uses: Vec<_> = uses.filter(|u| u.env == *env).collect();
     let keys: BTreeSet<_> = uses.iter().filter_map(|u| u.key.as_ref()).collect();
     let line = |cap: Cap, key: Option<&String>| {
         let since = standing.now.minus_minutes(cap.window_minutes);

@@ -113,10 +113,9 @@ impl Standing<'_> {
     ) -> Vec<&'a ThresholdAsk> {
         let since = self.now.minus_minutes(split.window_minutes);
         let known = self.state.thresholds.get(&threshold.id);
-        let asked = known.map_or(&[][..], |t| &t.asked);
-        let other = |a: &&ThresholdAsk| {
-            a.time > since && a.key.as_deref() == key && a.env == *env && a.case.as_str() != case
-        };
-        asked.iter().filter(other).collect()
+        let asked = known
+            .into_iter()
+            .flat_map(|t| t.asked.entries_of(env, key, since));
+        asked.filter(|a| a.case.as_str() != case).collect()
     }
 }

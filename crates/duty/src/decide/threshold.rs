@@ -9,7 +9,8 @@ use crate::{
     principal::{PrincipalKind, Role},
     record::Usage,
     release::{Cap, Heard, RuleHit, Rules, Threshold, Tier, Unit},
-    state::{State, ThresholdUse},
+    state::State,
+    tally::Total,
     time::Time,
 };
 use serde_json::Value;
@@ -217,24 +218,20 @@ impl Standing<'_> {
 
     /// What would be used in the windows, in this environment, this action included.
     fn usage(&self, threshold: &Threshold, measured: Measured<&str>, env: &Environment) -> Usage {
-        let uses = self.state.thresholds.get(&threshold.id);
-        let uses = uses.map_or(&[][..], |t| &t.uses);
-        let used = |cap: Cap, wanted: &dyn Fn(&ThresholdUse) -> bool| {
-            let since = self.now.minus_minutes(cap.window_minutes);
-            let within = uses
-                .iter()
-                .filter(|u| u.time > since && u.env == *env && wanted(u));
-            within.fold((1_u32, measured.amount), |(count, sum), u| {
-                // What was covered before the threshold summed counts for nothing.
-                let sum = sum.map(|sum| sum.saturating_add(u.amount.unwrap_or(0)));
-                (count.saturating_add(1), sum)
-            })
+        let uses = self.state.thresholds.get(&threshold.id).map(|t| &t.uses);
+        // What was covered before the threshold summed counts for nothing.
+        let with_this = |before: Option<Total>| {
+            let before = before.unwrap_or_default();
+            let sum = measured.amount.map(|sum| sum.saturating_add(before.sum));
+            (before.count.saturating_add(1), sum)
         };
-        let (all_count, all_sum) = used(threshold.caps.all, &|_| true);
+        let since = |cap: Cap| self.now.minus_minutes(cap.window_minutes);
+        let all = uses.map(|uses| uses.all(env, since(threshold.caps.all)));
+        let (all_count, all_sum) = with_this(all);
         let of_key = threshold
             .caps
             .per_key
-            .map(|cap| used(cap, &|u| u.key.as_deref() == measured.key));
+            .map(|cap| with_this(uses.map(|uses| uses.of_key(env, measured.key, since(cap)))));
         Usage {
             all_count,
             all_sum,

@@ -21,9 +21,8 @@ impl State {
                 let since = record.time.minus_minutes(b.window_minutes);
                 let env = record.env.clone().ok_or("it names no environment")?;
                 let threshold = self.thresholds.entry(b.threshold.clone()).or_default();
+                threshold.uses.forget(since);
                 // The oldest come first.
-                let past = threshold.uses.partition_point(|u| u.time <= since);
-                threshold.uses.drain(..past);
                 let past = threshold.told.partition_point(|t| t.time <= since);
                 threshold.told.drain(..past);
                 threshold
@@ -70,8 +69,7 @@ impl State {
                 .entry(c.threshold.clone())
                 .or_default()
                 .asked;
-            let past = asked.partition_point(|a| a.time <= since);
-            asked.drain(..past);
+            asked.forget(since);
             asked.push(ThresholdAsk {
                 time: record.time,
                 amount: c.amount,
@@ -87,7 +85,10 @@ impl State {
     pub(super) fn forget_asked(&mut self, case: &CaseId, outcome: CaseOutcome) {
         if outcome != CaseOutcome::Executed {
             for threshold in self.thresholds.values_mut() {
-                threshold.asked.retain(|a| a.case != *case);
+                // Looked at first: what is shared is copied where it is changed.
+                if threshold.asked.iter().any(|a| a.case == *case) {
+                    threshold.asked.retain(|a| a.case != *case);
+                }
             }
         }
     }

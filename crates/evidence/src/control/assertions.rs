@@ -460,18 +460,16 @@ impl Assertions {
                 });
                 let good = good.count();
                 let since = record.time.minus_minutes(t.caps.all.window_minutes);
-                let uses = known.map(|k| &k.uses[..]).unwrap_or_default();
-                let uses = uses
-                    .iter()
-                    .filter(|u| Some(&u.env) == record.env.as_ref() && u.time > since);
+                let uses = known.into_iter().flat_map(|k| k.uses.iter());
+                let uses = uses.filter(|u| Some(&u.env) == record.env.as_ref() && u.time > since);
                 let amount = |n: Option<i64>| i128::from(n.unwrap_or(0));
                 let (count, sum) = uses.fold((1_u32, amount(body.amount)), |(n, sum), u| {
                     (n + 1, sum + amount(u.amount))
                 });
                 let parts = t.split.map(|split| {
                     let since = record.time.minus_minutes(split.window_minutes);
-                    let asked = known.map(|k| &k.asked[..]).unwrap_or_default();
-                    let of = asked.iter().filter(|a| {
+                    let asked = known.into_iter().flat_map(|k| k.asked.iter());
+                    let of = asked.filter(|a| {
                         a.key == body.key && Some(&a.env) == record.env.as_ref() && a.time > since
                     });
                     let amounts: Vec<_> = of.map(|a| amount(a.amount)).collect();
