@@ -65,7 +65,9 @@ pub(crate) struct Found {
 pub(crate) struct Explored {
     pub(crate) counts: Counts,
     pub(crate) found: Option<Found>,
-    /// What was left, and all that was seen; none where nothing was.
+    /// Whether nothing was left.
+    pub(crate) whole: bool,
+    /// What was left, and all that was seen, where that is to be kept.
     pub(crate) left: Option<Kept>,
 }
 
@@ -76,6 +78,8 @@ pub(crate) struct Limits {
     /// Stop after so long.
     pub(crate) longest: Option<Duration>,
     pub(crate) threads: usize,
+    /// Whether to hand over what is left.
+    pub(crate) keep: bool,
     /// Say how far it has come, so often.
     pub(crate) every: Option<Duration>,
 }
@@ -202,7 +206,8 @@ impl Search<'_> {
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         let shards = self.seen.into_iter();
-        let left = (!pool.is_empty()).then(|| Kept {
+        let whole = pool.is_empty();
+        let left = (self.limits.keep && !whole).then(|| Kept {
             counts: counts.clone(),
             left: pool.iter().map(|n| numbers(n.path.as_ref())).collect(),
             seen: shards
@@ -212,6 +217,7 @@ impl Search<'_> {
         Explored {
             counts,
             found,
+            whole,
             left,
         }
     }

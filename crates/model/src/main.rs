@@ -97,6 +97,7 @@ fn main() -> ExitCode {
         most: options.most,
         longest: options.seconds.map(Duration::from_secs),
         threads: options.threads.max(1),
+        keep: options.keep.is_some(),
         every: options.every.map(Duration::from_secs),
     };
     let world = world::World::new(&bound);
@@ -126,7 +127,7 @@ fn main() -> ExitCode {
         c.states as f64 / took.seconds.max(0.001),
         if done.found.is_some() {
             "ended by a violation"
-        } else if done.left.is_none() {
+        } else if done.whole {
             "all of the world"
         } else {
             "cut off"
@@ -189,11 +190,10 @@ fn in_parts(
     let about = format!("{bound:?}");
     let (mut done, took) = explore(world, bound, limits, kept::read(path, &about)?);
     match &mut done.left {
-        Some(left) if done.found.is_none() => {
-            kept::write(path, &about, std::mem::take(left), took)?;
-        }
+        // From where it was before, the violation can be come to again.
+        _ if done.found.is_some() => {}
+        Some(left) => kept::write(path, &about, std::mem::take(left), took)?,
         None => kept::remove(path)?,
-        Some(_) => {}
     }
     Ok((done, took))
 }
