@@ -88,6 +88,8 @@ struct Axis {
 /// A request ready to be evaluated, as often as need be.
 pub(crate) struct Posed<'q> {
     asked: Asked<'q>,
+    /// Principal, action and resource; none of one that is not known.
+    scope: [Option<EntityUID>; 3],
     entities: &'q cedar_policy_core::entities::Entities,
     /// Made when a condition is not plain.
     evaluator: OnceCell<Evaluator<'q>>,
@@ -96,13 +98,16 @@ pub(crate) struct Posed<'q> {
 /// What is asked.
 enum Asked<'q> {
     Request(&'q ast::Request),
-    Question(Question<'q>, [EntityUID; 3]),
+    Question(Question<'q>),
 }
 
 impl<'q> Posed<'q> {
     fn of_request(request: &'q Request, entities: &'q Entities) -> Self {
+        let request: &ast::Request = request.as_ref();
+        let scope = [request.principal(), request.action(), request.resource()];
         Self {
-            asked: Asked::Request(request.as_ref()),
+            asked: Asked::Request(request),
+            scope: scope.map(|entry| entry.uid().cloned()),
             entities: entities.as_ref(),
             evaluator: OnceCell::new(),
         }
@@ -112,9 +117,9 @@ impl<'q> Posed<'q> {
         question: Question<'q>,
         entities: &'q cedar_policy_core::entities::Entities,
     ) -> Self {
-        let scope = question.scope();
         Self {
-            asked: Asked::Question(question, scope),
+            scope: question.scope().map(Some),
+            asked: Asked::Question(question),
             entities,
             evaluator: OnceCell::new(),
         }
@@ -124,15 +129,7 @@ impl<'q> Posed<'q> {
     pub(crate) fn request(&self) -> ast::Request {
         match &self.asked {
             Asked::Request(request) => (*request).clone(),
-            Asked::Question(question, _) => question.request(),
-        }
-    }
-
-    /// Principal, action and resource; none of one that is not known.
-    fn scope(&self) -> [Option<&EntityUID>; 3] {
-        match &self.asked {
-            Asked::Request(r) => [r.principal(), r.action(), r.resource()].map(|entry| entry.uid()),
-            Asked::Question(_, scope) => scope.each_ref().map(Some),
+            Asked::Question(question) => question.request(),
         }
     }
 
@@ -140,7 +137,7 @@ impl<'q> Posed<'q> {
     fn context(&self) -> Option<Place<'_>> {
         match &self.asked {
             Asked::Request(request) => request.context().map(Place::Context),
-            Asked::Question(question, _) => Some(Place::Question(question)),
+            Asked::Question(question) => Some(Place::Question(question)),
         }
     }
 
@@ -308,9 +305,10 @@ impl Indexed {
 
     /// Numbers of the policies whose scopes can hold, ascending, each once.
     fn fitting(&self, posed: &Posed<'_>) -> Vec<u32> {
-        let [principal, action, resource] = posed.scope();
-        let places = |axis: &Axis, uid: Option<&EntityUID>| {
-            uid.map(|uid| axis.places(uid, posed.entities))
+        let [principal, action, resource] = &posed.scope;
+        let places = |axis: &Axis, uid: &Option<EntityUID>| {
+            uid.as_ref()
+                .map(|uid| axis.places(uid, posed.entities))
                 .unwrap_or_default()
         };
         let principals = places(&self.principals, principal);
