@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use duty::canonical::Digest;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::{clause::Clause, problem::Problems};
 
@@ -68,12 +69,37 @@ impl Vector {
         }
         Ok(Self(bytes.into_iter().map(u8::cast_signed).collect()))
     }
+}
 
-    /// The product of two vectors of one length: 16,129 where they point the same way.
-    fn dot(&self, other: &[i8]) -> i32 {
-        let pairs = self.0.iter().zip(other);
-        pairs.map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
+/// The products of a vector with rows, compiled for each width of registers that processors have. They are whole numbers, and
+/// so the same on all.
+struct Products<'v> {
+    query: &'v [i8],
+    rows: &'v [i8],
+    products: &'v mut [i32],
+}
+
+impl WithSimd for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let rows = self.rows.chunks_exact(self.query.len());
+        for (product, row) in self.products.iter_mut().zip(rows) {
+            *product = dot(self.query, row);
+        }
     }
+}
+
+/// The product of two vectors of one length: 16,129 where they point the same way.
+#[inline(always)]
+fn dot(a: &[i8], b: &[i8]) -> i32 {
+    // A loop, since only what is inlined here is compiled for the width.
+    let mut sum = 0;
+    for (a, b) in a.iter().zip(b) {
+        sum += i32::from(*a) * i32::from(*b);
+    }
+    sum
 }
 
 #[expect(
@@ -253,8 +279,13 @@ impl Matrix {
                 self.dimensions
             ));
         }
-        let rows = self.rows.chunks_exact(self.dimensions);
-        Ok(rows.map(|row| query.dot(row)).collect())
+        let mut products = vec![0; self.rows.len() / self.dimensions];
+        Arch::new().dispatch(Products {
+            query: &query.0,
+            rows: &self.rows,
+            products: &mut products,
+        });
+        Ok(products)
     }
 }
 
@@ -269,7 +300,7 @@ mod tests {
         assert_eq!(Vector::read(&vector.written()).unwrap(), vector);
         assert!(Vector::of(&[0.0, 0.0]).is_err() && Vector::of(&[]).is_err());
         assert!(Vector::of(&[f32::NAN]).is_err());
-        assert_eq!(vector.dot(&vector.0), 76 * 76 + 102 * 102);
+        assert_eq!(dot(&vector.0, &vector.0), 76 * 76 + 102 * 102);
     }
 
     #[test]
