@@ -2,7 +2,8 @@
 //!
 //! Cedar's evaluator copies a value, and its place in the source, at every node. Nearly all conditions of a release ask
 //! for no more than whole numbers, texts and truths in the context; those are walked here by reference. Whatever is not
-//! plain, and every error, is left to Cedar: a [`Plain`] says yes, no, or nothing. `tests/index.rs` compares.
+//! plain, and every error, is left to Cedar: a [`Plain`] says yes, no, or nothing. `tests/index.rs` and the tests
+//! of `ask.rs` compare.
 
 use std::cell::Cell;
 
