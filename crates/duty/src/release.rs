@@ -2,7 +2,10 @@
 //!
 //! The rules themselves (Cedar policies, policy documents) live in the `policy` crate, which answers [`Rules`] purely.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -580,15 +583,19 @@ pub trait Rules: Send + Sync {
 pub(crate) struct Heard<'q> {
     rules: &'q dyn Rules,
     ask: Ask<'q>,
-    hearing: Option<Box<dyn Hearing + 'q>>,
+    hearing: Box<dyn Hearing + 'q>,
+    /// What was answered of thresholds: a verdict asks for splitting, for cover and for what counts.
+    scopes: RefCell<Vec<(&'q ThresholdId, Result<bool, String>)>>,
 }
 
 impl<'q> Heard<'q> {
     pub(crate) fn new(rules: &'q dyn Rules, ask: Ask<'q>) -> Self {
+        let hearing = rules.hear(&ask);
         Self {
-            hearing: rules.hear(&ask),
+            hearing: hearing.unwrap_or_else(|| Box::new(Afresh { rules, ask })),
             rules,
             ask,
+            scopes: RefCell::default(),
         }
     }
 
@@ -597,43 +604,60 @@ impl<'q> Heard<'q> {
     }
 
     pub(crate) fn permission(&self) -> Permission {
-        match &self.hearing {
-            Some(hearing) => hearing.permission(),
-            None => self.rules.permission(&self.ask),
-        }
+        self.hearing.permission()
     }
 
     /// Those of the team's human steps that ask for a human here.
     pub(crate) fn human_steps(&self) -> Vec<&'q HumanStep> {
         let steps = self.rules.team().human_steps.iter().enumerate();
-        let asks = steps.filter(|(n, step)| {
-            step.tool == self.ask.action.tool
-                && match &self.hearing {
-                    Some(hearing) => hearing.step_holds(*n),
-                    None => self.rules.step_holds(*n, &self.ask),
-                }
-        });
+        let asks = steps
+            .filter(|(n, step)| step.tool == self.ask.action.tool && self.hearing.step_holds(*n));
         asks.map(|(_, step)| step).collect()
     }
 
     pub(crate) fn near(&self) -> Vec<Near> {
-        match &self.hearing {
-            Some(hearing) => hearing.near(),
-            None => self.rules.near(&self.ask),
-        }
+        self.hearing.near()
     }
 
     pub(crate) fn risk(&self) -> RiskFinding {
-        match &self.hearing {
-            Some(hearing) => hearing.risk(),
-            None => self.rules.risk(&self.ask),
-        }
+        self.hearing.risk()
     }
 
-    pub(crate) fn in_scope(&self, threshold: &Threshold) -> Result<bool, String> {
-        match &self.hearing {
-            Some(hearing) => hearing.in_scope(threshold),
-            None => self.rules.in_scope(threshold, &self.ask),
+    pub(crate) fn in_scope(&self, threshold: &'q Threshold) -> Result<bool, String> {
+        let mut scopes = self.scopes.borrow_mut();
+        if let Some((_, answer)) = scopes.iter().find(|(id, _)| **id == threshold.id) {
+            return answer.clone();
         }
+        let answer = self.hearing.in_scope(threshold);
+        scopes.push((&threshold.id, answer.clone()));
+        answer
+    }
+}
+
+/// The question put anew for every answer, to rules that know no other way.
+struct Afresh<'q> {
+    rules: &'q dyn Rules,
+    ask: Ask<'q>,
+}
+
+impl Hearing for Afresh<'_> {
+    fn permission(&self) -> Permission {
+        self.rules.permission(&self.ask)
+    }
+
+    fn risk(&self) -> RiskFinding {
+        self.rules.risk(&self.ask)
+    }
+
+    fn in_scope(&self, threshold: &Threshold) -> Result<bool, String> {
+        self.rules.in_scope(threshold, &self.ask)
+    }
+
+    fn step_holds(&self, step: usize) -> bool {
+        self.rules.step_holds(step, &self.ask)
+    }
+
+    fn near(&self) -> Vec<Near> {
+        self.rules.near(&self.ask)
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     shared::Shared,
     signature::Signature,
     subject::SubjectId,
-    tally::{Counted, Tally},
+    tally::{Countable, Tally},
     time::Time,
 };
 
@@ -352,7 +352,7 @@ pub struct ThresholdState {
     pub ending: BTreeSet<Digest>,
 }
 
-fn nothing<E: Counted>(tally: &Shared<Tally<E>>) -> bool {
+fn nothing<E: Countable>(tally: &Shared<Tally<E>>) -> bool {
     tally.is_empty()
 }
 

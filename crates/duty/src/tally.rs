@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What can be counted.
-pub trait Counted {
+pub trait Countable {
     /// When.
     fn time(&self) -> Time;
     /// Where.
@@ -27,7 +27,7 @@ pub trait Counted {
 
 macro_rules! counted {
     ($($entry:ty),*) => {$(
-        impl Counted for $entry {
+        impl Countable for $entry {
             fn time(&self) -> Time {
                 self.time
             }
@@ -136,7 +136,7 @@ impl Lines {
         }
     }
 
-    fn push(&mut self, entry: u64, counted: &impl Counted) {
+    fn push(&mut self, entry: u64, counted: &impl Countable) {
         let line = match counted.key() {
             None => &mut self.keyless,
             Some(key) => self.keys.entry(key.to_owned()).or_default(),
@@ -160,7 +160,7 @@ impl Lines {
     }
 }
 
-impl<E: Counted> Tally<E> {
+impl<E: Countable> Tally<E> {
     /// One more, no earlier than those that are there.
     pub(crate) fn push(&mut self, entry: E) {
         let number = self.first + self.entries.len() as u64;
@@ -256,7 +256,7 @@ impl<E: PartialEq> PartialEq for Tally<E> {
 
 impl<E: Eq> Eq for Tally<E> {}
 
-impl<E: Counted> FromIterator<E> for Tally<E> {
+impl<E: Countable> FromIterator<E> for Tally<E> {
     fn from_iter<I: IntoIterator<Item = E>>(entries: I) -> Self {
         let mut tally = Self::default();
         entries.into_iter().for_each(|entry| tally.push(entry));
@@ -270,7 +270,7 @@ impl<E: Serialize> Serialize for Tally<E> {
     }
 }
 
-impl<'de, E: Counted + Deserialize<'de>> Deserialize<'de> for Tally<E> {
+impl<'de, E: Countable + Deserialize<'de>> Deserialize<'de> for Tally<E> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         Vec::deserialize(d).map(Self::from_iter)
     }

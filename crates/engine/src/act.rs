@@ -382,14 +382,20 @@ impl Engine {
     /// [`EngineError::Store`] where they cannot be written.
     pub async fn keep(&self, subject: &str, bytes: Vec<u8>) -> Result<Digest, EngineError> {
         let subject = SubjectId::of(self.dir().origin(), subject);
-        let snapshots = self.snapshots().clone();
-        // It may wait for the disk: on a thread for that, so that others can wait beside it.
-        let written =
-            tokio::task::spawn_blocking(move || snapshots.write(subject.as_bytes(), &bytes));
-        match written.await {
-            Ok(written) => Ok(Digest::from_bytes(self.journal().attach(written?)?)),
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        let at_once = self.snapshots().write_at_once(subject.as_bytes(), &bytes)?;
+        let written = match at_once {
+            Some(written) => written,
+            None => {
+                let snapshots = self.snapshots().clone();
+                // It may wait for the disk: on a thread for that, so that others can wait beside it.
+                let write = move || snapshots.write(subject.as_bytes(), &bytes);
+                match tokio::task::spawn_blocking(write).await {
+                    Ok(written) => written?,
+                    Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+                }
+            }
+        };
+        Ok(Digest::from_bytes(self.journal().attach(written)?))
     }
 
     pub(crate) async fn record_outcome(

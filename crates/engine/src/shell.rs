@@ -88,7 +88,6 @@ impl Options {
 pub struct Engine {
     core: Mutex<Core>,
     journal: Journal,
-    snapshots: Snapshots,
     clock: Arc<dyn Clock>,
     targets: HashMap<String, Arc<dyn Target>>,
     embedder: Option<Arc<dyn Embedder>>,
@@ -168,7 +167,6 @@ impl Engine {
         let engine = Self {
             core: Mutex::new(core),
             journal,
-            snapshots: Snapshots::of(dir.path()),
             clock: options.clock,
             targets: options.targets,
             embedder: options.embedder,
@@ -440,7 +438,7 @@ impl Engine {
     /// The snapshots.
     #[must_use]
     pub fn snapshots(&self) -> &Snapshots {
-        &self.snapshots
+        self.journal.snapshots()
     }
 
     /// The data directory.

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::datadir::Lock;
 use crate::disk::Disk;
 use crate::recover::{Recovered, recover};
-use crate::snapshots::{Settle, Written};
+use crate::snapshots::{Settle, Snapshots, Written};
 use crate::wal::{Entry, Group};
 use crate::{DataDir, StoreError};
 use witnessing::Places;
@@ -31,6 +31,7 @@ const MOST_UNPUBLISHED: usize = 64 << 20;
 /// Dropping it stops at once: what is durable is published by the next start. [`Journal::close`] publishes first.
 pub struct Journal {
     shared: Arc<Shared>,
+    snapshots: Snapshots,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -94,7 +95,8 @@ impl Journal {
             _lock: dir.hold(),
         });
         let closed = writer.closed();
-        let snapshots = Settle::of(disk, dir.path())?;
+        let settle = Settle::of(disk, dir.path())?;
+        let snapshots = Snapshots::on(disk, dir.path());
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new()
                 .name(name.to_owned())
@@ -103,15 +105,16 @@ impl Journal {
         };
         let mut journal = Self {
             shared: Arc::clone(&shared),
+            snapshots: snapshots.clone(),
             threads: Vec::new(),
         };
         let [committing, publishing, tidying] = [(); 3].map(|()| Arc::clone(&shared));
         let run = Box::new(move || threads::commit(&committing, writer));
         journal.threads.push(start("journal-commit", run)?);
-        let run = Box::new(move || threads::publish(&publishing, publisher));
+        let run = Box::new(move || threads::publish(&publishing, publisher, &snapshots));
         journal.threads.push(start("journal-publish", run)?);
         let disk = disk.clone();
-        let run = Box::new(move || threads::tidy(&tidying, &closed, &disk, &snapshots));
+        let run = Box::new(move || threads::tidy(&tidying, &closed, &disk, &settle));
         journal.threads.push(start("journal-tidy", run)?);
         Ok(journal)
     }
@@ -207,8 +210,15 @@ impl Journal {
         Ok(end)
     }
 
+    /// The snapshots of the data directory, those among them that are not in their places yet.
+    #[must_use]
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
     /// Takes a snapshot in, which is durable no later than any record that is appended after this; answers its commitment.
-    /// Never waits for the disk.
+    /// [`Journal::snapshots`] has it from now on, and its file is in its place before a checkpoint covers such a record. Never
+    /// waits for the disk.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Stopped`]. No record may name it then.
@@ -216,6 +226,8 @@ impl Journal {
         if let Some(sealed) = written.sealed {
             let mut state = self.shared.open()?;
             let next = state.enqueued;
+            let sealed = Arc::new(sealed);
+            self.snapshots.shelve(&sealed);
             state.push(Entry::Snapshot(next, sealed));
         }
         Ok(written.commitment)
@@ -423,8 +435,8 @@ struct State {
     since: Option<Instant>,
     /// Whether the committer must be told of records that nobody waits for.
     dozes: bool,
-    /// Durable groups to be published, and their bytes with those being published.
-    durable: Vec<Group>,
+    /// What is durable and to be published, and its bytes with those being published.
+    durable: Vec<Entry>,
     unpublished: usize,
     failure: Option<Arc<str>>,
     stop: Option<Stop>,

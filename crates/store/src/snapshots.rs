@@ -4,18 +4,19 @@
 mod keys;
 mod restore;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ledger::snapshot::{self, KeyId, PREFIX_SIZE, SnapshotError};
 
 use crate::StoreError;
 use crate::disk::{Disk, at};
 use crate::secret::random;
-use keys::SubjectKeys;
+use keys::{Key, SubjectKeys};
 pub(crate) use restore::{Restore, Settle};
 
 /// Where temporary files are written.
@@ -24,6 +25,12 @@ const TEMPORARY: &str = ".tmp";
 /// The longest file that the write-ahead log takes in beside its own; a longer one is forced to the device by itself, which
 /// then costs less than writing it twice.
 const LONGEST_BESIDE: usize = 128 << 10;
+
+/// Only there can a whole file system be forced to the device at once, which is what ends the journal's care.
+const BESIDE: bool = cfg!(target_os = "linux");
+
+/// The most bytes that [`Snapshots::write_at_once`] seals: longer ones take the time of a thread of their own.
+const LONGEST_AT_ONCE: usize = 64 << 10;
 
 /// Takes a directory of snapshots with the files in it.
 type OnDirectory<'a> = dyn FnMut(&Path, &[PathBuf]) -> Result<(), StoreError> + 'a;
@@ -35,7 +42,11 @@ pub struct Snapshots {
     disk: Disk,
     root: PathBuf,
     keys: Arc<SubjectKeys>,
+    shelf: Arc<Shelf>,
 }
+
+/// What the journal has taken in and the publisher has not put in its place yet, by commitment.
+type Shelf = Mutex<HashMap<[u8; 32], Arc<Sealed>>>;
 
 /// A snapshot's file as the write-ahead log holds it, until the file itself is on the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +55,8 @@ pub(crate) struct Sealed {
     pub(crate) file: Vec<u8>,
 }
 
-/// A snapshot that is there and may not outlast a power failure. Only [`Journal::attach`](crate::Journal::attach) gives its
-/// commitment, so that no record can name it before the journal has it.
+/// A snapshot that is sealed. Only [`Journal::attach`](crate::Journal::attach) gives its commitment, so that no record can name
+/// it before the journal has it.
 #[must_use = "a snapshot is durable when the journal has it"]
 #[derive(Debug)]
 pub struct Written {
@@ -66,6 +77,7 @@ impl Snapshots {
             disk: disk.clone(),
             root: path.join("snapshots"),
             keys: Arc::new(SubjectKeys::of(path)),
+            shelf: Arc::default(),
         }
     }
 
@@ -82,28 +94,80 @@ impl Snapshots {
         Ok(sealed.commitment)
     }
 
-    /// As [`Snapshots::put`], without waiting for the device: the journal takes what was written, and makes it durable no
-    /// later than the next record.
+    /// As [`Snapshots::put`], for the journal of this data directory, which makes it durable no later than the next record and
+    /// puts it in its place.
     ///
     /// # Errors
     /// As [`Snapshots::put`].
     pub fn write(&self, subject: &KeyId, bytes: &[u8]) -> Result<Written, StoreError> {
         let _standing = self.keys.standing();
         let sealed = self.seal(subject, bytes)?;
-        // Only there can a whole file system be forced to the device at once, which is what ends the journal's care.
-        let beside = cfg!(target_os = "linux") && sealed.file.len() <= LONGEST_BESIDE;
-        self.place(&sealed, !beside)?;
+        let beside = BESIDE && sealed.file.len() <= LONGEST_BESIDE;
+        if !beside {
+            self.place(&sealed, true)?;
+        }
         Ok(Written {
             commitment: sealed.commitment,
             sealed: beside.then_some(sealed),
         })
     }
 
+    /// As [`Snapshots::write`], where that waits for nothing; none where it would: for a subject's first snapshot, which makes its
+    /// key, for a long one, and while a subject is erased.
+    ///
+    /// # Errors
+    /// As [`Snapshots::put`].
+    pub fn write_at_once(
+        &self,
+        subject: &KeyId,
+        bytes: &[u8],
+    ) -> Result<Option<Written>, StoreError> {
+        if !BESIDE || bytes.len() > LONGEST_AT_ONCE {
+            return Ok(None);
+        }
+        let Some(_standing) = self.keys.standing_at_once() else {
+            return Ok(None);
+        };
+        let Some(key) = self.keys.existing(subject)? else {
+            return Ok(None);
+        };
+        let sealed = seal(&key, subject, bytes)?;
+        Ok(Some(Written {
+            commitment: sealed.commitment,
+            sealed: Some(sealed),
+        }))
+    }
+
     fn seal(&self, subject: &KeyId, bytes: &[u8]) -> Result<Sealed, StoreError> {
-        let key = self.keys.get_or_make(subject)?;
-        let (file, commitment) = snapshot::seal(&key, subject, &random()?, &random()?, bytes)
-            .map_err(|why| StoreError::Key(why.to_string()))?;
-        Ok(Sealed { commitment, file })
+        seal(&self.keys.get_or_make(subject)?, subject, bytes)
+    }
+
+    /// Has it from now on, before its file is in its place.
+    pub(crate) fn shelve(&self, sealed: &Arc<Sealed>) {
+        let sealed = Arc::clone(sealed);
+        self.shelved().insert(sealed.commitment, sealed);
+    }
+
+    /// Puts what was shelved in its place.
+    pub(crate) fn settle(&self, sealed: &Sealed) -> Result<(), StoreError> {
+        let _standing = self.keys.standing();
+        self.place_unless_erased(sealed)?;
+        self.shelved().remove(&sealed.commitment);
+        Ok(())
+    }
+
+    /// What was sealed for a subject that was erased since stays away.
+    fn place_unless_erased(&self, sealed: &Sealed) -> Result<(), StoreError> {
+        let subject = snapshot::key_id(&sealed.file);
+        let subject = subject.map_err(|why| StoreError::corrupt("wal", why))?;
+        match subject {
+            Some(subject) if self.keys.is_erased(&subject)? => Ok(()),
+            _ => self.place(sealed, false),
+        }
+    }
+
+    fn shelved(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arc<Sealed>>> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a file in its place, in one step; forces it to the device where it is to be `durable`.
@@ -135,8 +199,14 @@ impl Snapshots {
     /// [`StoreError::Corrupt`] where they were changed, [`StoreError::Sealed`] where their key is not there,
     /// [`StoreError::Exposed`] for a key that others can read, or that of the system.
     pub fn get(&self, commitment: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+        // Looked for there first: what leaves the shelf is in its place.
+        let shelved = self.shelved().get(commitment).map(Arc::clone);
         let path = self.path(commitment);
-        let file = match fs::read(&path) {
+        let read = match &shelved {
+            Some(sealed) => Ok(Cow::Borrowed(sealed.file.as_slice())),
+            None => fs::read(&path).map(Cow::Owned),
+        };
+        let file = match read {
             Ok(file) => file,
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(why) => return Err(at(&path)(why)),
@@ -159,7 +229,7 @@ impl Snapshots {
         }
     }
 
-    /// Commitments of all snapshots that are there, in order. Their bytes are not read.
+    /// Commitments of all snapshots that are in their places, in order. Their bytes are not read.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for a file that is no snapshot by its name, or that of the system.
@@ -203,8 +273,14 @@ impl Snapshots {
         if left.is_empty() {
             return Ok(0);
         }
-        let disk = &self.disk;
         let mut removed = 0;
+        self.shelved().retain(|_, sealed| {
+            let subject = snapshot::key_id(&sealed.file).unwrap_or_default();
+            let stays = subject.is_none_or(|subject| !left.contains_key(&subject));
+            removed += u64::from(!stays);
+            stays
+        });
+        let disk = &self.disk;
         self.each(&mut |directory, files| {
             let mut changed = false;
             for file in files {
@@ -239,6 +315,12 @@ impl Snapshots {
         let name = hex::encode(commitment);
         self.root.join(&name[..2]).join(name)
     }
+}
+
+fn seal(key: &Key, subject: &KeyId, bytes: &[u8]) -> Result<Sealed, StoreError> {
+    let (file, commitment) = snapshot::seal(key, subject, &random()?, &random()?, bytes)
+        .map_err(|why| StoreError::Key(why.to_string()))?;
+    Ok(Sealed { commitment, file })
 }
 
 /// Whose key a file is sealed with; none for a file in the clear, or one that is no snapshot, which is not ours to remove.

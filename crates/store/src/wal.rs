@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A snapshot stands before the record that names it, so that one sync makes both durable: a record that is there after a
-//! crash has its snapshot. The snapshot's own file is written at once and forced to the device before the segment goes; a
-//! start brings those back that the device never got. It is sealed here as there: what is erased stays unreadable.
+//! crash has its snapshot. The snapshot's own file is put in its place before a checkpoint covers the record, and forced to the
+//! device before the segment goes; a start brings those back that a crash prevented. It is sealed here as there: what is erased stays unreadable.
 //!
 //! The key id is that of the log's key, or of one before it. Numbers are big-endian; the payload is the records as in an entry bundle. A frame's CRC-32 begins with the segment's
 //! random nonce, so no record can hold bytes that pass for a frame. `base` is where in the segment the frame's batch

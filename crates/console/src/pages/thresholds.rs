@@ -93,7 +93,7 @@ impl Shown {
         let keys = keys.map(|(whose, line)| Row::new(whose, say, line));
         let limit = sums.zip(threshold.single_limit).map(|(field, limit)| {
             let what = field.strip_suffix("_cents").unwrap_or(field);
-            format!("{} {what}", say(limit))
+            format!("{what} {}", say(limit))
         });
         let signed = h.signatures.into_iter().map(|s| Signed {
             who: s.signer.to_string(),

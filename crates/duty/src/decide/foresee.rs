@@ -158,11 +158,11 @@ pub fn foresee(state: &State, rules: &dyn Rules, ask: Ask<'_>, now: Time) -> Rul
 }
 
 impl Standing<'_> {
-    fn outlooks(&self, rules: &dyn Rules, heard: &Heard<'_>, tier: Tier) -> Vec<Outlook> {
+    fn outlooks<'q>(&self, rules: &'q dyn Rules, heard: &Heard<'q>, tier: Tier) -> Vec<Outlook> {
         let over = |(threshold, _): &&(crate::release::Threshold, _)| {
             threshold.tool == heard.ask().action.tool
         };
-        let outlook = |(threshold, digest): &(crate::release::Threshold, _)| {
+        let outlook = |(threshold, digest): &'q (crate::release::Threshold, _)| {
             let (why_not, room) = if tier > threshold.tier {
                 let why = format!(
                     "the risk is {}, and it covers {} at most",

@@ -16,7 +16,7 @@ const NAMED: usize = 50;
 
 impl Standing<'_> {
     /// Under which thresholds an action counts, whoever decides about it in the end.
-    pub(super) fn counted(&self, rules: &dyn Rules, heard: &Heard<'_>) -> Vec<Counted> {
+    pub(super) fn counted<'q>(&self, rules: &'q dyn Rules, heard: &Heard<'q>) -> Vec<Counted> {
         let counted = rules.thresholds().iter().filter_map(|(threshold, _)| {
             let split = threshold.split?;
             let measured = threshold.measure(heard.ask().action).ok()?;
@@ -33,7 +33,7 @@ impl Standing<'_> {
     }
 
     /// The thresholds that take the action for a part of a larger one; where there is one, no other covers it either.
-    pub(super) fn suspected(&self, rules: &dyn Rules, heard: &Heard<'_>) -> Vec<RuleHit> {
+    pub(super) fn suspected<'q>(&self, rules: &'q dyn Rules, heard: &Heard<'q>) -> Vec<RuleHit> {
         let ask = heard.ask();
         let suspected = rules.thresholds().iter().filter_map(|(threshold, digest)| {
             let measured = threshold.measure(ask.action).ok()?;

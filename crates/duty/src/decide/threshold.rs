@@ -73,7 +73,7 @@ impl Standing<'_> {
     pub(super) fn cover<'a>(
         &self,
         rules: &'a dyn Rules,
-        heard: &Heard<'_>,
+        heard: &Heard<'a>,
         tier: Tier,
     ) -> Cover<'a> {
         let mut full = None;
@@ -100,7 +100,7 @@ impl Standing<'_> {
         rules: &dyn Rules,
         threshold: &'a Threshold,
         digest: Digest,
-        heard: &Heard<'_>,
+        heard: &Heard<'a>,
     ) -> Result<Result<Room<'a>, String>, String> {
         self.in_force(rules, threshold, digest)?;
         let measured = threshold.measure(heard.ask().action)?;

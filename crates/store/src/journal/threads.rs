@@ -6,11 +6,12 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{MOST_UNPUBLISHED, Published, Shared, State, Stop};
+use crate::Snapshots;
 use crate::StoreError;
 use crate::disk::Disk;
 use crate::publish::Publisher;
 use crate::snapshots::Settle;
-use crate::wal::{Closed, Entry, Group, Writer};
+use crate::wal::{Closed, Entry, Writer};
 
 /// From one checkpoint to the next, and from the first record after a pause to its checkpoint.
 /// Tests, which wait for many, shorten it.
@@ -45,14 +46,9 @@ pub(super) fn commit(shared: &Shared, mut writer: Writer) {
             let mut state = shared.lock();
             if written.is_ok() {
                 state.committed = writer.next();
-                let groups = batch.into_iter().filter_map(|entry| match entry {
-                    Entry::Group(group) => Some(group),
-                    Entry::Snapshot(..) => None,
-                });
                 let before = state.durable.len();
-                state.durable.extend(groups);
-                let bytes = state.durable[before..].iter().map(|g| g.payload.len());
-                state.unpublished += bytes.sum::<usize>();
+                state.unpublished += bytes_of(&batch);
+                state.durable.extend(batch);
                 // The publisher, once it has something, waits for its time or for enough.
                 if before == 0 || state.unpublished >= ENOUGH {
                     shared.changed.notify_all();
@@ -142,29 +138,39 @@ fn take_batch(state: &mut State) -> (Vec<Entry>, bool) {
     (batch, state.queue.iter().any(left))
 }
 
-/// The publisher: puts durable records under a checkpoint, every 200 ms at most.
-pub(super) fn publish(shared: &Shared, mut publisher: Publisher) {
+fn bytes_of(entries: &[Entry]) -> usize {
+    entries.iter().map(Entry::bytes).sum()
+}
+
+/// The publisher: puts snapshots in their places, and durable records under a checkpoint, every 200 ms at most.
+pub(super) fn publish(shared: &Shared, mut publisher: Publisher, snapshots: &Snapshots) {
     guarded(shared, || {
         let mut last: Option<Instant> = None;
-        while let Some(groups) = next_publication(shared, &mut last) {
-            for group in &groups {
-                publisher.take(group)?;
+        while let Some(entries) = next_publication(shared, &mut last) {
+            let bytes = bytes_of(&entries);
+            for entry in &entries {
+                match entry {
+                    Entry::Group(group) => publisher.take(group)?,
+                    // Before the checkpoint: whoever reads the record by it finds the snapshot.
+                    Entry::Snapshot(_, sealed) => snapshots.settle(sealed)?,
+                }
             }
-            drop(groups);
-            let bytes = publisher.taken();
-            publisher.prepare()?;
-            let note = signed(shared, &publisher)?;
-            publisher.complete(&note)?;
-            let size = publisher.size();
-            shared.published.send_modify(|published| {
-                let failure = published.failure.take();
-                *published = Published {
-                    size,
-                    note,
-                    failure,
-                    waiting: None,
-                };
-            });
+            drop(entries);
+            if publisher.taken() > 0 {
+                publisher.prepare()?;
+                let note = signed(shared, &publisher)?;
+                publisher.complete(&note)?;
+                let size = publisher.size();
+                shared.published.send_modify(|published| {
+                    let failure = published.failure.take();
+                    *published = Published {
+                        size,
+                        note,
+                        failure,
+                        waiting: None,
+                    };
+                });
+            }
             shared.lock().unpublished -= bytes;
             shared.tell_all();
         }
@@ -224,7 +230,7 @@ fn signed(shared: &Shared, publisher: &Publisher) -> Result<Vec<u8>, StoreError>
 }
 
 /// What is to be published next, when it is time; `None` when it is time to end.
-fn next_publication(shared: &Shared, last: &mut Option<Instant>) -> Option<Vec<Group>> {
+fn next_publication(shared: &Shared, last: &mut Option<Instant>) -> Option<Vec<Entry>> {
     let mut state = shared.lock();
     let mut due: Option<Instant> = None;
     loop {

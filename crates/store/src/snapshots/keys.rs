@@ -4,7 +4,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use ledger::snapshot::{KEY_SIZE, KeyId};
 use zeroize::Zeroizing;
@@ -46,12 +46,26 @@ impl SubjectKeys {
         self.standing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key of a subject, made where there is none yet; [`StoreError::Erased`] where it was destroyed.
-    pub(super) fn get_or_make(&self, subject: &KeyId) -> Result<Key, StoreError> {
-        if let Some((record, _)) = self.mark(subject)? {
-            return Err(StoreError::Erased { record });
+    /// As [`SubjectKeys::standing`], where no key is being destroyed.
+    pub(super) fn standing_at_once(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        match self.standing.try_read() {
+            Ok(standing) => Some(standing),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
-        if let Some(key) = self.get(subject)? {
+    }
+
+    /// The key of a subject, where it has one; [`StoreError::Erased`] where it was destroyed.
+    pub(super) fn existing(&self, subject: &KeyId) -> Result<Option<Key>, StoreError> {
+        match self.mark(subject)? {
+            Some((record, _)) => Err(StoreError::Erased { record }),
+            None => self.get(subject),
+        }
+    }
+
+    /// As [`SubjectKeys::existing`], and made where there is none yet.
+    pub(super) fn get_or_make(&self, subject: &KeyId) -> Result<Key, StoreError> {
+        if let Some(key) = self.existing(subject)? {
             return Ok(key);
         }
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);

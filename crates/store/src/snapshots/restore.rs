@@ -4,8 +4,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ledger::snapshot;
-
 use super::{Sealed, Snapshots};
 use crate::StoreError;
 use crate::disk::{Disk, at};
@@ -26,8 +24,7 @@ impl Restore {
         }
     }
 
-    /// Writes a snapshot's file anew where it is not there whole. What was sealed for a subject that was erased since stays
-    /// away.
+    /// Writes a snapshot's file anew where it is not there whole.
     pub(crate) fn take(&mut self, sealed: &Sealed) -> Result<(), StoreError> {
         self.any = true;
         let path = self.snapshots.path(&sealed.commitment);
@@ -36,12 +33,7 @@ impl Restore {
             Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(at(&path)(why)),
             _ => {}
         }
-        let subject = snapshot::key_id(&sealed.file);
-        let subject = subject.map_err(|why| StoreError::corrupt("wal", why))?;
-        match subject {
-            Some(subject) if self.snapshots.keys.is_erased(&subject)? => Ok(()),
-            _ => self.snapshots.place(sealed, false),
-        }
+        self.snapshots.place_unless_erased(sealed)
     }
 
     /// Forces what was brought back, or was there, to the device: the write-ahead log may go then.

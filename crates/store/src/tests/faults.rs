@@ -28,12 +28,12 @@ impl Done {
 }
 
 /// Appends groups, each after its snapshot, until the journal stops.
-fn work(journal: &Journal, snapshots: &Snapshots, mut next: u64) -> Done {
+fn work(journal: &Journal, mut next: u64) -> Done {
     let mut acknowledged = next;
     let mut seen = None;
     let mut kept = Vec::new();
     for count in [1, 5, 250, 4, 300, 2] {
-        let written = snapshots.write(&[1; 16], &[7; 300]);
+        let written = journal.snapshots().write(&[1; 16], &[7; 300]);
         // Where it fails the records name none.
         let named = match written.and_then(|written| journal.attach(written)) {
             Ok(named) => Some(named),
@@ -96,7 +96,7 @@ fn sweep(failure: Failure) -> i64 {
         let plan = disk.fault.clone().unwrap();
         let done = match place.open_on(&disk) {
             Ok((journal, _)) => {
-                let done = work(&journal, &Snapshots::on(&disk, &place.path), 0);
+                let done = work(&journal, 0);
                 let failed = journal.failure();
                 let closed = journal.close();
                 assert_eq!(
@@ -122,7 +122,7 @@ fn a_recovery_that_fails_can_be_tried_again() {
     // A log with published and unpublished records: the publisher's disk failed, the committer's did not yet.
     let place = Place::new();
     let (journal, _) = place.open().unwrap();
-    let done = work(&journal, &Snapshots::of(&place.path), 0);
+    let done = work(&journal, 0);
     let first = done.tried;
     drop(journal);
     let log = place.files("log");

@@ -1,5 +1,7 @@
 //! Headers of segments and frames, as bytes.
 
+use std::sync::Arc;
+
 use ledger::bundle;
 
 use crate::StoreError;
@@ -29,7 +31,7 @@ pub(crate) enum Entry {
     /// Records.
     Group(Group),
     /// A snapshot's file, ahead of the record of this number.
-    Snapshot(u64, Sealed),
+    Snapshot(u64, Arc<Sealed>),
 }
 
 impl Entry {
@@ -206,7 +208,7 @@ impl Segment {
                 commitment: take(payload, 0)?,
                 file: payload[COMMITMENT..].to_vec(),
             };
-            Entry::Snapshot(first, sealed)
+            Entry::Snapshot(first, Arc::new(sealed))
         };
         let base = u64::from_be_bytes(take(frame, 12)?);
         Some((base, entry, place + frame.len()))

@@ -26,8 +26,9 @@ pub(crate) struct Writer {
     allocated: u64,
     /// The next record.
     next: u64,
-    /// Whether the segment holds snapshots.
+    /// Whether the segment holds snapshots, and whether one of them stands last, ahead of a record of the next segment.
     snapshots: bool,
+    leads_on: bool,
     closed: Closed,
     batch: Vec<u8>,
 }
@@ -52,7 +53,7 @@ struct Files {
 /// A closed segment.
 #[derive(Debug)]
 struct Old {
-    /// The record after it.
+    /// So many records must be published before it may go.
     end: u64,
     path: PathBuf,
     /// Whether it holds snapshots.
@@ -157,6 +158,7 @@ impl Writer {
             allocated,
             next: segment.first,
             snapshots: false,
+            leads_on: false,
             closed: Closed::default(),
             batch: Vec::new(),
         })
@@ -187,7 +189,8 @@ impl Writer {
             debug_assert_eq!(entry.first(), next);
             self.segment.write(&mut self.batch, self.length, entry);
             next = entry.end();
-            self.snapshots |= matches!(entry, Entry::Snapshot(..));
+            self.leads_on = matches!(entry, Entry::Snapshot(..));
+            self.snapshots |= self.leads_on;
         }
         let end = self.length + self.batch.len() as u64;
         let mut allocated = self.allocated.max(end);
@@ -234,7 +237,8 @@ impl Writer {
         )?;
         let old = std::mem::replace(self, fresh);
         closed.lock().closed.push_back(Old {
-            end: old.next,
+            // A snapshot is in its place when the record that follows it is published.
+            end: old.next + u64::from(old.leads_on),
             path: old.path,
             snapshots: old.snapshots,
         });
