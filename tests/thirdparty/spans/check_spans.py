@@ -150,8 +150,9 @@ def main():
 
     def decide(decision, waiting, person):
         overrides = waiting["yes_overrides" if decision == "approve" else "no_overrides"]
-        code = ["--code", waiting["codes"][0]] if overrides and waiting.get("codes") else []
-        run("approval", decision, waiting["approval"], "--as", person, "--reason", "looked at", *code)
+        against = ["--override"] if overrides and decision == "approve" else []
+        against += ["--code", waiting["codes"][0]] if overrides and waiting.get("codes") else []
+        run("approval", decision, waiting["approval"], "--as", person, "--reason", "looked at", *against)
 
     run("demo", "--once", "--json", "--cases", 30)
     collector = Server(lambda _: ("application/x-protobuf", b""))
