@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::datadir::Lock;
 use crate::disk::Disk;
 use crate::recover::{Recovered, recover};
-use crate::snapshots::{Settle, Snapshots, Written};
+use crate::snapshots::{Sealed, Settle, Snapshots, Written};
 use crate::wal::{Entry, Group};
 use crate::{DataDir, StoreError};
 use witnessing::Places;
@@ -435,8 +435,9 @@ struct State {
     since: Option<Instant>,
     /// Whether the committer must be told of records that nobody waits for.
     dozes: bool,
-    /// What is durable and to be published, and its bytes with those being published.
-    durable: Vec<Entry>,
+    /// Durable groups to be published, durable snapshots to be put in their places, and the bytes of both.
+    durable: Vec<Group>,
+    unsettled: Vec<Arc<Sealed>>,
     unpublished: usize,
     failure: Option<Arc<str>>,
     stop: Option<Stop>,

@@ -11,7 +11,7 @@ use crate::StoreError;
 use crate::disk::Disk;
 use crate::publish::Publisher;
 use crate::snapshots::Settle;
-use crate::wal::{Closed, Entry, Writer};
+use crate::wal::{Closed, Entry, Group, Writer};
 
 /// From one checkpoint to the next, and from the first record after a pause to its checkpoint.
 /// Tests, which wait for many, shorten it.
@@ -24,6 +24,9 @@ const SIGNER_PAUSES: (Duration, Duration) = if cfg!(test) {
 } else {
     (Duration::from_millis(500), Duration::from_secs(30))
 };
+
+/// From one look for snapshots that are to be put in their places to the next, while records wait to be published.
+const SETTLE: Duration = Duration::from_millis(5);
 
 /// Unpublished bytes that are reason enough for a checkpoint.
 const ENOUGH: usize = 16 << 20;
@@ -46,11 +49,16 @@ pub(super) fn commit(shared: &Shared, mut writer: Writer) {
             let mut state = shared.lock();
             if written.is_ok() {
                 state.committed = writer.next();
-                let before = state.durable.len();
-                state.unpublished += bytes_of(&batch);
-                state.durable.extend(batch);
+                let idle = state.durable.is_empty();
+                state.unpublished += batch.iter().map(Entry::bytes).sum::<usize>();
+                for entry in batch {
+                    match entry {
+                        Entry::Group(group) => state.durable.push(group),
+                        Entry::Snapshot(_, sealed) => state.unsettled.push(sealed),
+                    }
+                }
                 // The publisher, once it has something, waits for its time or for enough.
-                if before == 0 || state.unpublished >= ENOUGH {
+                if idle || state.unpublished >= ENOUGH {
                     shared.changed.notify_all();
                 }
             }
@@ -138,39 +146,29 @@ fn take_batch(state: &mut State) -> (Vec<Entry>, bool) {
     (batch, state.queue.iter().any(left))
 }
 
-fn bytes_of(entries: &[Entry]) -> usize {
-    entries.iter().map(Entry::bytes).sum()
-}
-
 /// The publisher: puts snapshots in their places, and durable records under a checkpoint, every 200 ms at most.
 pub(super) fn publish(shared: &Shared, mut publisher: Publisher, snapshots: &Snapshots) {
     guarded(shared, || {
         let mut last: Option<Instant> = None;
-        while let Some(entries) = next_publication(shared, &mut last) {
-            let bytes = bytes_of(&entries);
-            for entry in &entries {
-                match entry {
-                    Entry::Group(group) => publisher.take(group)?,
-                    // Before the checkpoint: whoever reads the record by it finds the snapshot.
-                    Entry::Snapshot(_, sealed) => snapshots.settle(sealed)?,
-                }
+        while let Some(groups) = next_publication(shared, &mut last, snapshots)? {
+            for group in &groups {
+                publisher.take(group)?;
             }
-            drop(entries);
-            if publisher.taken() > 0 {
-                publisher.prepare()?;
-                let note = signed(shared, &publisher)?;
-                publisher.complete(&note)?;
-                let size = publisher.size();
-                shared.published.send_modify(|published| {
-                    let failure = published.failure.take();
-                    *published = Published {
-                        size,
-                        note,
-                        failure,
-                        waiting: None,
-                    };
-                });
-            }
+            drop(groups);
+            let bytes = publisher.taken();
+            publisher.prepare()?;
+            let note = signed(shared, &publisher)?;
+            publisher.complete(&note)?;
+            let size = publisher.size();
+            shared.published.send_modify(|published| {
+                let failure = published.failure.take();
+                *published = Published {
+                    size,
+                    note,
+                    failure,
+                    waiting: None,
+                };
+            });
             shared.lock().unpublished -= bytes;
             shared.tell_all();
         }
@@ -229,27 +227,55 @@ fn signed(shared: &Shared, publisher: &Publisher) -> Result<Vec<u8>, StoreError>
     }
 }
 
-/// What is to be published next, when it is time; `None` when it is time to end.
-fn next_publication(shared: &Shared, last: &mut Option<Instant>) -> Option<Vec<Entry>> {
+/// What is to be published next, when it is time; `None` when it is time to end. Until then snapshots are put in their places, a
+/// few at a time, so that whoever waits for an answer meets no burst of them; all that stand before the groups are there.
+fn next_publication(
+    shared: &Shared,
+    last: &mut Option<Instant>,
+    snapshots: &Snapshots,
+) -> Result<Option<Vec<Group>>, StoreError> {
     let mut state = shared.lock();
     let mut due: Option<Instant> = None;
     loop {
-        let over = state.failure.is_some() || state.stop == Some(Stop::AtOnce);
-        if over || (state.durable.is_empty() && state.ended) {
-            return None;
-        }
-        if state.durable.is_empty() {
-            state = shared.wait(state);
-            continue;
+        if state.failure.is_some() || state.stop == Some(Stop::AtOnce) {
+            return Ok(None);
         }
         let now = Instant::now();
-        let due =
-            *due.get_or_insert_with(|| last.map_or(now, |last| last + BETWEEN).max(now + GATHER));
-        if now >= due || state.ended || state.unpublished >= ENOUGH {
-            *last = Some(now);
-            return Some(std::mem::take(&mut state.durable));
+        let mut groups = Vec::new();
+        if !state.durable.is_empty() {
+            let next = || last.map_or(now, |last| last + BETWEEN).max(now + GATHER);
+            let due = *due.get_or_insert_with(next);
+            if now >= due || state.ended || state.unpublished >= ENOUGH {
+                groups = std::mem::take(&mut state.durable);
+            }
         }
-        state = wait_until(shared, state, due - now);
+        // Taken with the groups: each snapshot that stands before one of them is here, or in its place.
+        let unsettled = std::mem::take(&mut state.unsettled);
+        if !unsettled.is_empty() {
+            drop(state);
+            for sealed in &unsettled {
+                snapshots.settle(sealed)?;
+            }
+            state = shared.lock();
+            let full = state.unpublished > MOST_UNPUBLISHED;
+            state.unpublished -= unsettled.iter().map(|s| s.file.len()).sum::<usize>();
+            if full {
+                shared.appended.notify_one();
+            }
+        }
+        if !groups.is_empty() {
+            *last = Some(now);
+            return Ok(Some(groups));
+        }
+        if !unsettled.is_empty() {
+            continue;
+        }
+        state = match due {
+            // Nobody tells of further snapshots.
+            Some(due) => wait_until(shared, state, (due - now).min(SETTLE)),
+            None if state.ended => return Ok(None),
+            None => shared.wait(state),
+        };
     }
 }
 
