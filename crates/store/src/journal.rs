@@ -251,7 +251,7 @@ impl Journal {
         Ticket(Some(ticket))
     }
 
-    /// Follows the number of durable records.
+    /// Follows the number of durable records, which is [`Journal::committed`] at every moment.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<u64> {
         self.shared.committed.subscribe()
@@ -260,7 +260,7 @@ impl Journal {
     /// Records that are durable.
     #[must_use]
     pub fn committed(&self) -> u64 {
-        self.shared.lock().committed
+        *self.shared.committed.borrow()
     }
 
     /// Size of the published checkpoint.

@@ -43,8 +43,10 @@ pub(super) fn commit(shared: &Shared, mut writer: Writer) {
         while let Some(batch) = next_batch(shared) {
             let end = batch.last().map_or(0, Entry::end);
             let written = writer.append(batch.iter());
-            if let Err(error) = &written {
-                shared.fail(error);
+            match &written {
+                // Told first: nobody who knows of a record by other ways sees a number without it.
+                Ok(()) => drop(shared.committed.send_replace(writer.next())),
+                Err(error) => shared.fail(error),
             }
             let mut state = shared.lock();
             if written.is_ok() {
@@ -65,9 +67,6 @@ pub(super) fn commit(shared: &Shared, mut writer: Writer) {
             let later = state.waiting.split_off(&(end + 1));
             let waited = std::mem::replace(&mut state.waiting, later);
             drop(state);
-            if written.is_ok() {
-                shared.committed.send_replace(writer.next());
-            }
             for done in waited.into_values().flatten() {
                 // Whoever dropped the ticket does not want to know.
                 let _ = done.send(written.clone());
