@@ -1,10 +1,13 @@
 //! The keys of data subjects: `keys/subjects/<key id in hex>.key`, 32 random bytes each, and in their place
 //! `<key id>.erased` once a subject was erased: the number of the record that says so, and `done` when its files are gone.
 
-use std::fs::OpenOptions;
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use ledger::snapshot::{KEY_SIZE, KeyId};
 use zeroize::Zeroizing;
@@ -22,10 +25,14 @@ const DONE: &str = "done";
 /// A key in memory; wiped when dropped.
 pub(super) type Key = Zeroizing<[u8; KEY_SIZE]>;
 
+/// The most keys that are kept in memory.
+const MOST: usize = 4_096;
+
 /// The keys of a data directory.
-#[derive(Debug)]
 pub(super) struct SubjectKeys {
     dir: PathBuf,
+    /// Keys that were read, and what their files looked like before: one that looks the same holds the same.
+    known: Mutex<HashMap<KeyId, (Looks, Key)>>,
     /// Held while a key is made: two for one subject would lose what the first has sealed.
     making: Mutex<()>,
     /// Read while something is sealed and stored, written while a key is destroyed: so no file comes after its key's end.
@@ -36,6 +43,7 @@ impl SubjectKeys {
     pub(super) fn of(path: &Path) -> Self {
         Self {
             dir: path.join(SUBJECTS),
+            known: Mutex::default(),
             making: Mutex::default(),
             standing: RwLock::default(),
         }
@@ -83,14 +91,34 @@ impl SubjectKeys {
 
     pub(super) fn get(&self, subject: &KeyId) -> Result<Option<Key>, StoreError> {
         let path = self.path(subject);
-        if !path.try_exists().map_err(at(&path))? {
-            return Ok(None);
+        let looks = match fs::metadata(&path) {
+            Ok(metadata) => Looks::of(&metadata),
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
+                self.known().remove(subject);
+                return Ok(None);
+            }
+            Err(why) => return Err(at(&path)(why)),
+        };
+        if let Some((known, key)) = self.known().get(subject)
+            && *known == looks
+        {
+            return Ok(Some(key.clone()));
         }
         let bytes = read_secret(&path)?;
         let key: &[u8; KEY_SIZE] = bytes[..].try_into().map_err(|_| {
             StoreError::corrupt(path.display(), format!("a key has {KEY_SIZE} bytes"))
         })?;
-        Ok(Some(Zeroizing::new(*key)))
+        let key = Zeroizing::new(*key);
+        let mut known = self.known();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(*subject, (looks, key.clone()));
+        Ok(Some(key))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<KeyId, (Looks, Key)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks a subject as erased under `record`, then destroys its key. Answers whether there may be files left.
@@ -109,6 +137,7 @@ impl SubjectKeys {
         if mark != Some((record, false)) {
             write_secret(&self.mark_path(subject), format!("{record}\n").as_bytes())?;
         }
+        self.known().remove(subject);
         if is_there {
             overwrite(&path).map_err(at(&path))?;
             let disk = Disk::default();
@@ -157,6 +186,34 @@ impl SubjectKeys {
 
     fn mark_path(&self, subject: &KeyId) -> PathBuf {
         self.dir.join(format!("{}.erased", hex::encode(subject)))
+    }
+}
+
+impl fmt::Debug for SubjectKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SubjectKeys").field(&self.dir).finish()
+    }
+}
+
+/// What tells a file from any other, and from itself after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Looks {
+    file: (u64, u64),
+    size: u64,
+    mode: u32,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Looks {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            mode: metadata.mode(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
     }
 }
 
