@@ -6,8 +6,8 @@
 //!    (`/mcp`, or `/mcp/<environment>`).
 //! 2. `server` speaks the protocol, in both of its dates, and hands a `tools/call` to `call`.
 //! 3. `call` finds the tool among those that are shown to the agent (`tools`), and the case (`lane`).
-//! 4. A tool without effect is read in that case. One with an effect goes through the duties (`effect`): the agent's
-//!    recommendation with the clauses that the release binds to the tool, the team's review, the verdict, the execution.
+//! 4. A tool without effect is read in that case. One with an effect goes through the duties (`effect`), the same call once at a
+//!    time (`flight`): the agent's recommendation with the clauses that the release binds to the tool, the team's review, the verdict, the execution.
 //! 5. What waits for people is told at once, and `held` knows it again when the same call comes back.
 //! 6. `reply` makes an MCP result of whatever came of it; `task` a task, for clients that know tasks.
 //!
@@ -20,6 +20,7 @@ mod caller;
 mod calls;
 mod crowd;
 mod effect;
+mod flight;
 mod frame;
 mod held;
 mod lane;
@@ -45,7 +46,7 @@ use crate::{
 };
 pub use calls::Calls;
 use crowd::Crowd;
-use effect::Flights;
+use flight::Flights;
 use frame::Underway;
 use held::Held;
 use lane::Lanes;
@@ -90,6 +91,12 @@ struct Gate {
     room: Room,
 }
 
+/// How long the log is, for as long as it is open.
+fn size_of(engine: &Arc<Engine>) -> held::Size {
+    let engine = Arc::downgrade(engine);
+    Box::new(move || Some(engine.upgrade()?.read(|state| state.size)))
+}
+
 /// The door's routes. `hosts` are the names under which the server is reached, beyond this machine's own: a request that
 /// names another comes from a page that was led here. `calls` counts.
 ///
@@ -107,7 +114,7 @@ pub fn router(
     let crowd = Arc::new(Crowd::new(&engine, &meter));
     let gate = Arc::new(Gate {
         calls,
-        held: Held::open(dir)?,
+        held: Held::open(dir, size_of(&engine))?,
         lanes: Lanes::of(&engine, &crowd),
         meter,
         crowd,

@@ -1,6 +1,9 @@
 //! The MCP door over the real binary: an agent of another make prepares, the built-in team reviews and executes.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
@@ -519,6 +522,71 @@ fn what_people_reject_or_leave_is_an_error_for_the_agent_that_asked() {
     assert_eq!(expired["isError"], true, "{expired}");
     assert_eq!(paid(&dir), before);
     later.stop();
+    sound(&dir);
+}
+
+/// The files of what the door knows of calls.
+fn calls_of(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let theirs = entries.filter(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with("mcp.db")
+    });
+    theirs
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn what_a_power_failure_takes_of_calls_is_found_in_the_log() {
+    let outside = Outside::new();
+    let dir = outside.dir();
+    let ana = token(&dir, "analyst");
+    Server::start(&dir).stop();
+    let older = calls_of(&dir);
+    assert!(!older.is_empty());
+    let before = paid(&dir);
+
+    let server = Server::start(&dir);
+    let client = Client::new(&server, &ana);
+    let small = &expected(&outside.example, "auto")[3];
+    let small_arguments = client.work_out(small);
+    let done = client.call(TRANSFER, small, &small_arguments);
+    assert_eq!(done["isError"], false, "{done}");
+    let large = &expected(&outside.example, "one_human")[1];
+    let arguments = client.work_out(large);
+    let waits = client.call(TRANSFER, large, &arguments)["structuredContent"].clone();
+    assert_eq!(waits["status"], "pending_approval", "{waits}");
+    server.stop();
+    for (path, _) in calls_of(&dir) {
+        fs::remove_file(path).unwrap();
+    }
+    for (path, bytes) in older {
+        fs::write(path, bytes).unwrap();
+    }
+
+    let server = Server::start(&dir);
+    let client = Client::new(&server, &ana);
+    // That it was told is lost: it is told again, and nothing is paid twice.
+    let again = client.call(TRANSFER, small, &small_arguments);
+    assert_eq!(
+        again["_meta"]["counterfoil/case"],
+        done["_meta"]["counterfoil/case"]
+    );
+    assert_eq!(again["structuredContent"], done["structuredContent"]);
+    assert_eq!(paid(&dir), before + 1);
+    let still = client.call(TRANSFER, large, &arguments)["structuredContent"].clone();
+    assert_eq!(still["approval"], waits["approval"], "{still}");
+    answer(&server, &ana, &waits["approval"], "amira", "approve");
+    let done = wait_for("the answer", || {
+        let again = client.call(TRANSFER, large, &arguments);
+        (again["_meta"]["counterfoil/status"] == "done").then_some(again)
+    });
+    assert_eq!(done["_meta"]["counterfoil/case"], waits["case"]);
+    assert_eq!(paid(&dir), before + 2);
+    server.stop();
     sound(&dir);
 }
 

@@ -6,10 +6,7 @@
 //! Its steps are taken ahead, and the disk is waited for twice: by the executor, before the effect, and for the outcome, before
 //! the answer.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use duty::{
     canonical::Digest,
@@ -22,8 +19,6 @@ use duty::{
 };
 use engine::{Ahead, EngineError, Executed};
 use serde_json::{Value, json};
-use tokio::sync::watch;
-use tracing::Instrument as _;
 
 use super::{
     Gate, Hand, Moved,
@@ -37,10 +32,6 @@ use crate::feed;
 /// What a recommendation says where the agent gives no reason of its own.
 const RATIONALE: &str = "The agent called the tool through MCP and gave no reason.";
 
-/// Calls under way.
-#[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<Key, watch::Receiver<Option<Answered>>>>);
-
 /// Takes a call through the duties; joins the same call where it is under way. It goes on where the client goes away.
 pub(super) async fn through(gate: &Arc<Gate>, caller: &Caller, asked: Asked) -> Answered {
     let action = match asked.action.digest() {
@@ -52,51 +43,18 @@ pub(super) async fn through(gate: &Arc<Gate>, caller: &Caller, asked: Asked) -> 
         environment: caller.environment.clone(),
         action,
     };
-    let mut answer = gate.flights.join(&key, |told| {
+    let answered = gate.flights.join(&key, || {
         let (gate, caller, key) = (Arc::clone(gate), caller.clone(), key.clone());
-        let flight = async move {
-            let answered = run(&gate, &caller, &asked, &key).await;
-            gate.flights.land(&key);
-            let _nobody_waits = told.send(Some(answered));
-        };
-        tokio::spawn(flight.in_current_span());
+        async move { run(&gate, &caller, &asked, &key).await }
     });
-    let answered = match answer.wait_for(Option::is_some).await {
-        Ok(answered) => answered.clone(),
-        Err(_) => None,
-    };
-    let Some((reply, case)) = answered else {
+    let Some((reply, case)) = answered.await else {
         return (Reply::Unavailable("the call ended badly".to_owned()), None);
     };
     // Told now: the same call is another one from here on.
-    if reply.is_final()
-        && let Err(why) = gate.held.told(&key)
-    {
-        return (Reply::Unavailable(why), case);
+    if let (true, Some(case)) = (reply.is_final(), &case) {
+        gate.held.told_in(&key.agent, &key.environment, case);
     }
     (reply, case)
-}
-
-impl Flights {
-    fn join(
-        &self,
-        key: &Key,
-        start: impl FnOnce(watch::Sender<Option<Answered>>),
-    ) -> watch::Receiver<Option<Answered>> {
-        let mut flying = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = flying.get(key) {
-            return answer.clone();
-        }
-        let (told, answer) = watch::channel(None);
-        flying.insert(key.clone(), answer.clone());
-        start(told);
-        answer
-    }
-
-    fn land(&self, key: &Key) {
-        let mut flying = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        flying.remove(key);
-    }
 }
 
 async fn run(gate: &Gate, caller: &Caller, asked: &Asked, key: &Key) -> Answered {
@@ -118,18 +76,12 @@ async fn attempt(
     key: &Key,
     ahead: &mut Ahead,
 ) -> Answered {
-    match gate.held.find(key) {
-        Ok(Some(begun)) => {
-            if let Some(reply) = resume(gate, &begun, ahead).await {
-                return (reply, Some(begun.case));
-            }
-            // Its case may be one that a crash took before it was durable: then it must not be found again.
-            if let Err(why) = gate.held.told(key) {
-                return (Reply::Unavailable(why), None);
-            }
+    if let Some(begun) = gate.held.find(key) {
+        if let Some(reply) = resume(gate, &begun, ahead).await {
+            return (reply, Some(begun.case));
         }
-        Ok(None) => {}
-        Err(why) => return (Reply::Unavailable(why), None),
+        // Its case may be one that a crash took before it was durable: then it must not be found again.
+        gate.held.told_in(&key.agent, &key.environment, &begun.case);
     }
     let (case, _alone) = match &asked.case {
         Some(case) => (case.clone(), None),

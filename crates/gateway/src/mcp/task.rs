@@ -49,8 +49,7 @@ pub(super) async fn read(
         }
         Reply::Unavailable(why) => Err(ErrorData::internal_error(why, None)),
         reply => {
-            let told = gate.held.told_in(agent, environment, &case);
-            told.map_err(|why| ErrorData::internal_error(why, None))?;
+            gate.held.told_in(agent, environment, &case);
             let result = serde_json::to_value(reply.into_result(Some(&case)));
             let Ok(Value::Object(result)) = result else {
                 return Err(ErrorData::internal_error("a result is an object", None));
