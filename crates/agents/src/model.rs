@@ -25,7 +25,7 @@ pub struct View {
     pub prompt: String,
     /// What the case is about.
     pub subject: String,
-    /// The source snapshot's bytes, for a language model: data, never instructions.
+    /// The source snapshot's bytes: data, never instructions.
     pub source: Vec<u8>,
     /// The agent's own calls in this case so far, with their answers, in order.
     pub answers: Vec<Answered>,

@@ -77,18 +77,13 @@ pub fn view<E>(
         why: why.clone(),
     }));
     let plan = release.agent(agent);
-    // A decision table has no words of the source in it.
-    let reads = plan.is_some_and(|plan| plan.language.is_some());
     Ok(View {
         case: id.clone(),
         environment: case.env.clone(),
         duty,
         prompt: plan.map(|p| p.prompt.clone()).unwrap_or_default(),
         subject: case.subject.clone(),
-        source: reads
-            .then(|| read(&case.snapshot))
-            .transpose()?
-            .unwrap_or_default(),
+        source: read(&case.snapshot)?,
         answers,
         found: found(case, release, agent),
         proposal: match duty {
