@@ -36,8 +36,8 @@ use crate::{
     told,
 };
 
-/// The longest request: the rest of a record is left for everything else.
-const LONGEST_REQUEST: usize = LONGEST - 4_096;
+/// Bytes of a record that are left for everything but its request.
+const ENVELOPE: usize = 4_096;
 
 /// Records from one fold that is written down to the next, unless told otherwise: a start reads as many in a fifth of a second.
 const FOLD_EVERY: u64 = 100_000;
@@ -313,6 +313,11 @@ impl Engine {
 
     /// Decides, and gives what was decided its place in the log.
     fn decide(&self, seat: &Seat, request: Request) -> Result<Pending<Decision>, EngineError> {
+        let bytes = to_vec(&request)?.len();
+        if bytes > LONGEST - ENVELOPE {
+            let most = LONGEST - ENVELOPE;
+            return Err(EngineError::TooLong { bytes, most });
+        }
         let word = request.word();
         let mut core = self.core();
         let began = Instant::now();
@@ -331,21 +336,12 @@ impl Engine {
         let decision = decide(&core.state, rules, &submission);
         let records = decision.records.iter().map(Record::to_bytes);
         let records = records.collect::<Result<Vec<_>, _>>()?;
-        // The first of them carries the request.
-        if let Some(long) = records
-            .iter()
-            .map(Vec::len)
-            .max()
-            .filter(|l| *l > LONGEST_REQUEST)
-        {
-            let bytes = to_vec(&submission.request)?.len();
-            let (bytes, most) = match bytes > LONGEST_REQUEST {
-                true => (bytes, LONGEST_REQUEST),
-                false => (long, LONGEST),
-            };
-            if bytes > most {
-                return Err(EngineError::TooLong { bytes, most });
-            }
+        if let Some(long) = records.iter().find(|r| r.len() > LONGEST) {
+            let bytes = long.len();
+            return Err(EngineError::TooLong {
+                bytes,
+                most: LONGEST,
+            });
         }
         // Sequenced before applied: if the journal refuses, the state has not moved.
         let upto = self.journal.append_ahead(core.state.size, records)?;

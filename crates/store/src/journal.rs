@@ -79,7 +79,6 @@ impl Journal {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 enqueued: size,
-                committed: size,
                 ..State::default()
             }),
             appended: Condvar::new(),
@@ -237,7 +236,7 @@ impl Journal {
     pub fn wait_committed(&self, size: u64) -> Ticket {
         let mut state = self.shared.lock();
         let size = size.min(state.enqueued);
-        if state.committed >= size {
+        if self.committed() >= size {
             return Ticket(None);
         }
         let (done, ticket) = oneshot::channel();
@@ -412,6 +411,7 @@ struct Shared {
     appended: Condvar,
     /// Signalled at every change of the state that another thread may wait for.
     changed: Condvar,
+    /// Number of the record after the last durable one.
     committed: watch::Sender<u64>,
     published: watch::Sender<Published>,
     witnessed: watch::Sender<Witnessed>,
@@ -424,9 +424,8 @@ type Waiting = BTreeMap<u64, Vec<oneshot::Sender<Result<(), StoreError>>>>;
 
 #[derive(Default)]
 struct State {
-    /// Number of the record after the last one enqueued, and after the last durable one.
+    /// Number of the record after the last one enqueued.
     enqueued: u64,
-    committed: u64,
     /// What is to be made durable, its bytes, and who waits for it.
     queue: VecDeque<Entry>,
     queued: usize,

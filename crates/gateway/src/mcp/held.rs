@@ -104,6 +104,8 @@ impl Place {
 #[derive(Clone, Debug)]
 enum Change {
     Begun(Key, Begun),
+    /// As the log tells of it, unless it is known.
+    Found(Key, Begun),
     /// The outcome of what was begun there was told.
     Told(Place),
 }
@@ -118,7 +120,7 @@ impl Held {
             // Also a file that is new, or of an earlier version, which had all.
             _ => (Vec::new(), end),
         };
-        file.take_in(&missed, upto)?;
+        file.write(&missed, upto)?;
         let mut known = Known::default();
         for (key, begun) in file.untold()? {
             known.begin(key, begun);

@@ -44,13 +44,12 @@ pub(super) fn commit(shared: &Shared, mut writer: Writer) {
             let end = batch.last().map_or(0, Entry::end);
             let written = writer.append(batch.iter());
             match &written {
-                // Told first: nobody who knows of a record by other ways sees a number without it.
+                // Told before those who wait are looked for: whoever still reads the old number is among them.
                 Ok(()) => drop(shared.committed.send_replace(writer.next())),
                 Err(error) => shared.fail(error),
             }
             let mut state = shared.lock();
             if written.is_ok() {
-                state.committed = writer.next();
                 let idle = state.durable.is_empty();
                 state.unpublished += batch.iter().map(Entry::bytes).sum::<usize>();
                 for entry in batch {
@@ -93,7 +92,7 @@ fn next_batch(shared: &Shared) -> Option<Vec<Entry>> {
     let mut awake = true;
     loop {
         let over = state.failure.is_some() || state.stop == Some(Stop::AtOnce);
-        let groups = state.enqueued > state.committed;
+        let groups = state.enqueued > *shared.committed.borrow();
         if over || (!groups && state.stop.is_some()) {
             return None;
         }

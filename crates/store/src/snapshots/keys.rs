@@ -91,16 +91,18 @@ impl SubjectKeys {
 
     pub(super) fn get(&self, subject: &KeyId) -> Result<Option<Key>, StoreError> {
         let path = self.path(subject);
+        // Held throughout: what is remembered here was not destroyed in the meantime.
+        let mut known = self.known();
         let looks = match fs::metadata(&path) {
             Ok(metadata) => Looks::of(&metadata),
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
-                self.known().remove(subject);
+                known.remove(subject);
                 return Ok(None);
             }
             Err(why) => return Err(at(&path)(why)),
         };
-        if let Some((known, key)) = self.known().get(subject)
-            && *known == looks
+        if let Some((before, key)) = known.get(subject)
+            && *before == looks
         {
             return Ok(Some(key.clone()));
         }
@@ -109,7 +111,6 @@ impl SubjectKeys {
             StoreError::corrupt(path.display(), format!("a key has {KEY_SIZE} bytes"))
         })?;
         let key = Zeroizing::new(*key);
-        let mut known = self.known();
         if known.len() >= MOST {
             known.clear();
         }
@@ -137,13 +138,14 @@ impl SubjectKeys {
         if mark != Some((record, false)) {
             write_secret(&self.mark_path(subject), format!("{record}\n").as_bytes())?;
         }
-        self.known().remove(subject);
         if is_there {
             overwrite(&path).map_err(at(&path))?;
             let disk = Disk::default();
             disk.remove(&path)?;
             disk.sync_dir(&self.dir)?;
         }
+        // Last: nobody reads it anew.
+        self.known().remove(subject);
         Ok(true)
     }
 

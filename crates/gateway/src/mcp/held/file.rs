@@ -128,6 +128,7 @@ impl File {
                         noted += 1;
                         insert(&change, "REPLACE", key, begun)?;
                     }
+                    Change::Found(key, begun) => insert(&change, "IGNORE", key, begun)?,
                     Change::Told(place) => tell(&change, place)?,
                 }
             }
@@ -135,20 +136,6 @@ impl File {
             change.commit()
         })?;
         self.noted += noted;
-        self.written = upto;
-        Ok(())
-    }
-
-    /// Takes calls in that the log knows of, unless it has them, after which it has all up to a record.
-    pub(super) fn take_in(&mut self, calls: &[(Key, Begun)], upto: u64) -> Result<(), String> {
-        self.with(|db| {
-            let change = db.transaction()?;
-            for (key, begun) in calls {
-                insert(&change, "IGNORE", key, begun)?;
-            }
-            reach(&change, upto)?;
-            change.commit()
-        })?;
         self.written = upto;
         Ok(())
     }

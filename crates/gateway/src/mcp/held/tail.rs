@@ -9,11 +9,11 @@ use duty::{
 };
 use ledger::Directory;
 
-use super::{Begun, Key};
+use super::{Begun, Change, Key};
 
 /// What was recommended from a record on, and up to which record: that of the last checkpoint. That an agent recommended it by itself, and not by a call of the tool, cannot be told:
 /// the call finds it then, and is told what became of it.
-pub(super) fn calls(log: &Path, from: u64) -> Result<(Vec<(Key, Begun)>, u64), String> {
+pub(super) fn calls(log: &Path, from: u64) -> Result<(Vec<Change>, u64), String> {
     let mut found = Vec::new();
     let read = evidence::for_each_record(&Directory::new(log), from, &mut |record| {
         found.extend(call(record));
@@ -23,7 +23,7 @@ pub(super) fn calls(log: &Path, from: u64) -> Result<(Vec<(Key, Begun)>, u64), S
     Ok((found, upto))
 }
 
-fn call(record: &Record) -> Option<(Key, Begun)> {
+fn call(record: &Record) -> Option<Change> {
     let Body::RecommendationMade(body) = &record.body else {
         return None;
     };
@@ -42,5 +42,5 @@ fn call(record: &Record) -> Option<(Key, Begun)> {
         case: record.case.clone()?,
         since: record.seq,
     };
-    Some((key, begun))
+    Some(Change::Found(key, begun))
 }
